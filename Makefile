@@ -1,0 +1,43 @@
+# Each target sets up what it needs: a virtual environment in .venv, then the pinned packages.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+
+.PHONY: figures figures-full test check format soak images clean
+
+figures: .venv/.installed
+	$(RUN) figures
+
+figures-full: .venv/.installed
+	$(RUN) figures --profile full
+
+test: .venv/.installed-dev
+	$(RUN) pytest
+
+check: .venv/.installed-dev
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+format: .venv/.installed-dev
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+# The pictures shown by the README, refreshed on purpose only.
+images: figures-full
+	cp figures/out/sweet_spot.png paper_notes/images/
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, found " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ .venv/.installed

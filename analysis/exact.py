@@ -1,0 +1,161 @@
+"""The exact asymptotic bias of every rule on a solvable model: no Monte-Carlo.
+
+For small steps the iterates settle where the expected update vanishes. With i.i.d. micro-batches
+Algorithm 1 follows E[ψ(g)], ψ(v) = H(‖v‖) v/‖v‖, with H' = S^(m-1) and S(t) = P(‖g‖ > t).
+Integrating by parts,
+
+    E[ψ(g)] = ∫_0^∞ H'(t) C(t) dt,    C(t) = E[u; ‖g‖ > t],    u = g/‖g‖,
+
+and the other rules differ in H' only: 1 for sgd, S^(m-1) for adaptive, 1 below the threshold for
+fixed and global, a unit mass at 0 for normalized. The bias is ‖Λw‖ at the root.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from analysis.fields import refuse
+from analysis.mixture import Mixture, mixture
+from analysis.model import GradientModel
+from analysis.radial import mean_cosine
+from analysis.tails import tails
+
+Array = NDArray[np.float64]
+SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
+
+
+def expected_update(law: Mixture, a: Array, rule: str, m: float, threshold: float | None) -> Array:
+    """E[direction of the update] [axes] at a = Λw [axes], for m micro-batches; -E of the step."""
+    if rule == "normalized":
+        means = law.means(a)
+        length = np.linalg.norm(means, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosine = mean_cosine(law.dimension, np.where(length > 0, length / law.scale, 0.0))
+        unit = means / np.where(length > 0, length, 1.0)[:, None]
+        return (law.weight * cosine) @ unit
+    t = tails(law, a, np.inf if threshold is None else threshold)
+    slope = t.survival ** (m - 1) if rule == "adaptive" else np.ones_like(t.survival)
+    return np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
+
+
+def stable_roots(
+    model: GradientModel, b: int, rule: str, m: float, threshold: float | None = None
+) -> list[Array]:
+    """All stable roots a = Λw [axes] that the search finds, the nearest to 0 first; [] if none.
+
+    Where all means lie on one line the drift is scanned outwards until it points back, and every
+    sign change from - to + is refined. In the plane, the root that the mean flow reaches from 0.
+    Raises SpecificationError in the plane when there is no Gaussian noise.
+    """
+    law = mixture(model, b)
+    if rule == "sgd" or (rule == "adaptive" and m == 1):
+        return [-(law.weight @ law.offset) / (law.weight @ law.benign)]
+    scale = np.sqrt(model.noise.total_variance / b) or model.dragger.norm / b
+    if scale == 0:
+        return [np.zeros(law.axes)]
+    if law.axes == 2:
+        if model.noise.gaussian == 0:
+            refuse(
+                "model.noise.gaussian",
+                model.noise.gaussian,
+                "> 0 for an exact bias with draggers that are not along the first axis",
+            )
+        return _root_in_plane(lambda a: expected_update(law, a, rule, m, threshold), scale)
+
+    def on_line(law: Mixture) -> Callable[[float], float]:
+        return cache(lambda x: float(expected_update(law, np.array([x]), rule, m, threshold)[0]))
+
+    exact, rough = on_line(law), law.thinned(1e-4)
+    reach = 2 * float(np.abs(rough.offset).max()) + scale
+    found = [_refined(exact, x, scale) for x in _roots_on_line(on_line(rough), scale, reach, 1e-5)]
+    if not found or None in found:
+        found = list(_roots_on_line(exact, scale, reach, 1e-13))
+    return [np.array([x]) for x in sorted((x for x in found if x is not None), key=abs)]
+
+
+def _roots_on_line(
+    drift: Callable[[float], float], scale: float, reach: float, xtol: float
+) -> list[float]:
+    """Sign changes of the drift from - to +, found on a grid that is dense near 0."""
+    ends = []
+    for sign in (-1.0, 1.0):
+        end = reach
+        while sign * drift(sign * end) <= 0:
+            end *= 2
+            if end > 1e6 * reach:
+                return []
+        ends.append(end)
+    spread = np.arcsinh(16 * max(ends) / scale)
+    grid = np.sinh(np.linspace(-spread, spread, SCAN)) * scale / 16
+    points = np.unique(np.clip(grid, -ends[0], ends[1]))
+    values = np.array([drift(x) for x in points])
+    found = [float(x) for x in points[values == 0]]
+    for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
+        low, high = points[i : i + 2]
+        found.append(float(optimize.brentq(drift, low, high, xtol=xtol * scale)))
+    return found
+
+
+def _refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
+    """The stable root next to x by the secant method, None unless it is within 1 % of the scale."""
+    step = 1e-4 * scale
+    root, result = optimize.newton(
+        drift, x, x1=x + step, tol=1e-12 * scale, maxiter=12, full_output=True, disp=False
+    )
+    good = result.converged and abs(root - x) < 1e-2 * scale and drift(x) < drift(x + step)
+    return float(root) if good else None
+
+
+def _root_in_plane(drift: Callable[[Array], Array], scale: float) -> list[Array]:
+    """Follow the mean flow from 0 in bounded steps, trying Newton's method now and then."""
+    a = np.zeros(2)
+    for _ in range(12):
+        solution = optimize.root(lambda x: drift(x * scale), a / scale, tol=1e-11)
+        root = solution.x * scale
+        if np.abs(solution.fun).max() < 1e-9 * np.abs(drift(a + scale)).max():
+            h = 1e-4 * scale
+            columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in np.eye(2)]
+            if (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all():
+                return [root]
+        for _ in range(5):
+            update = drift(a)
+            a = a - 0.3 * scale * update / np.linalg.norm(update)
+    return []
+
+
+@dataclass(frozen=True)
+class ExactBias:
+    """The exact asymptotic bias of one rule at one micro-batch size.
+
+    `bias` = ‖Λw̄‖ is that of the stable root nearest to 0, None when there is none (the draggers
+    win); `roots` holds the norms of all that were found.
+    """
+
+    micro_batch_size: int
+    bias: float | None
+    roots: tuple[float, ...]
+
+
+def exact_bias(
+    model: GradientModel,
+    rule: str,
+    batch_size: int,
+    micro_batch_size: int,
+    threshold: float | None = None,
+) -> ExactBias:
+    """Norm of the gradient where the rule settles for small steps, in units of the gradient.
+
+    `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size only, `sgd`
+    and `global` on the batch size only. Second routes: tests/analysis/test_exact.py.
+    """
+    if rule == "global":  # per-micro-batch clipping with a single micro-batch
+        sizes = (batch_size, 1)
+    else:
+        sizes = (micro_batch_size, batch_size // micro_batch_size)
+    found = stable_roots(model, sizes[0], rule, sizes[1], threshold)
+    norms = tuple(float(np.linalg.norm(a)) for a in found)
+    return ExactBias(micro_batch_size, norms[0] if norms else None, norms)

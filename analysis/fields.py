@@ -1,0 +1,179 @@
+"""Checked fields: what a specification may contain, and the one-line refusal when it does not."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn, Self
+
+Check = Callable[[str, Any], Any]
+
+
+class SpecificationError(ValueError):
+    """Bad input. The message is one line that names the field, the value and what is allowed."""
+
+
+def refuse(name: str, value: object, allowed: str) -> NoReturn:
+    """Raise SpecificationError("name = value: must be allowed"), the value cut at 60 characters."""
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        shown = "a number too long to print"
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    raise SpecificationError(f"{name} = {shown}: must be {allowed}")
+
+
+def real(
+    low: float = -math.inf,
+    high: float = math.inf,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> Check:
+    """Check for a finite number in the range; integers become floats, booleans are refused."""
+    left = "" if low == -math.inf else f" {'>' if open_low else '>='} {low:g}"
+    right = "" if high == math.inf else f" {'<' if open_high else '<='} {high:g}"
+    allowed = "a finite number" + left + (" and" if left and right else "") + right
+
+    def check(name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            refuse(name, value, allowed)
+        try:
+            number = float(value)
+        except OverflowError:
+            refuse(name, value, allowed)
+        too_low = number < low or (open_low and number == low)
+        too_high = number > high or (open_high and number == high)
+        if not math.isfinite(number) or too_low or too_high:
+            refuse(name, value, allowed)
+        return number
+
+    return check
+
+
+def integer(low: int, high: int) -> Check:
+    """Check for an integer in low..high, both included; booleans are refused."""
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            refuse(name, value, f"an integer from {low} to {high}")
+        return value
+
+    return check
+
+
+def choice(*options: str) -> Check:
+    """Check for one of the given words."""
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in options:
+            refuse(name, value, "one of " + ", ".join(options))
+        return value
+
+    return check
+
+
+def several(item: Check, low: int, high: int) -> Check:
+    """Check for a list of `low` to `high` items; the result is a tuple."""
+
+    def check(name: str, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, (list, tuple)) or not low <= len(value) <= high:
+            refuse(name, value, f"a list of {low} to {high} values")
+        return tuple(item(f"{name}[{i}]", entry) for i, entry in enumerate(value))
+
+    return check
+
+
+def one_or_several(item: Check, high: int) -> Check:
+    """Check for one value, or a list of 1 to `high` values."""
+    many = several(item, 1, high)
+
+    def check(name: str, value: Any) -> Any:
+        return many(name, value) if isinstance(value, (list, tuple)) else item(name, value)
+
+    return check
+
+
+def instance(*classes: type) -> Check:
+    """Check for an object of one of the given classes."""
+
+    def check(name: str, value: Any) -> Any:
+        if not isinstance(value, classes):
+            refuse(name, value, "a " + " or ".join(cls.__name__ for cls in classes))
+        return value
+
+    return check
+
+
+def optional(item: Check) -> Check:
+    """Check that lets None (the key is absent) pass."""
+    return lambda name, value: None if value is None else item(name, value)
+
+
+def checked(check: Check, default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field whose value must pass `check`."""
+    return dataclasses.field(default=default, metadata={"check": check})
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """Base of the frozen specification classes: every field is checked on construction.
+
+    Raises SpecificationError naming `table.field`.
+    """
+
+    table: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if "check" in field.metadata:
+                value = field.metadata["check"](
+                    f"{self.table}.{field.name}", getattr(self, field.name)
+                )
+                object.__setattr__(self, field.name, value)
+
+    @classmethod
+    def entries(cls, table: Any) -> dict[str, Any]:
+        """The table's entries, once it is a mapping with all required keys and no unknown one."""
+        if not isinstance(table, Mapping):
+            refuse(cls.table, table, "a table")
+        known = {field.name: field for field in dataclasses.fields(cls) if field.compare}
+        for key in table:
+            if key not in known:
+                allowed = "one of " + ", ".join(known)
+                raise SpecificationError(
+                    f"{cls.table}: unknown key {str(key)[:60]!r}: must be {allowed}"
+                )
+        for key, field in known.items():
+            unset = dataclasses.MISSING
+            if key not in table and field.default is unset:
+                raise SpecificationError(f"{cls.table}: the required key {key!r} is missing")
+        return dict(table)
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build the class from a mapping; unknown and missing keys are refused."""
+        return cls(**cls.entries(table))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain nested mapping, as read from TOML; keys that are absent (None) are left out."""
+        return {
+            field.name: plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) is not None
+        }
+
+
+def read_law(name: str, table: Any, laws: Mapping[str, type[Any]]) -> Any:
+    """Read the class that the table's key `law` names."""
+    if not isinstance(table, Mapping):
+        refuse(name, table, "a table")
+    if "law" not in table:
+        raise SpecificationError(f"{name}: the required key 'law' is missing")
+    return laws[choice(*laws)(f"{name}.law", table["law"])].read(table)
+
+
+def plain(value: Any) -> Any:
+    """Checked objects and tuples as mappings and lists."""
+    if isinstance(value, Checked):
+        return value.to_mapping()
+    return [plain(entry) for entry in value] if isinstance(value, tuple) else value

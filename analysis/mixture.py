@@ -1,0 +1,89 @@
+"""A micro-batch's mean gradient as an exact mixture of Gaussian vectors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from analysis.model import GradientModel
+
+Array = NDArray[np.float64]
+NEGLIGIBLE = 1e-13  # total chance of the compositions that are left out
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A micro-batch's mean gradient: Gaussian given its composition c.
+
+    In the coordinates of the plane spanned by the first axis and the dragger's direction, where
+    every mean lies: weight [c], benign [c] (the factor of a = Λw), offset [c, axes], scale [c] (the
+    standard deviation per coordinate, 0 for a composition without noise).
+    """
+
+    dimension: int
+    weight: Array
+    benign: Array
+    offset: Array
+    scale: Array
+
+    @property
+    def axes(self) -> int:
+        """1 when every mean lies on one line, else 2."""
+        return self.offset.shape[1]
+
+    def thinned(self, chance: float) -> "Mixture":
+        """The mixture without compositions of less than `chance`: cheaper, for a first search."""
+        keep = self.weight >= min(chance, self.weight.max())
+        weight = self.weight[keep] / self.weight[keep].sum()
+        benign, offset, scale = self.benign[keep], self.offset[keep], self.scale[keep]
+        return Mixture(self.dimension, weight, benign, offset, scale)
+
+    def means(self, a: Array) -> Array:
+        """Mean gradient of each composition [c, axes] at a = Λw [axes]."""
+        return self.benign[:, None] * a + self.offset
+
+
+def mixture(model: GradientModel, b: int) -> Mixture:
+    """The mixture for micro-batches of b samples, without compositions of total chance 1e-13."""
+    chances, draggers, rare = [], [], []
+    for k, chance in _binomial(b, model.dragger_fraction):
+        for r, part in _binomial(b - k, model.noise.probability):
+            chances.append(chance * part)
+            draggers.append(k)
+            rare.append(r)
+    weight = np.array(chances)
+    keep = weight > NEGLIGIBLE / weight.size
+    mean = model.micro_batch_mean(b, np.array(draggers)[keep], np.array(rare)[keep])
+    first, direction = _plane(model)
+    offset = mean.first_axis[:, None] * first + mean.dragger[:, None] * direction
+    weight = weight[keep] / weight[keep].sum()
+    return Mixture(model.dimension, weight, mean.benign, offset, np.sqrt(mean.variance))
+
+
+def _binomial(n: int, q: float) -> Iterator[tuple[int, float]]:
+    """Counts and chances of Binomial(n, q) whose chance is not negligible."""
+    if n == 0 or q == 0:
+        yield 0, 1.0
+        return
+    k = np.arange(n + 1)
+    log_chance = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    chance = np.exp(log_chance + k * np.log(q) + (n - k) * np.log1p(-q))
+    for i in np.flatnonzero(chance > NEGLIGIBLE / (n + 1)):
+        yield int(i), float(chance[i])
+
+
+def _plane(model: GradientModel) -> tuple[Array, Array]:
+    """The first axis and the dragger's direction in an orthonormal basis of their span.
+
+    One axis, along the dragger's direction, when the noise has no preferred axis or when they are
+    parallel.
+    """
+    along = model.dragger.direction[0]
+    across = float(np.linalg.norm(model.dragger.direction[1:]))
+    if model.noise.probability == 0 or model.noise.hit == 0:
+        return np.array([0.0]), np.array([1.0])
+    if across < 1e-12:
+        return np.array([1.0]), np.array([along])
+    return np.array([1.0, 0.0]), np.array([along, across])

@@ -1,0 +1,222 @@
+"""The problem, described once: the stochastic gradient, the algorithm and the run.
+
+Theory and simulation read the same file with the same reader, so they speak about the same model
+and refuse the same files in the same words.
+
+The loss is f(w) = w·Λw/2 on R^d. A benign sample has gradient Λw + ξ with E ξ = 0; with probability
+`dragger_fraction` a sample is a dragger and its gradient replaces the benign one.
+"""
+
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from analysis.fields import (
+    Checked,
+    SpecificationError,
+    checked,
+    choice,
+    instance,
+    integer,
+    one_or_several,
+    optional,
+    read_law,
+    real,
+    refuse,
+    several,
+)
+from analysis.laws import LARGEST_STEP, NOISE_LAWS, Dragger, Gaussian, Rare
+
+RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
+MINIMUM_BATCH_MEANS = 32  # an interval rests on at least this many batch means
+
+positive = real(0, open_low=True)
+
+
+class MicroBatchMean(NamedTuple):
+    """Law of a micro-batch's mean gradient given its composition; each field has its shape.
+
+    Mean: benign·Λw + first_axis·e₁ + dragger·direction. Covariance: variance·I (per coordinate).
+    """
+
+    benign: Any
+    first_axis: Any
+    dragger: Any
+    variance: Any
+
+
+@dataclass(frozen=True)
+class GradientModel(Checked):
+    """The stochastic gradient: curvature Λ, benign noise, draggers and their fraction ε."""
+
+    table: ClassVar[str] = "model"
+    dimension: int = checked(integer(1, LARGEST_STEP))
+    dragger_fraction: float = checked(real(0, 1, open_high=True))
+    noise: Gaussian | Rare = checked(instance(Gaussian, Rare))
+    dragger: Dragger = checked(instance(Dragger))
+    curvature: float | tuple[float, ...] = checked(one_or_several(positive, LARGEST_STEP), 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._length("curvature", self.curvature)
+        self._length("dragger.direction", self.dragger.direction)
+
+    def _length(self, name: str, value: float | tuple[float, ...]) -> None:
+        if isinstance(value, tuple) and len(value) != self.dimension:
+            allowed = f"a list of model.dimension = {self.dimension} values"
+            refuse(f"model.{name}", list(value), allowed)
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build from the [model] table, the laws from their own tables."""
+        values = cls.entries(table)
+        values["noise"] = read_law("model.noise", values["noise"], NOISE_LAWS)
+        values["dragger"] = Dragger.read(values["dragger"])
+        return cls(**values)
+
+    def micro_batch_mean(self, b: int, draggers: Any, rare: Any) -> MicroBatchMean:
+        """Law of the mean of b sample gradients, `draggers` of them draggers, `rare` rare ones.
+
+        The two counts may be arrays of one shape. Samples are independent, so the Gaussian parts
+        of the b - draggers benign ones add up to one Gaussian vector.
+        """
+        clean = b - draggers
+        first_axis = (rare * self.noise.hit + (clean - rare) * self.noise.miss) / b
+        additive = self.dragger.law == "additive"
+        return MicroBatchMean(
+            benign=np.ones_like(clean / b) if additive else clean / b,
+            first_axis=first_axis,
+            dragger=draggers * (self.dragger.norm / b),
+            variance=clean * (self.noise.gaussian**2 / self.dimension / b**2),
+        )
+
+
+@dataclass(frozen=True)
+class Algorithm(Checked):
+    """The update rule, the mini-batch size B and the micro-batch sizes b to compare."""
+
+    table: ClassVar[str] = "algorithm"
+    rule: str = checked(choice(*RULES))
+    batch_size: int = checked(integer(1, LARGEST_STEP))
+    micro_batch_sizes: tuple[int, ...] = checked(several(integer(1, LARGEST_STEP), 1, 10_000))
+    aggregate: str = checked(choice("mean", "sum"), "mean")
+    threshold: float | None = checked(optional(positive), None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for i, b in enumerate(self.micro_batch_sizes):
+            name = f"algorithm.micro_batch_sizes[{i}]"
+            if self.batch_size % b:
+                refuse(name, b, f"a divisor of algorithm.batch_size = {self.batch_size}")
+            if b in self.micro_batch_sizes[:i]:
+                refuse(name, b, "different from the sizes before it")
+        needs_threshold = self.rule in ("fixed", "global")
+        if needs_threshold and self.threshold is None:
+            message = f"algorithm: the key 'threshold' is required by rule = {self.rule!r}"
+            raise SpecificationError(message)
+        if not needs_threshold and self.threshold is not None:
+            refuse("algorithm.threshold", self.threshold, f"absent with rule = {self.rule!r}")
+
+
+@dataclass(frozen=True)
+class Run(Checked):
+    """How long to simulate, how often, from where, and with which random numbers."""
+
+    table: ClassVar[str] = "run"
+    steps: tuple[float, ...] = checked(several(positive, 2, 3), (0.2, 0.1))
+    iterations: int = checked(integer(1, 10**12), 4000)
+    burn_in: float = checked(real(0, 1, open_high=True), 0.5)
+    replicates: int = checked(integer(1, LARGEST_STEP), 32)
+    start: float | tuple[float, ...] = checked(one_or_several(real(), LARGEST_STEP), 0.0)
+    seed: int = checked(integer(0, 2**63 - 1), 1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.steps)) < len(self.steps):
+            refuse("run.steps", list(self.steps), "different step sizes")
+        if self.recorded < self.batches:
+            allowed = f"large enough to leave {self.batches} iterations after run.burn_in"
+            refuse("run.iterations", self.iterations, allowed)
+
+    @property
+    def recorded(self) -> int:
+        """Iterations after burn-in, the ones that are averaged."""
+        return self.iterations - math.floor(self.burn_in * self.iterations)
+
+    @property
+    def batches(self) -> int:
+        """Batch means that each replicate contributes."""
+        return math.ceil(MINIMUM_BATCH_MEANS / self.replicates)
+
+
+@dataclass(frozen=True)
+class Experiment(Checked):
+    """A model, an algorithm and a run: everything a TOML file says.
+
+    `name` is the file's stem. It labels results and is not part of the specification.
+    """
+
+    table: ClassVar[str] = "experiment"
+    model: GradientModel = checked(instance(GradientModel))
+    algorithm: Algorithm = checked(instance(Algorithm))
+    run: Run = checked(instance(Run), Run())
+    name: str = field(default="experiment", compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        d = self.model.dimension
+        if isinstance(self.run.start, tuple) and len(self.run.start) != d:
+            allowed = f"a number, or a list of model.dimension = {d} values"
+            refuse("run.start", list(self.run.start), allowed)
+        micro_batches = self.algorithm.batch_size // min(self.algorithm.micro_batch_sizes)
+        if d * micro_batches > LARGEST_STEP:
+            allowed = (
+                f"at most {LARGEST_STEP // micro_batches} with {micro_batches} micro-batches "
+                "(a step must fit in memory)"
+            )
+            refuse("model.dimension", d, allowed)
+        if d * self.run.replicates * self.run.batches > LARGEST_STEP:
+            allowed = f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
+            refuse("run.replicates", self.run.replicates, allowed)
+
+    @classmethod
+    def from_mapping(cls, table: Any, name: str = "experiment") -> Self:
+        """Build from the nested mapping that a TOML file contains."""
+        values = cls.entries(table)
+        return cls(
+            model=GradientModel.read(values["model"]),
+            algorithm=Algorithm.read(values["algorithm"]),
+            run=Run.read(values.get("run", {})),
+            name=name,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a TOML file. Raises SpecificationError, its message beginning with the path."""
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+            if not text.strip():
+                raise SpecificationError("the file is empty: must hold [model] and [algorithm]")
+            return cls.from_mapping(tomllib.loads(text), name=path.stem)
+        except OSError as error:
+            reason = error.strerror or "cannot be read"
+            raise SpecificationError(f"{path}: {reason}: must be a readable TOML file") from None
+        except UnicodeDecodeError:
+            raise SpecificationError(f"{path}: must be a text file in UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise SpecificationError(f"{path}: broken TOML: {error}") from None
+        except SpecificationError as error:
+            raise SpecificationError(f"{path}: {error}") from None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The nested mapping that `from_mapping` reads, defaults filled in."""
+        return {
+            "model": self.model.to_mapping(),
+            "algorithm": self.algorithm.to_mapping(),
+            "run": self.run.to_mapping(),
+        }

@@ -1,0 +1,106 @@
+"""Numbers from claims: the one place that turns expressions into functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from scipy.optimize import elementwise
+
+from analysis.claim import Claim, Implicit
+from analysis.fields import SpecificationError, refuse
+from analysis.symbols import BY_NAME, Entry, epsilon, lam
+
+Values = dict[str, Any]
+
+
+def inputs(claim: Claim) -> tuple[Entry, ...]:
+    """The notation entries that the claim's values need, in the order of the notation table."""
+    given: set[sp.Symbol] = set()
+    needed: set[sp.Symbol] = set()
+    for name, value in claim.values.items():
+        parts = (value.equation, value.low, value.high) if isinstance(value, Implicit) else (value,)
+        free = set().union(*(part.free_symbols for part in parts)) - given
+        if isinstance(value, Implicit):
+            free -= {value.symbol}
+            given.add(BY_NAME[name].symbol)
+        needed |= free
+    if lam in needed:
+        needed = (needed - {lam}) | {epsilon}
+    entries = {id(e): e for e in BY_NAME.values() if e.symbol in needed}
+    return tuple(entries.values())
+
+
+def compiled(claim: Claim) -> Callable[..., Values]:
+    """Function of the claim's inputs (by name or symbol; arrays broadcast) to its values."""
+    entries = inputs(claim)
+
+    def function(**given: Any) -> Values:
+        at: dict[sp.Symbol, Any] = checked_inputs(claim.name, entries, given)
+        if epsilon in at:
+            at[lam] = -np.log1p(-at[epsilon])
+        result: Values = {}
+        with np.errstate(all="ignore"):  # outside its range a claim says NaN or infinity
+            for name, value in claim.values.items():
+                if isinstance(value, Implicit):
+                    result[name] = at[value.symbol] = _root(value, at)
+                else:
+                    result[name] = _function(value, at)[()]
+        return result
+
+    return function
+
+
+def checked_inputs(claim: str, entries: tuple[Entry, ...], given: Values) -> dict[sp.Symbol, Any]:
+    """Arrays by symbol. Raises SpecificationError naming a missing, unknown or forbidden input."""
+    allowed = ", ".join(f"{e.name} ({e.symbol})" for e in entries)
+    known = {e.name: e for e in entries} | {str(e.symbol): e for e in entries}
+    result: dict[sp.Symbol, Any] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise SpecificationError(f"{claim}: unknown input {name!r}: must be one of {allowed}")
+        entry = known[name]
+        if entry.symbol in result:
+            raise SpecificationError(f"{claim}: {entry.name} is given twice")
+        result[entry.symbol] = in_domain(entry, value)
+    for entry in entries:
+        if entry.symbol not in result:
+            raise SpecificationError(f"{claim}: the input {entry.name} ({entry.symbol}) is missing")
+    return result
+
+
+def in_domain(entry: Entry, value: Any) -> np.ndarray:
+    """The value as floats, refused when some element lies outside the entry's domain."""
+    interval = entry.domain
+    ends = (interval.start, "<" if interval.left_open else "<=", entry.symbol)
+    allowed = f"{ends[0]} {ends[1]} {entry.name}"
+    if interval.end != sp.oo:
+        allowed += f" {'<' if interval.right_open else '<='} {interval.end}"
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        refuse(entry.name, value, f"numbers with {allowed}")
+    low, high = float(interval.start), float(interval.end)
+    good = (array > low) if interval.left_open else (array >= low)
+    good &= (array < high) if interval.right_open else (array <= high)
+    if not (good & np.isfinite(array)).all():
+        refuse(entry.name, value, f"finite with {allowed}")
+    return array
+
+
+def _function(expression: sp.Expr, at: dict[sp.Symbol, Any]) -> Any:
+    free = sorted(expression.free_symbols, key=str)
+    function = sp.lambdify(free, expression, modules=["numpy", "scipy"])
+    return np.asarray(function(*(at[symbol] for symbol in free)), dtype=np.float64)
+
+
+def _root(implicit: Implicit, at: dict[sp.Symbol, Any]) -> Any:
+    """The root by bracketing, NaN where the interval holds none."""
+    low, high = _function(implicit.low, at), _function(implicit.high, at)
+    free = sorted(implicit.equation.free_symbols - {implicit.symbol}, key=str)
+    function = sp.lambdify([implicit.symbol, *free], implicit.equation, modules="numpy")
+    low, high, *rest = np.broadcast_arrays(low, high, *(at[symbol] for symbol in free))
+    result = elementwise.find_root(
+        function, (low, high), args=tuple(rest), tolerances={"xatol": 0.0, "xrtol": 1e-15}
+    )
+    return np.where(result.success, result.x, np.nan)[()]
