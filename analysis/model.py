@@ -149,8 +149,8 @@ class Run(Checked):
 
     @property
     def batches(self) -> int:
-        """Batch means that each replicate contributes."""
-        return math.ceil(MINIMUM_BATCH_MEANS / self.replicates)
+        """Batch means that each replicate contributes: an even number, to compare the halves."""
+        return 2 * max(1, math.ceil(MINIMUM_BATCH_MEANS / self.replicates / 2))
 
 
 @dataclass(frozen=True)

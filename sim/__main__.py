@@ -1,0 +1,109 @@
+"""python -m sim: run simulations of SGD with micro-batch clipping."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis import command
+from analysis.fields import SpecificationError, integer
+from analysis.model import Experiment
+
+PRESETS = Path(__file__).parent / "presets"
+
+DESCRIPTION = """\
+Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch size.
+
+example: python -m sim run sweet_spot"""
+
+RUN = """\
+Simulates the experiment at every micro-batch size and step size, extrapolates the mean stationary
+gradient to zero step, component by component, and reports its norm, the bias. Each finished size is
+kept in DIR/NAME/ and reused by the next run of the same specification; Ctrl-C loses nothing that is
+finished. The interval (99 %) is corrected for the upward bias of the norm of a noisy mean, so in
+high dimension it may lie below the plain norm.
+
+example: python -m sim run sweet_spot --json > bias.json
+
+keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error, interval[2]}],
+best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged; the
+confidence set holds the size with the smallest true bias with chance 99 %"""
+
+
+def _presets() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
+
+
+def _list(options: argparse.Namespace) -> int:
+    rows = []
+    for name, path in _presets().items():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        about = [line[1:].strip() for line in lines if line.startswith("#")]
+        rows.append({"name": name, "about": " ".join(about)})
+    if options.json:
+        print(command.to_json({"presets": rows}))
+    else:
+        print("\n".join(f"{row['name']}: {row['about']}" for row in rows))
+    return 0
+
+
+def _load(name: str) -> Experiment:
+    presets = _presets()
+    if name in presets:
+        return Experiment.load(presets[name])
+    if not name.endswith(".toml") and not Path(name).exists():
+        raise SpecificationError(
+            f"experiment = {name!r}: must be a TOML file or one of {', '.join(presets)}"
+        )
+    return Experiment.load(name)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from sim.sweep import available_cores, run
+
+    experiment = _load(options.experiment)
+    workers = available_cores() if options.workers is None else options.workers
+    integer(1, 4096)("--workers", workers)
+    result = run(experiment, options.out, workers)
+    if options.json:
+        print(command.to_json(result))
+        return 0
+    rows = [
+        [
+            str(r.micro_batch_size),
+            *(command.number(v) for v in (r.bias, r.standard_error, *r.interval)),
+        ]
+        for r in result.results
+    ]
+    header = ["micro-batch size", "bias", "standard error", "99 % from", "to"]
+    print(f"rule {result.rule}, batch size {result.batch_size}")
+    print(command.table(header, rows))
+    kept = ", ".join(map(str, result.best.confidence_set))
+    print(f"smallest bias at micro-batch size {result.best.micro_batch_size}; 99 % set: {{{kept}}}")
+    print(f"results are in {Path(options.out) / experiment.name}", file=sys.stderr)
+    return 0
+
+
+def parser() -> command.Parser:
+    """The command's parser."""
+    top = command.Parser(prog="python -m sim", description=DESCRIPTION)
+    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=command.Parser)
+    new = command.add_command(
+        commands, "list", _list, "list the presets", "example: python -m sim list"
+    )
+    command.add_json(new)
+    new = command.add_command(commands, "run", _run, "run an experiment", RUN)
+    new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
+    new.add_argument("--out", default="results", metavar="DIR", help="default: results")
+    new.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    command.add_json(new)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    return command.run(parser(), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Algorithm 1 and its relatives, sample by sample, in plain loops: the oracle. Start reading here.
+
+One step takes B samples, splits them into m = B/b micro-batches of b, averages each one, clips it,
+averages the results and moves w against them. Nothing here is fast, and nothing here is shared with
+the engine that the tests hold to it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from analysis.model import Experiment, GradientModel
+
+Vector = list[float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What chance decides about one sample: its kind, and standard normals for the noise [d]."""
+
+    dragger: bool
+    rare: bool
+    normal: Sequence[float]
+
+
+def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
+    """Gradient of one sample at w: benign, or that of a dragger."""
+    d = model.dimension
+    curvature = model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
+    gradient = [curvature[i] * w[i] for i in range(d)]
+    if sample.dragger:
+        push = [model.dragger.norm * v for v in model.dragger.direction]
+        return [
+            gradient[i] + push[i] if model.dragger.law == "additive" else push[i] for i in range(d)
+        ]
+    noise = [model.noise.gaussian / math.sqrt(d) * z for z in sample.normal]
+    noise[0] += model.noise.hit if sample.rare else model.noise.miss
+    return [gradient[i] + noise[i] for i in range(d)]
+
+
+def norm(g: Vector) -> float:
+    """Euclidean norm."""
+    return math.sqrt(sum(x * x for x in g))
+
+
+def mean(vectors: Sequence[Vector]) -> Vector:
+    """Average of vectors."""
+    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+
+
+def scaled(g: Vector, factor: float) -> Vector:
+    """factor·g."""
+    return [factor * x for x in g]
+
+
+def sgd(gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """Leave the micro-batch gradients as they are."""
+    return gradients
+
+
+def adaptive(gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """Algorithm 1: clip each micro-batch gradient to the smallest norm among them."""
+    rho = min(norm(g) for g in gradients)
+    return [scaled(g, rho / norm(g)) if norm(g) > 0 else g for g in gradients]
+
+
+def normalized(gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """Divide each micro-batch gradient by its norm; zero stays zero."""
+    return [scaled(g, 1 / norm(g)) if norm(g) > 0 else g for g in gradients]
+
+
+def fixed(gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """Clip each micro-batch gradient to the threshold."""
+    assert threshold is not None
+    return [scaled(g, threshold / norm(g)) if norm(g) > threshold else g for g in gradients]
+
+
+def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """Clip the mini-batch's mean gradient instead: the clipping that everybody has."""
+    return fixed([mean(gradients)], threshold)
+
+
+RULES: dict[str, Callable[[list[Vector], float | None], list[Vector]]] = {
+    "sgd": sgd,
+    "adaptive": adaptive,
+    "normalized": normalized,
+    "fixed": fixed,
+    "global": average_then_clip,
+}
+
+
+def trajectory(
+    experiment: Experiment,
+    micro_batch_size: int,
+    step_size: float,
+    batches: Iterable[Sequence[Sample]],
+) -> list[Vector]:
+    """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`."""
+    model, algorithm, b = experiment.model, experiment.algorithm, micro_batch_size
+    m = algorithm.batch_size // b
+    start = experiment.run.start
+    w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)
+    iterates = [w]
+    for samples in batches:
+        gradients = []
+        for j in range(m):
+            micro_batch = samples[j * b : (j + 1) * b]
+            gradients.append(mean([sample_gradient(model, w, sample) for sample in micro_batch]))
+        direction = mean(RULES[algorithm.rule](gradients, algorithm.threshold))
+        if algorithm.aggregate == "sum":
+            direction = scaled(direction, m)
+        w = [w[i] - step_size * direction[i] for i in range(model.dimension)]
+        iterates.append(w)
+    return iterates
