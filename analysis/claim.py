@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from analysis.steps import Known, Relation, Step, StepError
+from analysis.signs import Relation
+from analysis.steps import Known, Step, StepError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ import textwrap
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.steps import AXIOMS, Axiom, Inequality, Relation, Solution, Step
+from analysis.signs import Relation
+from analysis.steps import AXIOMS, Axiom, Inequality, Solution, Step
 
 FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
 

@@ -6,12 +6,13 @@ whose sign is visible term by term. A step may rest on the steps before it, noth
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import sympy as sp
+
+from analysis.signs import STRICT, E, Relation, non_negative, reduced, strictly
 
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
@@ -26,33 +27,6 @@ AXIOMS = {
 
 class StepError(ValueError):
     """A step that does not follow. The message names the step and what was left over."""
-
-
-class E(sp.Function):
-    """Expectation of an expression in random symbols; never evaluated by SymPy."""
-
-    def _latex(self, printer: Any) -> str:
-        return rf"\mathbb{{E}}\left[{printer.doprint(self.args[0])}\right]"
-
-
-@dataclass(frozen=True)
-class Relation:
-    """lhs relation rhs, with relation one of = <= >= < >."""
-
-    lhs: sp.Expr
-    relation: str
-    rhs: sp.Expr
-
-    @property
-    def slack(self) -> sp.Expr:
-        """Expression that is zero (for =) or non-negative when the relation holds."""
-        return self.lhs - self.rhs if self.relation in ("=", ">=", ">") else self.rhs - self.lhs
-
-    def latex(self) -> str:
-        """The relation as LaTeX."""
-        signs = {"<=": r"\le", ">=": r"\ge"}
-        sign = signs.get(self.relation, self.relation)
-        return f"{sp.latex(self.lhs)} {sign} {sp.latex(self.rhs)}"
 
 
 @dataclass(frozen=True)
@@ -86,16 +60,22 @@ class Axiom(Step):
 
 @dataclass(frozen=True)
 class Definition(Step):
-    """A new symbol for an expression in symbols that are there already."""
+    """A new symbol for an expression; its sign, if it has one, must be visible from `using`."""
 
     how: ClassVar[str] = "definition"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError if the symbol is in use."""
+        """Raise StepError if the symbol is in use, or claims a sign that is not visible."""
         used = {v for r in known.values() for v in (r.lhs.free_symbols | r.rhs.free_symbols)}
         new = self.relation.lhs
         if not isinstance(new, sp.Symbol) or new in used | self.relation.rhs.free_symbols:
             raise StepError(f"{self.name}: {new} is not a new symbol")
+        relations = [known[n] for n in self.using]
+        visible = non_negative(self.relation.rhs, [r.slack for r in relations])
+        if new.is_positive:
+            visible = visible and strictly(self.relation.rhs, relations)
+        if new.is_nonnegative and not visible:
+            raise StepError(f"{self.name}: the sign of {self.relation.rhs} is not visible")
 
 
 @dataclass(frozen=True)
@@ -152,12 +132,14 @@ class Inequality(Step):
         """Raise StepError if the certificate is another expression, or a factor has no sign."""
         relations = [known[n] for n in self.using]
         remainder = reduced(self.relation.slack - self.certificate, relations)
+        if self.relation.relation == "=":
+            raise StepError(f"{self.name}: a certificate of sign proves no equality")
         if remainder != 0:
             raise StepError(f"{self.name}: the certificate is off by {remainder}")
         facts = [r.slack for r in relations]
         if not non_negative(self.certificate, facts):
             raise StepError(f"{self.name}: the sign of {self.certificate} is not visible")
-        if self.relation.relation in "<>" and not strictly(self.certificate, relations):
+        if self.relation.relation in STRICT and not strictly(self.certificate, relations):
             raise StepError(f"{self.name}: {self.certificate} may be zero")
 
 
@@ -180,11 +162,10 @@ class Expectation(Step):
             coefficient = sp.simplify(sp.diff(rest, quantity))
             rest = sp.expand(rest - coefficient * quantity)
             total += coefficient * moment.rhs
-            wrong = moment.relation != "=" and moment.relation != self.relation.relation
-            sign = -coefficient if wrong else coefficient
-            if coefficient.has(quantity) or (
-                moment.relation != "=" and not non_negative(sp.factor(sign), [])
-            ):
+            opposed = moment.relation != self.relation.relation
+            sign = -coefficient if opposed else coefficient
+            bounded = self.relation.relation in ("<=", ">=") and non_negative(sp.factor(sign), [])
+            if coefficient.has(quantity) or not (moment.relation == "=" or bounded):
                 raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
         randoms = {q for n in self.using for q in known[n].lhs.args[0].free_symbols}
         if rest.free_symbols & randoms or sp.simplify(rest + total - self.relation.rhs) != 0:
@@ -245,55 +226,3 @@ class UniqueMinimum(Step):
 
 
 Known = dict[str, Relation]
-
-
-def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
-    """Zero if the expression vanishes, also modulo the equalities among `relations`.
-
-    Those whose left side is a symbol or an exponential are substituted; the others reduce the
-    numerator as polynomials (Gröbner basis).
-    """
-    equalities = [r for r in relations if r.relation == "="]
-    definitions = [r for r in equalities if isinstance(r.lhs, (sp.Symbol, sp.exp, E))]
-    others = [r.slack for r in equalities if r not in definitions]
-    for r in definitions:
-        expression = expression.subs(r.lhs, r.rhs)
-        others = [other.subs(r.lhs, r.rhs) for other in others]
-    remainder = sp.simplify(expression)
-    if remainder == 0 or not others:
-        return remainder
-    numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
-    generators = sorted(sp.Tuple(numerator, *ideal).free_symbols, key=str)
-    return sp.groebner(ideal, *generators).reduce(sp.expand(numerator))[1]
-
-
-def non_negative(expression: sp.Expr, facts: Sequence[sp.Expr]) -> bool:
-    """Whether the sign is visible: from SymPy's assumptions, the facts, or part by part."""
-    if expression.is_nonnegative or any(_same_sign(expression, fact) for fact in facts):
-        return True
-    if expression.is_Add or expression.is_Mul:
-        return all(non_negative(part, facts) for part in expression.args)
-    return bool(
-        expression.is_Pow and expression.exp.is_real and non_negative(expression.base, facts)
-    )
-
-
-def _same_sign(expression: sp.Expr, fact: sp.Expr) -> bool:
-    if fact == 0 or expression.free_symbols != fact.free_symbols:
-        return False
-    ratio = sp.cancel(expression / fact)
-    return bool(ratio.is_positive and ratio.is_number)
-
-
-def strictly(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
-    """Whether a non-negative expression is visibly positive."""
-    facts = [r.slack for r in relations if r.relation in "<>"]
-    if expression.is_positive or any(_same_sign(expression, fact) for fact in facts):
-        return True
-    if expression.is_Add:
-        return any(strictly(part, relations) for part in expression.args)
-    if expression.is_Mul:
-        return all(strictly(part, relations) for part in expression.args)
-    if isinstance(expression, sp.log):
-        return strictly(expression.args[0] - 1, relations)
-    return bool(expression.is_Pow and strictly(expression.base, relations))

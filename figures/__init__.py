@@ -1,0 +1,1 @@
+"""Figures, one per file; each declares its runs, its data, its checks and its drawing."""

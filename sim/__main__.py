@@ -8,8 +8,7 @@ from pathlib import Path
 from analysis import command
 from analysis.fields import SpecificationError, integer
 from analysis.model import Experiment
-
-PRESETS = Path(__file__).parent / "presets"
+from sim.presets import presets
 
 DESCRIPTION = """\
 Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch size.
@@ -30,13 +29,9 @@ best{micro_batch_size, confidence_set[]}; numbers are null where the simulation 
 confidence set holds the size with the smallest true bias with chance 99 %"""
 
 
-def _presets() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
-
-
 def _list(options: argparse.Namespace) -> int:
     rows = []
-    for name, path in _presets().items():
+    for name, path in presets().items():
         lines = path.read_text(encoding="utf-8").splitlines()
         about = [line[1:].strip() for line in lines if line.startswith("#")]
         rows.append({"name": name, "about": " ".join(about)})
@@ -48,12 +43,12 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _load(name: str) -> Experiment:
-    presets = _presets()
-    if name in presets:
-        return Experiment.load(presets[name])
+    known = presets()
+    if name in known:
+        return Experiment.load(known[name])
     if not name.endswith(".toml") and not Path(name).exists():
         raise SpecificationError(
-            f"experiment = {name!r}: must be a TOML file or one of {', '.join(presets)}"
+            f"experiment = {name!r}: must be a TOML file or one of {', '.join(known)}"
         )
     return Experiment.load(name)
 

@@ -7,17 +7,8 @@ import numpy as np
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.steps import (
-    Averaged,
-    Axiom,
-    Chain,
-    Definition,
-    E,
-    Expectation,
-    Identity,
-    Inequality,
-    Relation,
-)
+from analysis.signs import E, Relation
+from analysis.steps import Averaged, Axiom, Chain, Definition, Expectation, Identity, Inequality
 from analysis.symbols import G, s
 
 R = sp.Symbol("R", positive=True)

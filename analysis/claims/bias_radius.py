@@ -8,15 +8,16 @@ import numpy as np
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.claims import alignment_lemma
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality, Relation
+from analysis.claims.alignment_lemma import bound, slack
+from analysis.signs import Relation
+from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 beta = sp.Symbol("beta", positive=True)
 b_break = sp.Symbol("b_break", positive=True)
 
-lemma = G * alignment_lemma.bound
+lemma = G * bound
 h = p * lemma - alpha * (1 - p) * G
 factored = kappa * G * (G**2 - beta**2) / (G**2 + s**2)
 chance = sp.exp(-lam * b)
@@ -54,11 +55,22 @@ steps = (
         ("two cases", "clean case", "contaminated case", "chance"),
         certificate=p * (clean - lemma) + (1 - p) * (contaminated + alpha * G),
     ),
-    Definition("margin", Relation(kappa, "=", p - alpha * (1 - p)), "positive below the breakdown"),
+    Axiom(
+        "below the breakdown",
+        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
+        "b < b_break, see the margin at b",
+    ),
+    Definition(
+        "margin",
+        Relation(kappa, "=", p - alpha * (1 - p)),
+        "clean pull minus contaminated push",
+        ("below the breakdown",),
+    ),
     Definition(
         "radius",
         Relation(beta, "=", s * sp.sqrt((p + alpha * (1 - p)) / kappa)),
         "the positive root of the drift bound in G",
+        ("chance",),
     ),
     Identity(
         "factored drift", Relation(h, "=", factored), "one sign change, at β", ("radius", "margin")
@@ -90,8 +102,12 @@ steps = (
 )
 
 witness = (
+    Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "at α = 0 there is no breakdown"),
     Definition(
-        "breakdown", Relation(b_break, "=", sp.log(1 + 1 / alpha) / lam), "finite for α > 0"
+        "breakdown",
+        Relation(b_break, "=", sp.log(1 + 1 / alpha) / lam),
+        "the size at which the margin vanishes",
+        ("not sideways",),
     ),
     Identity(
         "margin at b",
@@ -115,7 +131,7 @@ def attack(rng: np.random.Generator) -> float:
         points = points - chances @ points
         noise = np.sqrt(chances @ (points**2).sum(1))
         worst = noise * np.sqrt((chance + strength * (1 - chance)) / margin)
-        cosine = alignment_lemma.slack(points, chances, worst)
+        cosine = slack(points, chances, worst)
         cosine += (worst**2 - noise**2) / (worst**2 + noise**2)
         found.append(chance * cosine - strength * (1 - chance))
     return float(min(found))

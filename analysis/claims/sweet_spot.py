@@ -8,8 +8,10 @@ import numpy as np
 import sympy as sp
 
 from analysis.claim import Claim, Implicit
-from analysis.claims import bias_radius
-from analysis.steps import Axiom, Identity, Inequality, Relation, Solution, UniqueMinimum
+from analysis.claims.bias_radius import claim as radius_claim
+from analysis.claims.bias_radius import radius
+from analysis.signs import Relation
+from analysis.steps import Axiom, Identity, Inequality, Solution, UniqueMinimum
 from analysis.symbols import alpha, b, lam, sigma, x
 
 best = sp.Symbol("x_star", positive=True)
@@ -27,7 +29,7 @@ statement = Relation(sigma**2 * lam * phi.subs(x, best), "<=", sigma**2 * lam * 
 steps = (
     Identity(
         "squared radius",
-        Relation((bias_radius.radius**2).subs(b, x / lam), "=", sigma**2 * lam * phi),
+        Relation((radius**2).subs(b, x / lam), "=", sigma**2 * lam * phi),
         "the bias radius in the scaled size x = λb",
     ),
     Axiom("at most straight back", Relation(alpha, "<=", sp.S.One), "α ∈ (0, 1]"),
@@ -98,23 +100,21 @@ witness = (
 
 def attack(rng: np.random.Generator) -> float:
     """Smallest relative excess of the radius over its minimum, at 20 000 random sizes."""
-    from analysis.claims.bias_radius import claim as radius_claim
-
     strength, fraction = rng.uniform(0.01, 1, 20_000), rng.uniform(1e-4, 0.4, 20_000)
     at = {"alignment": strength, "dragger_fraction": fraction, "noise_scale": np.ones(20_000)}
     optimum = claim.evaluate(**at)
     scaled = rng.uniform(0.01, 0.99, 20_000) * optimum["breakdown"]
     inside = scaled >= 1
     at = {name: v[inside] for name, v in at.items()}
-    radius = radius_claim.evaluate(micro_batch_size=scaled[inside], **at)["bias_radius"]
-    return float(np.min(radius / optimum["bias_radius"][inside] - 1))
+    found = radius_claim.evaluate(micro_batch_size=scaled[inside], **at)["bias_radius"]
+    return float(np.min(found / optimum["bias_radius"][inside] - 1))
 
 
 claim = Claim(
     name="sweet_spot",
     title="the micro-batch size with the smallest bias radius",
     kind="exact minimiser",
-    assumptions=(*bias_radius.claim.assumptions, "α > 0 (at α = 0 the radius falls for ever)"),
+    assumptions=(*radius_claim.assumptions, "α > 0 (at α = 0 the radius falls for ever)"),
     statement=statement,
     steps=steps,
     witness=witness,

@@ -1,0 +1,147 @@
+"""What a figure is: declared runs, data, a caption whose sentences are checked, and a drawing.
+
+Data come first. `check` turns the caption into assertions, and a figure whose checks fail is not
+drawn. Pictures and JSON are the same bytes whenever they are made from the same results.
+"""
+
+import io
+import os
+import platform
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure as Canvas
+
+from analysis import __version__, command
+from analysis.fields import refuse
+from analysis.model import Experiment
+from sim.estimate import Estimate
+from sim.store import digest, specification
+from sim.sweep import simulate
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+PACKAGES = ("numpy", "scipy", "sympy", "matplotlib")
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+}
+
+Simulated = dict[str, dict[int, Estimate]]
+
+
+class CheckError(Exception):
+    """A sentence of the caption is not true. The message says what was expected and found."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One assertion behind the caption."""
+
+    statement: str
+    expected: str
+    found: str
+    passed: bool
+
+
+class Figure(ABC):
+    """One figure. `name` is its file's name, `claims` the results that it shows."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    claims: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def experiments(self, profile: str) -> list[Experiment]:
+        """The simulations that it needs; their names are different."""
+
+    @abstractmethod
+    def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
+        """Everything that is drawn or checked, as plain JSON data."""
+
+    @abstractmethod
+    def check(self, data: dict[str, Any]) -> list[Check]:
+        """The caption as assertions."""
+
+    @abstractmethod
+    def caption(self, data: dict[str, Any]) -> str:
+        """What the figure shows, its numbers taken from the data."""
+
+    @abstractmethod
+    def alt(self, data: dict[str, Any]) -> str:
+        """The figure in words, for those who cannot see it."""
+
+    @abstractmethod
+    def draw(self, data: dict[str, Any]) -> Canvas:
+        """The picture."""
+
+    def prepare(self, profile: str, results: Path, workers: int = 1) -> dict[str, Any]:
+        """Run what is missing, collect the data and check the caption; the JSON document.
+
+        Raises CheckError.
+        """
+        experiments = self.experiments(profile)
+        simulated = {e.name: simulate(e, results, workers, None) for e in experiments}
+        data = command.document(self.data(profile, simulated))
+        checks = self.check(data)
+        for c in checks:
+            if not c.passed:
+                message = f"{self.name}: {c.statement}: expected {c.expected}, found {c.found}"
+                raise CheckError(message)
+        return {
+            "name": self.name,
+            "title": self.title,
+            "caption": self.caption(data),
+            "alt": self.alt(data),
+            "claims": list(self.claims),
+            "checks": command.document(checks),
+            "data": data,
+            "provenance": {
+                "command": f"python -m figures {self.name} --profile {profile}",
+                "version": __version__,
+                "python": platform.python_version(),
+                "packages": {name: version(name) for name in PACKAGES},
+                "experiments": [
+                    {
+                        "name": e.name,
+                        "specification": e.to_mapping(),
+                        "results": {
+                            str(b): digest(specification(e, b))
+                            for b in e.algorithm.micro_batch_sizes
+                        },
+                    }
+                    for e in experiments
+                ],
+            },
+        }
+
+    def write(self, document: dict[str, Any], out: Path) -> list[Path]:
+        """Draw the document and write NAME.png, .pdf, .svg and .json into `out`."""
+        contents = {"json": (command.to_json(document) + "\n").encode()}
+        with plt.style.context(STYLE):
+            canvas = self.draw(document["data"])
+            for form, metadata in METADATA.items():
+                buffer = io.BytesIO()
+                canvas.savefig(buffer, format=form, metadata=metadata)
+                contents[form] = buffer.getvalue()
+            plt.close(canvas)
+        paths = []
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for form, content in contents.items():
+                path = out / f"{self.name}.{form}"
+                temporary = path.with_suffix(f".{form}.part")
+                temporary.write_bytes(content)
+                os.replace(temporary, path)
+                paths.append(path)
+        except OSError as error:
+            refuse("--out", str(out), f"a folder that can be written ({error.strerror})")
+        return paths

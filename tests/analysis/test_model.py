@@ -1,0 +1,190 @@
+"""One description, one reader: what it accepts, what it refuses, and in which words."""
+
+import copy
+import math
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.fields import SpecificationError
+from analysis.model import Experiment
+
+PRESET = Path(__file__).parents[2] / "sim" / "presets" / "sweet_spot.toml"
+GOOD = tomllib.loads(PRESET.read_text(encoding="utf-8"))
+ABSENT = object()
+
+BAD = [
+    ("model.dimension", 0, "an integer from 1"),
+    ("model.dimension", 2.0, "an integer from 1"),
+    ("model.dimension", True, "an integer from 1"),
+    ("model.dimension", "2", "an integer from 1"),
+    ("model.dimension", 10**9, "an integer from 1"),
+    ("model.dimension", 3, "a list of model.dimension = 3 values"),
+    ("model.dimension", ABSENT, "'dimension' is missing"),
+    ("model.curvature", 0.0, "> 0"),
+    ("model.curvature", [1.0], "a list of model.dimension = 2 values"),
+    ("model.curvature", [1.0, -1.0], "model.curvature[1] = -1.0"),
+    ("model.dragger_fraction", 1.0, ">= 0 and < 1"),
+    ("model.dragger_fraction", -0.1, ">= 0 and < 1"),
+    ("model.dragger_fraction", math.nan, "a finite number"),
+    ("model.dragger_fraction", math.inf, "a finite number"),
+    ("model.dragger_fraction", ABSENT, "'dragger_fraction' is missing"),
+    ("model.noise", ABSENT, "'noise' is missing"),
+    ("model.noise", 3, "a table"),
+    ("model.noise.law", "cauchy", "one of gaussian, rare"),
+    ("model.noise.law", ABSENT, "'law' is missing"),
+    ("model.noise.probability", 1.0, "> 0 and < 1"),
+    ("model.noise.value", 10**400, "a finite number"),
+    ("model.noise.gaussian", -1, ">= 0"),
+    ("model.noise.sigma", 1, "unknown key 'sigma'"),
+    ("model.dragger", ABSENT, "'dragger' is missing"),
+    ("model.dragger.law", "sneaky", "one of persistent, additive"),
+    ("model.dragger.norm", -20, ">= 0"),
+    ("model.dragger.direction", [0.0, 0.0], "a non-zero vector"),
+    ("model.dragger.direction", [1.0], "a list of model.dimension = 2 values"),
+    ("model.dragger.direction", [1.0, "x"], "model.dragger.direction[1] = 'x'"),
+    ("model.dragger.direction", "up", "a list"),
+    ("model.colour", "red", "unknown key 'colour'"),
+    ("algorithm.rule", "adam", "one of sgd, adaptive, normalized, fixed, global"),
+    ("algorithm.rule", ABSENT, "'rule' is missing"),
+    ("algorithm.rule", "fixed", "'threshold' is required by rule = 'fixed'"),
+    ("algorithm.threshold", 1.0, "absent with rule = 'adaptive'"),
+    ("algorithm.aggregate", "median", "one of mean, sum"),
+    ("algorithm.batch_size", 0, "an integer from 1"),
+    ("algorithm.batch_size", 255, "a divisor of algorithm.batch_size = 255"),
+    ("algorithm.batch_size", ABSENT, "'batch_size' is missing"),
+    ("algorithm.micro_batch_sizes", [3], "a divisor of algorithm.batch_size = 256"),
+    ("algorithm.micro_batch_sizes", [2, 2], "different from the sizes before it"),
+    ("algorithm.micro_batch_sizes", [], "a list of 1 to"),
+    ("algorithm.micro_batch_sizes", 8, "a list of 1 to"),
+    ("run.steps", [0.1], "a list of 2 to 3 values"),
+    ("run.steps", [0.1, 0.1], "different step sizes"),
+    ("run.steps", [0.1, -0.1], "run.steps[1] = -0.1"),
+    ("run.iterations", 0, "an integer from 1"),
+    ("run.iterations", 1, "large enough to leave 2 iterations"),
+    ("run.burn_in", 1.0, ">= 0 and < 1"),
+    ("run.replicates", 0, "an integer from 1"),
+    ("run.replicates", 2**26, "results must fit in memory"),
+    ("run.start", [1.0], "a list of model.dimension = 2 values"),
+    ("run.start", "far", "a finite number"),
+    ("run.seed", -1, "an integer from 0"),
+    ("run.speed", 1, "unknown key 'speed'"),
+    ("model", ABSENT, "'model' is missing"),
+    ("algorithm", ABSENT, "'algorithm' is missing"),
+    ("plot", {}, "unknown key 'plot'"),
+]
+
+
+def changed(path, value):
+    table = copy.deepcopy(GOOD)
+    *parents, last = path.split(".")
+    inner = table
+    for parent in parents:
+        inner = inner[parent]
+    if value is ABSENT:
+        del inner[last]
+    else:
+        inner[last] = value
+    return table
+
+
+@pytest.mark.parametrize(("path", "value", "allowed"), BAD)
+def test_bad_values_are_refused_in_one_line(path, value, allowed):
+    with pytest.raises(SpecificationError, match=re.escape(allowed)) as caught:
+        Experiment.from_mapping(changed(path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    named = path.split(".")[-1] if value is ABSENT else path.split(".")[0]
+    assert named in message
+
+
+def test_a_model_too_large_for_memory_is_refused():
+    table = changed("model.dimension", 2**20)
+    table["model"]["dragger"]["direction"] = [1.0] * 2**20
+    with pytest.raises(SpecificationError, match="a step must fit in memory"):
+        Experiment.from_mapping(table)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file"),
+        (b"", "the file is empty"),
+        (b"# nothing\n", "'model' is missing"),
+        (b"[model\n", "broken TOML"),
+        (b"\xff\xfe\x00", "UTF-8"),
+    ],
+)
+def test_bad_files_are_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "bad.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SpecificationError, match=message) as caught:
+        Experiment.load(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_defaults_and_round_trip():
+    table = {"model": GOOD["model"], "algorithm": GOOD["algorithm"]}
+    experiment = Experiment.from_mapping(table)
+    assert experiment == Experiment.load(PRESET)  # the preset spells the defaults out
+    assert Experiment.from_mapping(experiment.to_mapping()) == experiment
+
+
+def test_direction_is_normalised():
+    table = changed("model.dragger.direction", [3e300, -4e300])
+    assert Experiment.from_mapping(table).model.dragger.direction == pytest.approx((0.6, -0.8))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+paths = sorted({path for path, *_ in BAD if path.count(".")})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(paths), json_values)
+def test_any_value_is_accepted_or_refused_in_one_line(path, value):
+    refusal = None
+    try:
+        experiment = Experiment.from_mapping(changed(path, value))
+    except SpecificationError as error:
+        refusal = str(error)
+    if refusal is None:
+        assert Experiment.from_mapping(experiment.to_mapping()) == experiment
+    else:
+        assert "\n" not in refusal
+        assert len(refusal) < 400
+
+
+@pytest.mark.parametrize("law", ["persistent", "additive"])
+def test_micro_batch_moments_by_direct_summation(law):
+    """Mean and variance of a micro-batch, against those of one sample."""
+    model = Experiment.from_mapping(changed("model.dragger.law", law)).model
+    b, eps, q = 5, model.dragger_fraction, model.noise.probability
+    a = np.array([0.7, -0.2])
+    total, second, chance = np.zeros(2), 0.0, 0.0
+    for k in range(b + 1):
+        for r in range(b - k + 1):
+            part = math.comb(b, k) * eps**k * (1 - eps) ** (b - k)
+            part *= math.comb(b - k, r) * q**r * (1 - q) ** (b - k - r)
+            mean = model.micro_batch_mean(b, k, r)
+            v = mean.benign * a + mean.dragger * np.array(model.dragger.direction)
+            v[0] += mean.first_axis
+            chance += part
+            total += part * v
+            second += part * (v @ v + 2 * mean.variance)
+    push = model.dragger.norm * np.array(model.dragger.direction) + (law == "additive") * a
+    sample_mean = (1 - eps) * a + eps * push
+    sample_second = (1 - eps) * (a @ a + model.noise.total_variance) + eps * push @ push
+    assert chance == pytest.approx(1)
+    assert total == pytest.approx(sample_mean)
+    variance = (sample_second - sample_mean @ sample_mean) / b
+    assert second - total @ total == pytest.approx(variance)

@@ -1,0 +1,48 @@
+"""The arrows of the house: analysis knows no simulation, sim of analysis only the description."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ("analysis.model", "analysis.fields", "analysis.command")
+HEAVY = {"matplotlib", "cupy"}
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def violations(package: str, source: Path) -> list[str]:
+    found = []
+    for name in imported(source):
+        top = name.split(".")[0]
+        if top == "figures" and package != "figures":
+            found.append(name)
+        if package == "analysis" and top in {"sim", "tqdm", *HEAVY}:
+            found.append(name)
+        if package == "sim" and top == "matplotlib":
+            found.append(name)
+        if package == "sim" and top == "analysis" and not name.startswith(SHARED):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("package", ["analysis", "sim", "figures"])
+def test_arrows(package):
+    for source in (ROOT / package).rglob("*.py"):
+        assert not violations(package, source), source
+
+
+def test_a_forbidden_import_is_seen(tmp_path):
+    source = tmp_path / "bad.py"
+    source.write_text("from analysis.exact import exact_bias\nfrom sim import run\n")
+    assert violations("sim", source) == ["analysis.exact.exact_bias"]
+    assert violations("analysis", source) == ["sim.run"]
