@@ -101,13 +101,11 @@ def _roots_on_line(
 
 
 def _refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
-    """The stable root next to x by the secant method, None unless it is within 1 % of the scale."""
-    step = 1e-4 * scale
-    root, result = optimize.newton(
-        drift, x, x1=x + step, tol=1e-12 * scale, maxiter=12, full_output=True, disp=False
-    )
-    good = result.converged and abs(root - x) < 1e-2 * scale and drift(x) < drift(x + step)
-    return float(root) if good else None
+    """The stable root next to x, None unless it is within 1 % of the scale."""
+    for reach in (1e-4 * scale, 1e-3 * scale, 1e-2 * scale):
+        if drift(x - reach) < 0 < drift(x + reach):
+            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-12 * scale))
+    return None
 
 
 def _root_in_plane(drift: Callable[[Array], Array], scale: float) -> list[Array]:

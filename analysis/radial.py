@@ -30,6 +30,12 @@ def _debye_polynomials() -> list[np.polynomial.Polynomial]:
     return result
 
 
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[Array, Array]:
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    return nodes, weights
+
+
 def _stirling_remainder(x: float) -> float:
     """Ln Γ(x+1) - [(x + ½) ln x - x + ½ ln 2π] for x >= 10 (DLMF 5.11.1)."""
     y = 1 / x**2
@@ -108,7 +114,7 @@ def mean_cosine(dimension: int, kappa: Any) -> Array:
     part where the integrand exceeds e^{-40}; it is smooth there, so 64 nodes give 1e-14.
     """
     kappa = np.asarray(kappa, dtype=np.float64)
-    nodes, weights = np.polynomial.legendre.leggauss(64)
+    nodes, weights = _legendre()
     finite = np.minimum(kappa, 1e8)
     upper = np.minimum(np.pi / 2, np.sqrt(80.0 / (dimension + 0.4 * finite**2)))
     theta = upper[..., None] * (nodes + 1) / 2

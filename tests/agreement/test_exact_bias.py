@@ -1,0 +1,84 @@
+"""Where theory and simulation meet: exact bias inside the interval, bounds not crossed.
+
+Six small models of both noise laws, both dragger laws and all rules with a threshold or without,
+two step sizes each. One comparison is one z-score, |z| < 6 on 31 degrees of freedom or more: a
+false alarm in 10⁶ for each, 12 comparisons, so 1.2e-5 in all; the seeds are fixed.
+"""
+
+import numpy as np
+import pytest
+
+from analysis.advice import bias_radius
+from analysis.exact import exact_bias
+from analysis.model import Experiment
+from sim.sweep import simulate
+
+LIMIT = 6.0
+
+
+def experiment(rule, noise, dragger, fraction, sizes, threshold=None, batch=32):
+    return Experiment.from_mapping(
+        {
+            "model": {
+                "dimension": len(dragger["direction"]),
+                "dragger_fraction": fraction,
+                "noise": noise,
+                "dragger": dragger,
+            },
+            "algorithm": {
+                "rule": rule,
+                "batch_size": batch,
+                "micro_batch_sizes": sizes,
+                **({} if threshold is None else {"threshold": threshold}),
+            },
+            "run": {"steps": [0.1, 0.05], "iterations": 4000, "replicates": 32},
+        }
+    )
+
+
+RARE = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.5}
+GAUSSIAN = {"law": "gaussian", "scale": 1.0}
+BACK = {"law": "persistent", "norm": 5.0, "direction": [-1.0, 0.0]}
+ACROSS = {"law": "persistent", "norm": 3.0, "direction": [0.5, -1.0, 0.0]}
+ADDED = {"law": "additive", "norm": 5.0, "direction": [1.0] * 5}
+
+CASES = {
+    "adaptive, rare": experiment("adaptive", RARE, BACK, 0.03, [4, 16]),
+    "adaptive, rare, in the plane": experiment("adaptive", RARE, ACROSS, 0.1, [2, 8]),
+    "adaptive, gaussian, additive": experiment("adaptive", GAUSSIAN, ADDED, 0.05, [2, 8]),
+    "normalized, rare": experiment("normalized", RARE, BACK, 0.03, [4, 8]),
+    "fixed, gaussian": experiment("fixed", GAUSSIAN, ACROSS, 0.1, [1, 4], 0.5),
+    "global, rare": experiment("global", RARE, BACK, 0.05, [4, 32], 0.3),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def simulated(request):
+    case = CASES[request.param]
+    return case, simulate(case, None, workers=1, progress=False)
+
+
+def exact(case, b):
+    algorithm = case.algorithm
+    sizes = (algorithm.batch_size, b, algorithm.threshold)
+    return exact_bias(case.model, algorithm.rule, *sizes).bias
+
+
+def test_exact_bias_agrees_and_a_fifth_more_does_not(simulated):
+    case, estimates = simulated
+    for b, estimate in estimates.items():
+        assert estimate.at_rest
+        assert abs(estimate.score(exact(case, b))) < LIMIT
+        assert abs(estimate.score(1.2 * exact(case, b))) > LIMIT
+
+
+def test_normalized_stays_below_the_radius():
+    """Monte-Carlo error included; four tenths of the radius is crossed, so this could fail."""
+    case = CASES["normalized, rare"]
+    ratios = []
+    for b, estimate in simulate(case, None, 1, False).items():
+        sigma = float(np.sqrt(case.model.noise.total_variance))
+        radius = bias_radius(np.array([b]), case.model.dragger_fraction, sigma)[0]
+        assert estimate.score(radius) < LIMIT
+        ratios.append(estimate.bias / radius)
+    assert max(ratios) > 0.3

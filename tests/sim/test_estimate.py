@@ -1,0 +1,108 @@
+"""Extrapolation, intervals and the confidence set, on laws whose truth is known."""
+
+import numpy as np
+import pytest
+
+from sim.estimate import confidence_set, estimate, extrapolation_weights
+
+
+@pytest.mark.parametrize("steps", [(0.2, 0.1), (0.2, 0.1, 0.05), (0.1, 0.3)])
+def test_weights_extrapolate_polynomials_to_zero(steps):
+    h = np.array(steps)
+    for degree in range(len(steps)):
+        value = extrapolation_weights(steps) @ h**degree
+        assert value == pytest.approx(float(degree == 0), abs=1e-12)
+    assert abs(extrapolation_weights(steps) @ h ** len(steps)) > 1e-4
+
+
+def batch_means(rng, mean, n, d, spread, shift=0.3, steps=(0.2, 0.1)):
+    """Batch means [steps, n, 2, d] with mean + shift·step on the first axis."""
+    noise = rng.normal(size=(len(steps), n, 2, d)) * spread
+    noise[..., 0] += mean + shift * np.array(steps)[:, None, None]
+    return noise
+
+
+def coverage(mean, n, d, spread, trials, seed, truth=None):
+    rng = np.random.default_rng(seed)
+    hits = 0
+    for _ in range(trials):
+        low, high = estimate(batch_means(rng, mean, n, d, spread), (0.2, 0.1)).interval
+        hits += low <= (mean if truth is None else truth) <= high
+    return hits / trials
+
+
+@pytest.mark.parametrize(
+    ("mean", "d", "spread"),
+    [(1.0, 1, 0.1), (1.0, 2, 0.5), (0.0, 1, 0.5), (0.0, 5, 0.5), (0.3, 64, 0.5), (0.0, 64, 1.0)],
+)
+def test_interval_covers(mean, d, spread):
+    """Coverage at least 99 % less 6 standard errors (false alarms 1e-9) over 2000 trials."""
+    assert coverage(mean, 32, d, spread, 2000, 1) > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 2000)
+
+
+def test_interval_is_not_too_wide():
+    """A value two interval lengths away is covered almost never: a twin that must fail."""
+    rng = np.random.default_rng(1)
+    low, high = estimate(batch_means(rng, 1.0, 32, 2, 0.1), (0.2, 0.1)).interval
+    assert coverage(1.0, 32, 2, 0.1, 300, 2, truth=1.0 + 2 * (high - low)) < 0.02
+
+
+def test_components_are_extrapolated_before_the_norm():
+    """A mean of (1, 0) with a shift across it: the norm of the extrapolation, not its opposite."""
+    means = np.zeros((2, 32, 2, 2))
+    means[..., 0] = 1.0
+    means[..., 1] = np.array([0.2, 0.1])[:, None, None]
+    assert estimate(means, (0.2, 0.1)).bias == pytest.approx(1.0, abs=1e-12)
+
+
+def test_few_replicates_use_their_batches():
+    rng = np.random.default_rng(3)
+    result = estimate(rng.normal(size=(2, 1, 32, 3)), (0.2, 0.1))
+    assert result.degrees == 31
+    assert estimate(rng.normal(size=(2, 40, 2, 3)), (0.2, 0.1)).degrees == 39
+
+
+def test_unrest_sees_a_drift():
+    rng = np.random.default_rng(3)
+    still = batch_means(rng, 1.0, 32, 2, 0.1)
+    moving = still + np.array([0.0, 1.0])[:, None]
+    assert estimate(still, (0.2, 0.1)).at_rest
+    assert not estimate(moving, (0.2, 0.1)).at_rest
+
+
+def test_divergence_is_nan():
+    means = np.full((2, 32, 2, 2), np.nan)
+    result = estimate(means, (0.2, 0.1))
+    assert np.isnan(result.bias)
+    assert np.isnan(result.interval).all()
+
+
+def sets(means, spread, trials, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(trials):
+        yield confidence_set(
+            {
+                b: estimate(batch_means(rng, mean, 32, 2, spread), (0.2, 0.1))
+                for b, mean in means.items()
+            }
+        )
+
+
+def test_confidence_set_holds_the_best_size():
+    """Ties and near ties; kept in at least 99 % less 6 standard errors of 1000 trials."""
+    means = {1: 1.0, 2: 0.5, 4: 0.5, 8: 0.51, 16: 0.9}
+    kept = np.mean([2 in found for found in sets(means, 0.1, 1000, 5)])
+    assert kept > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 1000)
+
+
+def test_confidence_set_drops_what_is_clearly_worse():
+    means = {1: 1.0, 2: 0.5, 4: 0.7}
+    assert all(found == [2] for found in sets(means, 0.05, 50, 5))
+
+
+def test_confidence_set_leaves_out_what_diverged():
+    rng = np.random.default_rng(3)
+    good = estimate(batch_means(rng, 1.0, 32, 2, 0.1), (0.2, 0.1))
+    bad = estimate(np.full((2, 32, 2, 2), np.nan), (0.2, 0.1))
+    assert confidence_set({1: good, 2: bad}) == [1]
+    assert confidence_set({2: bad}) == []

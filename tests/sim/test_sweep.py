@@ -1,0 +1,161 @@
+"""Runs: the same numbers whatever the workers, resumable, and never mixed up."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim.sweep
+from analysis.command import to_json
+from analysis.fields import SpecificationError
+from analysis.model import Experiment
+from sim import run
+from sim.store import Store
+
+ROOT = Path(__file__).parents[2]
+PRESET = Experiment.load(ROOT / "sim" / "presets" / "sweet_spot.toml")
+SMALL = replace(
+    PRESET,
+    algorithm=replace(PRESET.algorithm, batch_size=32, micro_batch_sizes=(8, 1, 32)),
+    run=replace(PRESET.run, iterations=100),
+)
+
+
+def test_workers_do_not_change_the_result(monkeypatch):
+    expected = to_json(run(SMALL))
+    monkeypatch.setattr(sim.sweep, "WORTH_A_POOL", 0)
+    assert to_json(run(SMALL, workers=2)) == expected
+
+
+def test_results_keep_the_order_of_the_file():
+    assert [r.micro_batch_size for r in run(SMALL).results] == [8, 1, 32]
+
+
+def test_finished_sizes_are_reused(tmp_path, monkeypatch):
+    expected = run(SMALL, tmp_path)
+    calls = []
+    monkeypatch.setattr(sim.sweep.Task, "__call__", lambda task: calls.append(task))
+    assert run(SMALL, tmp_path) == expected
+    fewer = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(1,)))
+    assert run(fewer, tmp_path).results[0] == expected.results[1]
+    assert not calls
+
+
+def test_another_specification_gets_its_own_files(tmp_path):
+    run(SMALL, tmp_path)
+    before = set(tmp_path.rglob("*.json"))
+    run(replace(SMALL, run=replace(SMALL.run, seed=2)), tmp_path)
+    assert len(set(tmp_path.rglob("*.json"))) == 2 * len(before) == 6
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.replace('"norm": 20.0', '"norm": 21.0'), "another specification"),
+        (lambda text: text.replace('"degrees"', '"freedom"'), "another specification"),
+        (lambda text: text[:100], "cannot be read"),
+        (lambda text: "[]", "another specification"),
+    ],
+)
+def test_a_file_that_does_not_match_is_refused(tmp_path, damage, message):
+    run(SMALL, tmp_path)
+    path = Store(tmp_path / SMALL.name).path(SMALL, 8)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(SpecificationError, match=message):
+        run(SMALL, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_work_starts(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpecificationError, match="a folder that can be written"):
+        run(SMALL, tmp_path / "file")
+
+
+def test_divergence_is_null_and_said(capsys):
+    wild = replace(SMALL, algorithm=replace(SMALL.algorithm, rule="sgd"))
+    wild = replace(wild, run=replace(SMALL.run, steps=(50.0, 60.0), iterations=1000))
+    result = run(wild)
+    assert result.results[0].bias is None
+    assert result.best.micro_batch_size is None
+    assert result.best.confidence_set == []
+    assert "diverged" in capsys.readouterr().err
+    json.loads(to_json(result))
+
+
+def test_a_run_that_is_not_at_rest_is_said(capsys):
+    far = replace(SMALL, run=replace(SMALL.run, start=1000.0, burn_in=0.0))
+    run(far)
+    assert "not at rest" in capsys.readouterr().err
+
+
+def test_a_diverged_result_is_stored_and_read_back(tmp_path):
+    wild = replace(SMALL, run=replace(SMALL.run, steps=(5000.0, 6000.0), iterations=1000))
+    wild = replace(wild, algorithm=replace(SMALL.algorithm, rule="sgd"))
+    assert to_json(run(wild, tmp_path)) == to_json(run(wild, tmp_path))
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
+    """Ctrl-C: exit code 130, one line, no traceback, nothing half written, the same numbers."""
+    long = replace(SMALL, run=replace(SMALL.run, iterations=2500))
+    table = long.to_mapping()
+    text = "".join(
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in inner.items())
+        for name, inner in [
+            ("model", {k: v for k, v in table["model"].items() if not isinstance(v, dict)}),
+            ("model.noise", table["model"]["noise"]),
+            ("model.dragger", table["model"]["dragger"]),
+            ("algorithm", table["algorithm"] | {"micro_batch_sizes": [32, 16, 8, 4, 2, 1]}),
+            ("run", table["run"]),
+        ]
+    )
+    path = tmp_path / "long.toml"
+    path.write_text(text)
+    command = [sys.executable, "-m", "sim", "run", str(path), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "out" / "long"
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("*.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.count("\n") == 1
+    assert "run again to go on" in errors
+    assert 0 < len(list(folder.glob("*.json"))) < 6
+    assert not list(folder.glob("*.part"))
+    again = run(Experiment.load(path), tmp_path / "out")
+    assert again == run(Experiment.load(path))
+
+
+def test_python_returns_what_the_command_prints(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sim",
+            "run",
+            "sweet_spot",
+            "--json",
+            "--out",
+            str(ROOT / "results"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    printed = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert printed == json.loads(to_json(run(PRESET, ROOT / "results")))
+    assert set(printed) == {"rule", "batch_size", "results", "best"}
+    assert set(printed["best"]) == {"micro_batch_size", "confidence_set"}
+    keys = {"micro_batch_size", "bias", "standard_error", "interval"}
+    assert all(set(r) == keys and len(r["interval"]) == 2 for r in printed["results"])
+    assert all(np.isfinite(r["bias"]) for r in printed["results"])

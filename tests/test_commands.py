@@ -1,0 +1,199 @@
+"""The three commands as a user meets them: JSON contract, one-line errors, help, version."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis.__main__
+import figures.__main__
+import sim.__main__
+from analysis import __version__
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
+PRESET = str(ROOT / "sim" / "presets" / "sweet_spot.toml")
+
+
+def call(capsys, line):
+    """Exit code, stdout and stderr of `python -m LINE`."""
+    name, *arguments = line.split()
+    try:
+        code = COMMANDS[name].main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    return code or 0, captured.out, captured.err
+
+
+def document(capsys, line):
+    code, out, err = call(capsys, line)
+    assert (code, err) == (0, "")
+    return json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} in JSON"))
+
+
+SUBCOMMANDS = [
+    "analysis",
+    *(f"analysis {c}" for c in ("list", "show", "check", "eval", "sweet-spot", "bias", "notation")),
+    "sim",
+    "sim list",
+    "sim run",
+    "figures",
+]
+
+
+@pytest.mark.parametrize("line", SUBCOMMANDS)
+def test_help_has_an_example(capsys, line):
+    code, out, _ = call(capsys, f"{line} --help")
+    assert code == 0
+    assert re.search(rf"example: python -m {line.split()[0]}", out)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_version_needs_no_installation(name, tmp_path):
+    """In a copy of the sources that pip knows nothing about."""
+    for package in COMMANDS:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    done = subprocess.run(
+        [sys.executable, "-m", name, "--version"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "analysis eval sweet_spot --set dragger_fraction=2 sigma=1 alpha=1",
+        "analysis eval nothing",
+        "analysis eval sweet_spot --set epsilon",
+        "analysis eval sweet_spot --set epsilon=many",
+        "analysis show nothing",
+        "analysis check nothing",
+        "analysis sweet-spot --dragger-fraction 1.5",
+        "analysis sweet-spot --dragger-fraction 0.1 --alignment 2",
+        "analysis sweet-spot --dragger-fraction 0.1 --noise-scale 0",
+        "analysis sweet-spot --dragger-fraction 0.1 --batch-size 0",
+        "analysis sweet-spot --dragger-fraction nan",
+        "analysis sweet-spot --dragger-fraction many",
+        "analysis sweet-spot",
+        "analysis bias missing.toml",
+        "analysis frobnicate",
+        "analysis",
+        "sim run missing.toml",
+        "sim run no_such_preset",
+        f"sim run {PRESET} --workers 0",
+        f"sim run {PRESET} --out /dev/null/x",
+        "sim",
+        "figures no_such_figure",
+        "figures --profile slow",
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(capsys, line):
+    code, out, err = call(capsys, line)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(Path(PRESET).read_text().replace("norm = 20.0", "norm = -20.0"))
+    words = [call(capsys, f"{c} {path}")[2].split(": ", 1)[1] for c in ("analysis bias", "sim run")]
+    assert words[0] == words[1]
+    assert "model.dragger.norm = -20.0: must be a finite number >= 0" in words[0]
+    assert not (ROOT / "results" / "bad").exists()
+
+
+def test_sweet_spot_json(capsys):
+    line = "analysis sweet-spot --dragger-fraction 0.01 --noise-scale 2 --batch-size 256 --json"
+    result = document(capsys, line)
+    assert set(result) == {"micro_batch_size", "bias_radius", "breakdown", "admissible"}
+    assert result["micro_batch_size"] == pytest.approx(31.334580499, abs=1e-9)
+    assert result["admissible"]["micro_batch_size"] == 32
+    line = "analysis sweet-spot --dragger-fraction 0.01 --alignment 0 --json"
+    result = document(capsys, line)
+    assert result == {"micro_batch_size": None, "bias_radius": None, "breakdown": None}
+
+
+def test_bias_json(capsys):
+    result = document(capsys, f"analysis bias {PRESET} --json")
+    assert set(result) == {"rule", "batch_size", "results", "best"}
+    keys = {"micro_batch_size", "bias", "bias_radius"}
+    assert all(set(r) == keys for r in result["results"])
+    assert result["best"]["micro_batch_size"] == 8
+    assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
+
+
+def test_eval_takes_names_and_symbols(capsys):
+    names = "dragger_fraction=0.01 micro_batch_size=32 noise_scale=1 alignment=1"
+    symbols = "epsilon=0.01 b=32 sigma=1 alpha=1"
+    values = [
+        document(capsys, f"analysis eval bias_radius --json --set {given}")["values"]
+        for given in (names, symbols)
+    ]
+    assert values[0] == values[1]
+    assert values[0]["bias_radius"] == pytest.approx(0.263535, abs=5e-7)
+
+
+def test_check_reports_and_fails(capsys, monkeypatch):
+    result = document(capsys, "analysis check --json")["claims"]
+    assert [r["name"] for r in result] == ["alignment_lemma", "bias_radius", "sweet_spot"]
+    assert all(r["steps"] and r["problem"] is None for r in result)
+    from analysis.claims import CLAIMS
+
+    monkeypatch.setitem(
+        CLAIMS,
+        "sweet_spot",
+        CLAIMS["sweet_spot"].__class__(
+            **{**vars(CLAIMS["sweet_spot"]), "attack": lambda rng: -0.1}
+        ),
+    )
+    code, out, _ = call(capsys, "analysis check sweet_spot")
+    assert code == 1
+    assert "the attack found a slack of -0.1" in out
+
+
+@pytest.mark.parametrize("name", ["alignment_lemma", "bias_radius", "sweet_spot"])
+def test_show(capsys, name):
+    code, out, _ = call(capsys, f"analysis show {name} --proof")
+    assert code == 0
+    for word in ("Assumptions", "Statement", "Proof", "given"):
+        assert word in out
+    code, out, _ = call(capsys, f"analysis show {name} --latex --proof")
+    assert out.count("\\item") > 5
+
+
+def test_lists(capsys):
+    assert len(document(capsys, "analysis list --json")["claims"]) == 3
+    presets = document(capsys, "sim list --json")["presets"]
+    assert [p["name"] for p in presets] == sorted(p["name"] for p in presets)
+    assert all(p["about"] for p in presets)
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    line = f"{sys.executable} -m analysis show sweet_spot --proof | head -1"
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+def test_import_is_quick():
+    """The description alone needs no SymPy, SciPy or matplotlib."""
+    code = (
+        "import sys, analysis, analysis.model, analysis.__main__; "
+        "print([m for m in ('sympy', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout.strip() == "[]"
