@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: figures figures-full test check format soak images clean
+.PHONY: figures figures-full test check format images clean
 
 figures: .venv/.installed
 	$(RUN) figures

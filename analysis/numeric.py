@@ -1,6 +1,7 @@
 """Numbers from claims: the one place that turns expressions into functions."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -88,17 +89,23 @@ def in_domain(entry: Entry, value: Any) -> np.ndarray:
     return array
 
 
+@cache
+def _lambdified(expression: sp.Expr, first: sp.Symbol | None = None) -> tuple[Any, list[sp.Symbol]]:
+    """The expression as a function, and its symbols in the order of the arguments."""
+    free = sorted(expression.free_symbols - {first}, key=str)
+    order = free if first is None else [first, *free]
+    return sp.lambdify(order, expression, modules=["numpy", "scipy"]), free
+
+
 def _function(expression: sp.Expr, at: dict[sp.Symbol, Any]) -> Any:
-    free = sorted(expression.free_symbols, key=str)
-    function = sp.lambdify(free, expression, modules=["numpy", "scipy"])
+    function, free = _lambdified(expression)
     return np.asarray(function(*(at[symbol] for symbol in free)), dtype=np.float64)
 
 
 def _root(implicit: Implicit, at: dict[sp.Symbol, Any]) -> Any:
     """The root by bracketing, NaN where the interval holds none."""
     low, high = _function(implicit.low, at), _function(implicit.high, at)
-    free = sorted(implicit.equation.free_symbols - {implicit.symbol}, key=str)
-    function = sp.lambdify([implicit.symbol, *free], implicit.equation, modules="numpy")
+    function, free = _lambdified(implicit.equation, implicit.symbol)
     low, high, *rest = np.broadcast_arrays(low, high, *(at[symbol] for symbol in free))
     result = elementwise.find_root(
         function, (low, high), args=tuple(rest), tolerances={"xatol": 0.0, "xrtol": 1e-15}

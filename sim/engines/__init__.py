@@ -1,0 +1,1 @@
+"""Engines that simulate an experiment; one per way of drawing its gradients."""
