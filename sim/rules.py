@@ -1,4 +1,4 @@
-"""The five update rules, written once for any array library with the array API.
+"""The five update rules, written once for every array library: xp is NumPy, CuPy or a strict one.
 
 Each rule maps the micro-batch gradients g [..., m, d] of one step to the direction [..., d] that is
 subtracted from w after multiplication with the step size. Edge cases, tested one by one:
@@ -18,69 +18,66 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from array_api_compat import array_namespace
+import numpy as np
 
 Rule = Callable[[Any], Any]
 
 
-def _norm(g: Any) -> Any:
+def _norm(g: Any, xp: Any) -> Any:
     """Euclidean norm over the last axis, which is kept [..., 1]."""
-    return array_namespace(g).linalg.vector_norm(g, axis=-1, keepdims=True)
+    return xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))
 
 
-def _scaled(g: Any, length: Any) -> Any:
-    """Vectors g [..., d] rescaled to `length` [..., 1]; a zero vector stays zero."""
-    xp = array_namespace(g)
-    norm = _norm(g)
+def _scaled(g: Any, norm: Any, length: Any, xp: Any) -> Any:
+    """Vectors g [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero."""
     zero = norm == 0
     return g * (xp.where(zero, xp.zeros_like(norm), length) / xp.where(zero, norm + 1, norm))
 
 
-def _mean(g: Any) -> Any:
-    return array_namespace(g).mean(g, axis=-2)
-
-
-def sgd(g: Any) -> Any:
+def sgd(g: Any, xp: Any = np) -> Any:
     """The mean gradient: no clipping."""
-    return _mean(g)
+    return xp.mean(g, axis=-2)
 
 
-def adaptive(g: Any) -> Any:
+def adaptive(g: Any, xp: Any = np) -> Any:
     """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
-    smallest = array_namespace(g).min(_norm(g), axis=-2, keepdims=True)
-    return _mean(_scaled(g, smallest))
+    norm = _norm(g, xp)
+    return xp.mean(_scaled(g, norm, xp.min(norm, axis=-2, keepdims=True), xp), axis=-2)
 
 
-def normalized(g: Any) -> Any:
+def normalized(g: Any, xp: Any = np) -> Any:
     """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
-    xp = array_namespace(g)
-    return _mean(_scaled(g, xp.ones_like(_norm(g))))
+    norm = _norm(g, xp)
+    return xp.mean(_scaled(g, norm, xp.ones_like(norm), xp), axis=-2)
 
 
-def fixed(g: Any, threshold: float) -> Any:
+def fixed(g: Any, threshold: float, xp: Any = np) -> Any:
     """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping."""
-    xp = array_namespace(g)
-    norm = _norm(g)
-    return _mean(_scaled(g, xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)))
+    norm = _norm(g, xp)
+    length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
+    return xp.mean(_scaled(g, norm, length, xp), axis=-2)
 
 
-def average_then_clip(g: Any, threshold: float) -> Any:
+def average_then_clip(g: Any, threshold: float, xp: Any = np) -> Any:
     """Rule `global`: the mini-batch gradient is averaged, then clipped to `threshold`."""
-    return fixed(array_namespace(g).expand_dims(_mean(g), axis=-2), threshold)
+    return fixed(xp.expand_dims(xp.mean(g, axis=-2), axis=-2), threshold, xp)
 
 
-def rule(name: str, aggregate: str = "mean", threshold: float | None = None) -> Rule:
+def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp: Any = np) -> Rule:
     """The rule of that name as a function of g [..., m, d] alone.
 
-    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction.
+    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction. Raises
+    ValueError when the rule needs a threshold and has none.
     """
     if name in ("fixed", "global"):
         if threshold is None:
             raise ValueError(f"rule {name!r} needs a threshold")
         limited = {"fixed": fixed, "global": average_then_clip}
-        direction: Rule = partial(limited[name], threshold=threshold)
+        direction: Rule = partial(limited[name], threshold=threshold, xp=xp)
     else:
-        direction = {"sgd": sgd, "adaptive": adaptive, "normalized": normalized}[name]
+        direction = partial(
+            {"sgd": sgd, "adaptive": adaptive, "normalized": normalized}[name], xp=xp
+        )
     if aggregate == "mean":
         return direction
     return lambda g: direction(g) * g.shape[-2]
