@@ -121,7 +121,7 @@ def simulate(
     estimates = {b: e for b, e in done.items() if e is not None}
     tasks = [
         Task(experiment, b, step, replicates)
-        for b in sizes
+        for b in sorted(sizes, reverse=True)  # cheap sizes first, so that much is kept early
         if b not in estimates
         for step in experiment.run.steps
         for replicates in mixture.chunks(experiment, b)
