@@ -58,7 +58,7 @@ def _step(number: int, step: Step) -> str:
     if isinstance(step, Axiom):
         how = f"given, {step.axiom}: {AXIOMS[step.axiom]}"
     if isinstance(step, Inequality):
-        how = f"certificate {step.certificate}"
+        how = "certificate " + " + ".join(f"({term})" for term in step.terms)
     if isinstance(step, Solution):
         how = f"solve({step.of} = 0)"
     return "\n".join(

@@ -122,24 +122,30 @@ class Identity(Step):
 
 @dataclass(frozen=True)
 class Inequality(Step):
-    """The slack equals `certificate`, a sum of products of factors of visible sign."""
+    """The slack equals `certificate`, whose sign is visible; or the sum of several such terms."""
 
     how: ClassVar[str] = "certificate"
+    certificate: sp.Expr | tuple[sp.Expr, ...] = sp.S.Zero
 
-    certificate: sp.Expr = sp.S.Zero
+    @property
+    def terms(self) -> tuple[sp.Expr, ...]:
+        """The terms of the certificate."""
+        return self.certificate if isinstance(self.certificate, tuple) else (self.certificate,)
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError if the certificate is another expression, or a factor has no sign."""
-        relations = [known[n] for n in self.using]
-        remainder = reduced(self.relation.slack - self.certificate, relations)
+        """Raise StepError if the certificate is another expression, or a term has no sign."""
         if self.relation.relation == "=":
             raise StepError(f"{self.name}: a certificate of sign proves no equality")
+        relations = [known[n] for n in self.using]
+        remainder = reduced(self.relation.slack - sum(self.terms), relations)
         if remainder != 0:
             raise StepError(f"{self.name}: the certificate is off by {remainder}")
         facts = [r.slack for r in relations]
-        if not non_negative(self.certificate, facts):
-            raise StepError(f"{self.name}: the sign of {self.certificate} is not visible")
-        if self.relation.relation in STRICT and not strictly(self.certificate, relations):
+        for term in self.terms:
+            if not non_negative(term, facts):
+                raise StepError(f"{self.name}: the sign of {term} is not visible")
+        strict = self.relation.relation in STRICT
+        if strict and not any(strictly(term, relations) for term in self.terms):
             raise StepError(f"{self.name}: {self.certificate} may be zero")
 
 

@@ -14,6 +14,7 @@ import analysis.__main__
 import figures.__main__
 import sim.__main__
 from analysis import __version__
+from analysis.claims import CLAIMS
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
@@ -143,10 +144,8 @@ def test_eval_takes_names_and_symbols(capsys):
 
 def test_check_reports_and_fails(capsys, monkeypatch):
     result = document(capsys, "analysis check --json")["claims"]
-    assert [r["name"] for r in result] == ["alignment_lemma", "bias_radius", "sweet_spot"]
+    assert [r["name"] for r in result] == list(CLAIMS)
     assert all(r["steps"] and r["problem"] is None for r in result)
-    from analysis.claims import CLAIMS
-
     monkeypatch.setitem(
         CLAIMS,
         "sweet_spot",
@@ -159,7 +158,7 @@ def test_check_reports_and_fails(capsys, monkeypatch):
     assert "the attack found a slack of -0.1" in out
 
 
-@pytest.mark.parametrize("name", ["alignment_lemma", "bias_radius", "sweet_spot"])
+@pytest.mark.parametrize("name", CLAIMS)
 def test_show(capsys, name):
     code, out, _ = call(capsys, f"analysis show {name} --proof")
     assert code == 0
@@ -170,7 +169,8 @@ def test_show(capsys, name):
 
 
 def test_lists(capsys):
-    assert len(document(capsys, "analysis list --json")["claims"]) == 3
+    listed = document(capsys, "analysis list --json")["claims"]
+    assert [c["name"] for c in listed] == list(CLAIMS)
     presets = document(capsys, "sim list --json")["presets"]
     assert [p["name"] for p in presets] == sorted(p["name"] for p in presets)
     assert all(p["about"] for p in presets)

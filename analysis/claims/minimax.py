@@ -1,0 +1,128 @@
+"""No rule whatever can have a smaller worst-case bias than σ√(ε/(1-2ε)).
+
+Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the other, with
+chance q; the draggers fill in the missing side. The mixtures that a rule gets to see are one and
+the same law, the benign means are ±Δ, so wherever the rule rests it is Δ off in one world.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+
+from analysis.claim import Claim
+from analysis.signs import Relation
+from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.symbols import epsilon, sigma
+
+q, A, delta = sp.symbols("q A Delta", positive=True)
+plus, minus, worst = sp.symbols("error_plus error_minus error", nonnegative=True)
+
+bound = sigma * sp.sqrt(epsilon) / sp.sqrt(1 - 2 * epsilon)
+statement = Relation(worst, ">=", bound)
+
+steps = (
+    Axiom("minority", Relation(1 - 2 * epsilon, ">", sp.S.Zero), "ε < 1/2"),
+    Axiom("not all", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1/2"),
+    Definition(
+        "chance of a deviation",
+        Relation(q, "=", epsilon / (1 - epsilon)),
+        "as many benign deviations as draggers",
+        ("not all",),
+    ),
+    Identity(
+        "same law",
+        Relation((1 - epsilon) * q, "=", epsilon),
+        "mass at A: (1-ε)q benign in one world, ε draggers in the other; likewise at -A",
+        ("chance of a deviation",),
+    ),
+    Identity(
+        "usual samples",
+        Relation(1 - q, "=", (1 - 2 * epsilon) / (1 - epsilon)),
+        "positive, so q is a chance",
+        ("chance of a deviation",),
+    ),
+    Definition(
+        "size",
+        Relation(A, "=", sigma * (1 - epsilon) / sp.sqrt(epsilon * (1 - 2 * epsilon))),
+        "as large as the noise scale allows",
+        ("minority", "not all"),
+    ),
+    Identity(
+        "variance",
+        Relation(q * A**2 - (q * A) ** 2, "=", sigma**2),
+        "both benign laws have the variance σ²",
+        ("chance of a deviation", "size"),
+    ),
+    Definition("mean", Relation(delta, "=", q * A), "the benign means are Δ and -Δ"),
+    Axiom("first world", Relation(plus, "<=", worst), "the larger of the two errors"),
+    Axiom("second world", Relation(minus, "<=", worst), "the larger of the two errors"),
+    Axiom(
+        "one outcome",
+        Relation(plus + minus, ">=", 2 * delta),
+        "the same law, so the same point of rest; triangle inequality between the two means",
+        axiom="inner product",
+    ),
+    Inequality(
+        "one of them is large",
+        Relation(worst, ">=", delta),
+        "the average of three slacks",
+        ("first world", "second world", "one outcome"),
+        certificate=((worst - plus) / 2, (worst - minus) / 2, (plus + minus - 2 * delta) / 2),
+    ),
+    Identity(
+        "closed form",
+        Relation(delta, "=", bound),
+        "definitions",
+        ("mean", "chance of a deviation", "size"),
+    ),
+    Chain("conclusion", statement, "transitivity", ("one of them is large", "closed form")),
+)
+
+
+def slack(score: Callable[[np.ndarray], np.ndarray], fraction: float, scale: float) -> float:
+    """Largest error minus the bound, for the rule that rests where the mean score vanishes.
+
+    `score` is a non-decreasing function of gradients [n]; the law is the mixture of the two worlds.
+    """
+    chance = fraction / (1 - fraction)
+    size = scale / np.sqrt(chance * (1 - chance))
+    atoms = np.array([-size, 0.0, size])
+    weights = np.array([fraction, 1 - 2 * fraction, fraction])
+    low, high = -size, size
+    for _ in range(100):
+        middle = (low + high) / 2
+        if weights @ score(atoms - middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return float(max(abs(high - chance * size), abs(high + chance * size))) - scale * float(
+        np.sqrt(fraction / (1 - 2 * fraction))
+    )
+
+
+def attack(rng: np.random.Generator) -> float:
+    """Smallest slack of 300 clipped rules, each side with a threshold of its own."""
+    found = []
+    for _ in range(300):
+        left, right = rng.lognormal(0, 1, 2) if rng.random() < 0.8 else [rng.lognormal()] * 2
+        found.append(slack(lambda g: np.clip(g, -left, right), rng.uniform(0.01, 0.45), 1.0))  # noqa: B023
+    return min(found)
+
+
+claim = Claim(
+    name="minimax",
+    title="the worst-case bias that no rule can avoid",
+    kind="lower bound",
+    assumptions=(
+        "0 < ε < 1/2",
+        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule",
+        "the rule sees gradients only, and comes to rest at a point that their law determines",
+    ),
+    statement=statement,
+    steps=steps,
+    witness=(),
+    values={"minimax_bias": bound},
+    attack=attack,
+    remarks=("√ε is therefore the right rate in ε; attained in one dimension by any odd score",),
+)
