@@ -47,13 +47,17 @@ def stable_roots(
 ) -> list[Array]:
     """All stable roots a = Λw [axes] that the search finds, the nearest to 0 first; [] if none.
 
+    The mean (sgd, or adaptive with one micro-batch) has the one root -εD v/(1-ε), or -εD v when the
+    draggers are additive; its length is returned.
+
     Where all means lie on one line the drift is scanned outwards until it points back, and every
     sign change from - to + is refined. In the plane, the root that the mean flow reaches from 0.
     Raises SpecificationError in the plane when there is no Gaussian noise.
     """
-    law = mixture(model, b)
     if rule == "sgd" or (rule == "adaptive" and m == 1):
-        return [-(law.weight @ law.offset) / (law.weight @ law.benign)]
+        benign = 1.0 if model.dragger.law == "additive" else 1 - model.dragger_fraction
+        return [np.array([model.dragger_fraction * model.dragger.norm / benign])]
+    law = mixture(model, b)
     scale = np.sqrt(model.noise.total_variance / b) or model.dragger.norm / b
     if scale == 0:
         return [np.zeros(law.axes)]
@@ -69,9 +73,9 @@ def stable_roots(
     def on_line(law: Mixture) -> Callable[[float], float]:
         return cache(lambda x: float(expected_update(law, np.array([x]), rule, m, threshold)[0]))
 
-    exact, rough = on_line(law), law.thinned(1e-4)
+    exact, rough = on_line(law), law.thinned(5e-3)
     reach = 2 * float(np.abs(rough.offset).max()) + scale
-    found = [_refined(exact, x, scale) for x in _roots_on_line(on_line(rough), scale, reach, 1e-5)]
+    found = [_refined(exact, x, scale) for x in _roots_on_line(on_line(rough), scale, reach, 1e-4)]
     if not found or None in found:
         found = list(_roots_on_line(exact, scale, reach, 1e-13))
     return [np.array([x]) for x in sorted((x for x in found if x is not None), key=abs)]
@@ -101,10 +105,10 @@ def _roots_on_line(
 
 
 def _refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
-    """The stable root next to x, None unless it is within 1 % of the scale."""
-    for reach in (1e-4 * scale, 1e-3 * scale, 1e-2 * scale):
+    """The stable root next to x, None unless it is within a tenth of the scale."""
+    for reach in (2e-3 * scale, 2e-2 * scale, 1e-1 * scale):
         if drift(x - reach) < 0 < drift(x + reach):
-            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-12 * scale))
+            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
     return None
 
 

@@ -1,16 +1,17 @@
 """A micro-batch's mean gradient as an exact mixture of Gaussian vectors."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from analysis.fields import refuse
 from analysis.model import GradientModel
 
 Array = NDArray[np.float64]
 NEGLIGIBLE = 1e-13  # total chance of the compositions that are left out
+LARGEST = 200_000  # compositions; the time per evaluation grows with their number
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Mixture:
         return self.offset.shape[1]
 
     def thinned(self, chance: float) -> "Mixture":
-        """The mixture without compositions of less than `chance`: cheaper, for a first search."""
-        keep = self.weight >= min(chance, self.weight.max())
+        """The mixture without its least likely compositions, of total chance at most `chance`."""
+        order = np.argsort(self.weight)
+        keep = np.ones(order.size, dtype=bool)
+        keep[order[np.cumsum(self.weight[order]) <= chance]] = False
         weight = self.weight[keep] / self.weight[keep].sum()
         benign, offset, scale = self.benign[keep], self.offset[keep], self.scale[keep]
         return Mixture(self.dimension, weight, benign, offset, scale)
@@ -46,32 +49,35 @@ class Mixture:
 
 
 def mixture(model: GradientModel, b: int) -> Mixture:
-    """The mixture for micro-batches of b samples, without compositions of total chance 1e-13."""
-    chances, draggers, rare = [], [], []
-    for k, chance in _binomial(b, model.dragger_fraction):
-        for r, part in _binomial(b - k, model.noise.probability):
-            chances.append(chance * part)
-            draggers.append(k)
-            rare.append(r)
-    weight = np.array(chances)
+    """The mixture for micro-batches of b samples, without compositions of total chance 1e-13.
+
+    Raises SpecificationError when more than 200 000 compositions are left.
+    """
+    draggers, chance = _binomial(b, model.dragger_fraction)
+    rest = [_binomial(b - int(k), model.noise.probability) for k in draggers]
+    if sum(r.size for r, _ in rest) > LARGEST:
+        refuse("algorithm.micro_batch_sizes", b, f"smaller for an exact bias ({LARGEST} kinds)")
+    weight = np.concatenate([c * part for c, (_, part) in zip(chance, rest, strict=True)])
+    draggers = np.repeat(draggers, [r.size for r, _ in rest])
+    rare = np.concatenate([r for r, _ in rest])
     keep = weight > NEGLIGIBLE / weight.size
-    mean = model.micro_batch_mean(b, np.array(draggers)[keep], np.array(rare)[keep])
+    mean = model.micro_batch_mean(b, draggers[keep], rare[keep])
     first, direction = _plane(model)
     offset = mean.first_axis[:, None] * first + mean.dragger[:, None] * direction
     weight = weight[keep] / weight[keep].sum()
     return Mixture(model.dimension, weight, mean.benign, offset, np.sqrt(mean.variance))
 
 
-def _binomial(n: int, q: float) -> Iterator[tuple[int, float]]:
-    """Counts and chances of Binomial(n, q) whose chance is not negligible."""
+def _binomial(n: int, q: float) -> tuple[NDArray[np.int64], Array]:
+    """The counts of Binomial(n, q) within ten standard deviations and more, and their chances."""
     if n == 0 or q == 0:
-        yield 0, 1.0
-        return
-    k = np.arange(n + 1)
+        return np.zeros(1, np.int64), np.ones(1)
+    reach = 10 * np.sqrt(n * q * (1 - q)) + 40
+    k = np.arange(max(0, int(n * q - reach)), min(n, int(n * q + reach)) + 1)
     log_chance = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     chance = np.exp(log_chance + k * np.log(q) + (n - k) * np.log1p(-q))
-    for i in np.flatnonzero(chance > NEGLIGIBLE / (n + 1)):
-        yield int(i), float(chance[i])
+    keep = chance > NEGLIGIBLE / k.size
+    return k[keep], chance[keep]
 
 
 def _plane(model: GradientModel) -> tuple[Array, Array]:
