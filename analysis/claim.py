@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.signs import Relation
-from analysis.steps import Known, Step, StepError
+from analysis.steps import Earlier, Known, Step, StepError
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ class Claim:
         """Check every step and that the last one is the statement; the number of steps."""
         known: Known = {}
         for step in self.steps + self.witness:
+            if isinstance(step, Earlier) and step.claim not in self.uses:
+                raise StepError(f"{step.name}: {step.claim} is not among the claims used")
             missing = [name for name in step.using if name not in known]
             if missing:
                 raise StepError(f"{step.name}: rests on {missing[0]!r}, which comes later or never")

@@ -6,7 +6,7 @@ import sympy as sp
 
 from analysis.claim import Claim
 from analysis.signs import Relation
-from analysis.steps import AXIOMS, Axiom, Inequality, Solution, Step
+from analysis.steps import AXIOMS, Axiom, Earlier, Inequality, Step
 
 FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
 
@@ -59,8 +59,8 @@ def _step(number: int, step: Step) -> str:
         how = f"given, {step.axiom}: {AXIOMS[step.axiom]}"
     if isinstance(step, Inequality):
         how = "certificate " + " + ".join(f"({term})" for term in step.terms)
-    if isinstance(step, Solution):
-        how = f"solve({step.of} = 0)"
+    if isinstance(step, Earlier):
+        how = f"the statement of {step.claim}"
     return "\n".join(
         [
             f"\n  {number}. {step.name}{because}",

@@ -58,7 +58,14 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         return remainder
     numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
     generators = sorted(sp.Tuple(numerator, *ideal).free_symbols, key=str)
-    return sp.groebner(ideal, *generators).reduce(sp.expand(numerator))[1]
+    try:
+        basis = sp.groebner(ideal, *generators)
+        denominator = sp.denom(sp.together(remainder))
+        if basis.reduce(sp.expand(denominator))[1] == 0:  # the expression has no value
+            return remainder
+        return basis.reduce(sp.expand(numerator))[1]
+    except sp.PolynomialError:
+        return remainder
 
 
 def non_negative(expression: sp.Expr, facts: Sequence[sp.Expr]) -> bool:
@@ -93,4 +100,5 @@ def strictly(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
         return all(strictly(part, relations) for part in expression.args)
     if isinstance(expression, sp.log):
         return strictly(expression.args[0] - 1, relations)
-    return bool(expression.is_Pow and strictly(expression.base, relations))
+    real = expression.is_Pow and expression.exp.is_real
+    return bool(real and strictly(expression.base, relations))

@@ -21,7 +21,6 @@ AXIOMS = {
     "probability": "a chance lies between 0 and 1",
     "total expectation": "E X = P(A) E[X | A] + P(not A) E[X | not A]",
     "independence": "for independent mean-zero vectors, E‖Σ z_i‖² = Σ E‖z_i‖²",
-    "earlier claim": "the statement of another claim, its hypotheses met",
 }
 
 
@@ -71,11 +70,15 @@ class Definition(Step):
         if not isinstance(new, sp.Symbol) or new in used | self.relation.rhs.free_symbols:
             raise StepError(f"{self.name}: {new} is not a new symbol")
         relations = [known[n] for n in self.using]
-        visible = non_negative(self.relation.rhs, [r.slack for r in relations])
+        rhs = self.relation.rhs
+        visible = non_negative(rhs, [r.slack for r in relations])
         if new.is_positive:
-            visible = visible and strictly(self.relation.rhs, relations)
-        if new.is_nonnegative and not visible:
-            raise StepError(f"{self.name}: the sign of {self.relation.rhs} is not visible")
+            visible = visible and strictly(rhs, relations)
+        signed = new.is_nonnegative or new.is_positive
+        if (signed and not visible) or (new.is_real and not (visible or rhs.is_real)):
+            raise StepError(f"{self.name}: the sign of {rhs} is not visible")
+        if new.is_nonpositive or new.is_integer or new.is_zero or new.is_imaginary:
+            raise StepError(f"{self.name}: {new} claims more than a sign")
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,17 @@ class Chain(Step):
     def verify(self, known: "Known") -> None:
         """Raise StepError at a gap, or where the direction changes."""
         links = [known[n] for n in self.using]
+        if not links:
+            raise StepError(f"{self.name}: a chain needs links")
         gaps = any(left.rhs != right.lhs for left, right in pairwise(links))
         ends = links[0].lhs == self.relation.lhs and links[-1].rhs == self.relation.rhs
-        directions = {link.relation for link in links} - {"=", self.relation.relation}
-        if gaps or not ends or directions:
+        signs = {link.relation for link in links}
+        wanted = self.relation.relation
+        if wanted in STRICT:
+            fits = wanted in signs and signs <= {"=", wanted, wanted + "="}
+        else:
+            fits = signs <= {"=", wanted, wanted[0]}
+        if gaps or not ends or not fits:
             raise StepError(f"{self.name}: the links do not form a chain")
 
 
@@ -153,46 +163,77 @@ class Inequality(Step):
 class Expectation(Step):
     """E of an expression that is affine in random quantities, whose moments `using` bounds.
 
-    Each relation in `using` reads E(z) relation value; an inequality is used with the sign of the
-    quantity's coefficient.
+    Each relation in `using` reads E(z) relation value, z a random symbol; an inequality is used
+    with the sign of its coefficient. `random` lists every symbol that is random: coefficients and
+    the right side must be free of them.
     """
 
     how: ClassVar[str] = "affine in random quantities"
+    random: tuple[sp.Symbol, ...] = ()
 
     def verify(self, known: "Known") -> None:
         """Raise StepError if the expression is not affine, or a moment points the wrong way."""
-        (expression,) = self.relation.lhs.args
-        rest, total = sp.expand(expression), sp.S.Zero
-        for moment in (known[n] for n in self.using):
+        moments = [known[n] for n in self.using]
+        if not all(isinstance(r.lhs, E) for r in [self.relation, *moments]):
+            raise StepError(f"{self.name}: the left sides must be expectations")
+        if self.relation.relation in STRICT:
+            raise StepError(f"{self.name}: an expectation is bounded, not strictly")
+        rest, total = sp.expand(self.relation.lhs.args[0]), sp.S.Zero
+        for moment in moments:
             (quantity,) = moment.lhs.args
             coefficient = sp.simplify(sp.diff(rest, quantity))
             rest = sp.expand(rest - coefficient * quantity)
             total += coefficient * moment.rhs
-            opposed = moment.relation != self.relation.relation
-            sign = -coefficient if opposed else coefficient
-            bounded = self.relation.relation in ("<=", ">=") and non_negative(sp.factor(sign), [])
-            if coefficient.has(quantity) or not (moment.relation == "=" or bounded):
+            opposed = moment.relation[0] != self.relation.relation[0]
+            sign = sp.factor(-coefficient if opposed else coefficient)
+            exact = moment.relation == "="
+            bounded = self.relation.relation != "=" and non_negative(sign, [])
+            if quantity not in self.random or not (exact or bounded):
                 raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
-        randoms = {q for n in self.using for q in known[n].lhs.args[0].free_symbols}
-        if rest.free_symbols & randoms or sp.simplify(rest + total - self.relation.rhs) != 0:
-            raise StepError(
-                f"{self.name}: E leaves {sp.simplify(rest + total - self.relation.rhs)}"
-            )
+            if coefficient.free_symbols & set(self.random):
+                raise StepError(f"{self.name}: the coefficient {coefficient} is random")
+        remainder = sp.simplify(rest + total - self.relation.rhs)
+        if (rest.free_symbols | self.relation.rhs.free_symbols) & set(self.random) or remainder:
+            raise StepError(f"{self.name}: E leaves {remainder}")
 
 
 @dataclass(frozen=True)
 class Solution(Step):
-    """SymPy's solve, applied to the equation `of`, finds `lhs` = rhs and nothing else."""
+    """x = value: SymPy's solve finds it from the equation in `using`, whose left side is monotone.
+
+    The equation reads f(x) = 0; f' has one visible strict sign, so the root is the only one.
+    """
 
     how: ClassVar[str] = "solve"
 
-    of: sp.Expr = sp.S.Zero
-
     def verify(self, known: "Known") -> None:
-        """Raise StepError when solve finds something else."""
-        found = sp.solve(self.of, self.relation.lhs)
+        """Raise StepError when solve finds something else, or there might be another root."""
+        equation, x = known[self.using[0]], self.relation.lhs
+        slope = sp.expand(sp.diff(equation.lhs, x))
+        monotone = strictly(slope, []) or strictly(-slope, [])
+        if equation.relation != "=" or equation.rhs != 0 or not monotone:
+            raise StepError(f"{self.name}: {equation.lhs} = {equation.rhs} may have several roots")
+        found = sp.solve(equation.lhs, x)
         if len(found) != 1 or sp.simplify(found[0] - self.relation.rhs) != 0:
             raise StepError(f"{self.name}: solve finds {found}")
+
+
+@dataclass(frozen=True)
+class Earlier(Step):
+    """The statement of another claim, its symbols replaced by `at`."""
+
+    how: ClassVar[str] = "the statement of an earlier claim"
+    claim: str = ""
+    statement: Relation | None = None
+    at: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+
+    def verify(self, known: "Known") -> None:
+        """Raise StepError unless the relation is that statement."""
+        if self.statement is None:
+            raise StepError(f"{self.name}: no statement is quoted")
+        lhs, rhs = (side.subs(self.at) for side in (self.statement.lhs, self.statement.rhs))
+        if self.relation != Relation(lhs, self.statement.relation, rhs):
+            raise StepError(f"{self.name}: is not what {self.claim} states")
 
 
 @dataclass(frozen=True)
@@ -201,7 +242,7 @@ class UniqueMinimum(Step):
 
     Rests on φ' = -factor·D with a positive factor, D' < 0, D(low) > 0, D(high) < 0, and on what the
     factor's sign needs. By the intermediate value theorem D has one zero; by the mean value theorem
-    φ falls before it and rises after it.
+    φ falls before it and rises after it. `zero` is a new symbol, and x any point of the interval.
     """
 
     how: ClassVar[str] = "signs of a derivative"
@@ -221,8 +262,15 @@ class UniqueMinimum(Step):
             "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * D),
             "the factor": strictly(self.factor, signs),
             "the fall": falls == Relation(sp.diff(D, x), "<", sp.S.Zero),
-            "the low end": low.lhs == D.subs(x, self.interval[0]) and low.rhs.is_positive,
-            "the high end": high.lhs == D.subs(x, self.interval[1]) and strictly(-high.rhs, signs),
+            "the low end": low.relation == "="
+            and low.lhs == D.subs(x, self.interval[0])
+            and low.rhs.is_positive,
+            "the high end": high.relation == "="
+            and high.lhs == D.subs(x, self.interval[1])
+            and strictly(-high.rhs, signs),
+            "the name of the zero": not any(
+                self.zero in r.lhs.free_symbols | r.rhs.free_symbols for r in known.values()
+            ),
             "the conclusion": self.relation
             == Relation(self.function.subs(x, self.zero), "<=", self.function),
         }

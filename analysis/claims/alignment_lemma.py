@@ -64,6 +64,7 @@ steps = (
         Relation(E(affine), ">=", moments),
         "affine in z₁ and z₂, decreasing in z₂",
         ("mean zero", "variance"),
+        random=(z1, z2, c, x),
     ),
     Identity(
         "closed form", Relation(moments, "=", bound), "R maximises the left side", ("radius",)

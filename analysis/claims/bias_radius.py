@@ -9,16 +9,17 @@ import sympy as sp
 
 from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.claims.alignment_lemma import c as cosine
+from analysis.claims.alignment_lemma import claim as lemma_claim
+from analysis.signs import E, Relation
+from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 beta = sp.Symbol("beta", positive=True)
 b_break = sp.Symbol("b_break", positive=True)
 
-lemma = G * bound
-h = p * lemma - alpha * (1 - p) * G
+h = p * G * bound - alpha * (1 - p) * G
 factored = kappa * G * (G**2 - beta**2) / (G**2 + s**2)
 chance = sp.exp(-lam * b)
 push = alpha * (1 - chance)
@@ -41,19 +42,26 @@ steps = (
         axiom="total expectation",
     ),
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
+    Earlier(
+        "mean cosine",
+        Relation(E(cosine), ">=", bound),
+        "with the noise s² = E‖Σ ξ_i/b‖² ≤ σ²/b of b independent benign samples",
+        claim="alignment_lemma",
+        statement=lemma_claim.statement,
+    ),
     Axiom(
         "clean case",
-        Relation(clean, ">=", lemma),
-        "alignment_lemma with the noise s² = E‖Σ ξ_i/b‖² ≤ σ²/b of b independent benign samples",
-        axiom="earlier claim",
+        Relation(clean, "=", G * E(cosine)),
+        "⟨∇f, u⟩ = G cos, averaged over clean micro-batches",
+        axiom="inner product",
     ),
     Axiom("contaminated case", Relation(contaminated, ">=", -alpha * G), "(A4)"),
     Inequality(
         "drift bound",
         Relation(drift, ">=", h),
         "p and 1 - p are not negative",
-        ("two cases", "clean case", "contaminated case", "chance"),
-        certificate=p * (clean - lemma) + (1 - p) * (contaminated + alpha * G),
+        ("two cases", "clean case", "mean cosine", "contaminated case", "chance"),
+        certificate=(p * G * (E(cosine) - bound), (1 - p) * (contaminated + alpha * G)),
     ),
     Axiom(
         "below the breakdown",

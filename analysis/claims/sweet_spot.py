@@ -78,16 +78,21 @@ steps = (
 )
 
 witness = (
+    Axiom(
+        "zero at α = 1",
+        Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
+        "x is the zero x* of D at α = 1",
+    ),
     Solution(
         "closed form at α = 1",
         Relation(x, "=", closed_form),
-        "found by SymPy's solve",
-        of=condition.subs(alpha, 1),
+        "found by SymPy's solve; D falls, so there is no other root",
+        ("zero at α = 1",),
     ),
     Axiom(
         "at the zero for α = 1",
         Relation(sp.exp(-x), "=", 1 / (2 * (1 - x))),
-        "D = 2(1 - x) - e^x = 0",
+        "the same equation, e^x = 2(1 - x)",
     ),
     Identity(
         "smallest squared radius at α = 1",

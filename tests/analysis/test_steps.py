@@ -9,6 +9,7 @@ from analysis.steps import (
     Axiom,
     Chain,
     Definition,
+    Earlier,
     Expectation,
     Identity,
     Inequality,
@@ -43,6 +44,8 @@ def test_definition_shows_the_sign_that_its_symbol_claims():
     Definition("n", Relation(x, "=", b - a), "", ("order",)).verify(known)
     refuse(Definition("n", Relation(x, "=", b - a), ""), known)
     refuse(Definition("n", Relation(x, "=", a**2), ""))
+    refuse(Definition("n", Relation(sp.Symbol("n", negative=True), "=", sp.Integer(5)), ""))
+    refuse(Definition("n", Relation(z, "=", sp.sqrt(-1 - a**2)), ""))
 
 
 def test_identity():
@@ -56,6 +59,10 @@ def test_identity_modulo_earlier_equalities():
     known = {"circle": Relation(a**2 + b**2, "=", sp.S.One)}
     Identity("n", Relation(a**4 - b**4, "=", a**2 - b**2), "", ("circle",)).verify(known)
     refuse(Identity("n", Relation(a**4 + b**4, "=", sp.S.One), "", ("circle",)), known)
+    nothing = {"a": Relation(2 * a, "=", sp.S.Zero), "b": Relation(2 * b, "=", sp.S.Zero)}
+    refuse(Identity("n", Relation(a / b, "=", sp.Integer(3)), "", ("a", "b")), nothing)
+    strange = {"exp": Relation(a + sp.sqrt(x), "=", sp.exp(x))}
+    refuse(Identity("n", Relation(a, "=", x), "", ("exp",)), strange)
 
 
 def test_inequality_needs_the_right_certificate_with_a_visible_sign():
@@ -82,7 +89,7 @@ def test_a_sign_proves_no_equality():
     known = {"second": Relation(E(z), "<=", x)}
     for coefficient in (2, -2):
         equality = Relation(E(coefficient * z), "=", coefficient * x)
-        refuse(Expectation("n", equality, "", ("second",)), known)
+        refuse(Expectation("n", equality, "", ("second",), random=(z,)), known)
 
 
 def test_averaged_takes_both_sides():
@@ -91,11 +98,28 @@ def test_averaged_takes_both_sides():
     refuse(Averaged("n", Relation(E(b), ">=", E(a)), "", ("inner",)), known)
 
 
+def expectation(known, lhs, relation, rhs, random=(z,)):
+    return Expectation("n", Relation(lhs, relation, rhs), "", tuple(known), random=random)
+
+
 def test_expectation_respects_the_sign_of_the_coefficient():
     known = {"second": Relation(E(z), "<=", x)}
-    Expectation("n", Relation(E(1 - 2 * z), ">=", 1 - 2 * x), "", ("second",)).verify(known)
-    refuse(Expectation("n", Relation(E(1 + 2 * z), ">=", 1 + 2 * x), "", ("second",)), known)
-    refuse(Expectation("n", Relation(E(z**2), "<=", x**2), "", ("second",)), known)
+    expectation(known, E(1 - 2 * z), ">=", 1 - 2 * x).verify(known)
+    refuse(expectation(known, E(1 + 2 * z), ">=", 1 + 2 * x), known)
+    refuse(expectation(known, E(z**2), "<=", x**2), known)
+    strict = {"second": Relation(E(z), "<", x)}
+    expectation(strict, E(-2 * z), ">=", -2 * x).verify(strict)
+    refuse(expectation(strict, E(-2 * z), "<=", -2 * x), strict)
+
+
+def test_expectation_keeps_random_symbols_inside():
+    known = {"mean": Relation(E(z), "=", sp.S.Zero)}
+    expectation(known, E(a * z + b), "=", b).verify(known)
+    refuse(expectation(known, E(a * z), "=", sp.S.Zero, random=(z, a)), known)
+    refuse(expectation(known, E(a + z), "=", a, random=(z, a)), known)
+    refuse(expectation(known, E(z), "=", sp.S.Zero, random=()), known)
+    other = {"not E": Relation(sp.exp(z), "<=", x)}
+    refuse(expectation(other, sp.exp(z + 3), "<=", x + 3), other)
 
 
 def test_chain_has_no_gap_and_one_direction():
@@ -108,11 +132,29 @@ def test_chain_has_no_gap_and_one_direction():
     refuse(Chain("n", Relation(a, ">=", z), "", ("ab", "zx")), known)
     refuse(Chain("n", Relation(a, ">=", z), "", ("ab", "bx", "zx")), known)
     refuse(Chain("n", Relation(a, ">", x), "", ("ab", "bx")), known)
+    refuse(Chain("n", Relation(b, "<", x), "", ("bx",)), known)
+    refuse(Chain("n", Relation(b, "<", x), ""), known)
 
 
-def test_solution_is_found_by_solve():
-    Solution("n", Relation(x, "=", sp.LambertW(2)), "", of=x * sp.exp(x) - 2).verify({})
-    refuse(Solution("n", Relation(x, "=", sp.LambertW(3)), "", of=x * sp.exp(x) - 2))
+def solution(equation, root, relation="="):
+    known = {"equation": Relation(equation, relation, sp.S.Zero)}
+    return Solution("n", Relation(x, "=", root), "", ("equation",)), known
+
+
+def test_solution_is_found_and_is_the_only_one():
+    step, known = solution(sp.exp(x) + x - 3, 3 - sp.LambertW(sp.exp(3)))
+    step.verify(known)
+    refuse(*solution(sp.exp(x) + x - 3, sp.LambertW(3)))
+    refuse(*solution(sp.exp(x) + x - 3, 3 - sp.LambertW(sp.exp(3)), ">="))
+    refuse(*solution(sp.sin(x) - 1, sp.pi / 2))  # solve knows one root of many
+
+
+def test_earlier_quotes_a_statement():
+    statement = Relation(a, ">=", b)
+    quoted = {"claim": "other", "statement": statement, "at": ((b, x),)}
+    Earlier("n", Relation(a, ">=", x), "", **quoted).verify({})
+    refuse(Earlier("n", Relation(a, ">=", b), "", **quoted))
+    refuse(Earlier("n", Relation(a, ">=", x), ""))
 
 
 def minimum(function, numerator, factor, **changes):
@@ -145,6 +187,9 @@ def test_unique_minimum_needs_all_its_signs():
     refuse(*minimum(x + 1 / x, x**2 - 1, -1 / x**2))
     refuse(*minimum(x + 9 / x, 9 - x**2, 1 / x**2))
     refuse(*minimum(x + 1 / x, 1 - x**2, 1 / x**2, conclusion=Relation(x, "<=", x + 1 / x)))
+    step, known = minimum(x + 1 / x, 1 - x**2, 1 / x**2)
+    refuse(step, known | {"low": Relation(sp.S.One, "<=", sp.S.One)})
+    refuse(step, known | {"name": Relation(step.zero, "=", sp.Integer(2))})
 
 
 def test_signs():
@@ -153,3 +198,4 @@ def test_signs():
     assert strictly(sp.log(1 + 1 / x), [])
     assert not strictly(sp.log(x), [])
     assert not strictly(a**2, [])
+    assert not strictly(x**sp.I, [])
