@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from analysis.fields import refuse
-from analysis.mixture import Mixture, mixture
+from analysis.fields import SpecificationError, refuse
+from analysis.mixture import Mixture, mixture, plane
 from analysis.model import GradientModel
 from analysis.radial import mean_cosine
 from analysis.tails import tails
 
 Array = NDArray[np.float64]
 SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
+FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
 
 
 def expected_update(law: Mixture, a: Array, rule: str, m: float, threshold: float | None) -> Array:
@@ -48,15 +49,16 @@ def stable_roots(
     """All stable roots a = Λw [axes] that the search finds, the nearest to 0 first; [] if none.
 
     The mean (sgd, or adaptive with one micro-batch) has the one root -εD v/(1-ε), or -εD v when the
-    draggers are additive; its length is returned.
+    draggers are additive.
 
     Where all means lie on one line the drift is scanned outwards until it points back, and every
-    sign change from - to + is refined. In the plane, the root that the mean flow reaches from 0.
-    Raises SpecificationError in the plane when there is no Gaussian noise.
+    sign change from - to + is refined. In the plane, Newton's method from several starts, else the
+    mean flow from 0. Raises SpecificationError in the plane when there is no Gaussian noise, or
+    when the search neither finds a root nor runs away.
     """
     if rule == "sgd" or (rule == "adaptive" and m == 1):
         benign = 1.0 if model.dragger.law == "additive" else 1 - model.dragger_fraction
-        return [np.array([model.dragger_fraction * model.dragger.norm / benign])]
+        return [-model.dragger_fraction * model.dragger.norm / benign * plane(model)[1]]
     law = mixture(model, b)
     scale = np.sqrt(model.noise.total_variance / b) or model.dragger.norm / b
     if scale == 0:
@@ -68,7 +70,13 @@ def stable_roots(
                 model.noise.gaussian,
                 "> 0 for an exact bias with draggers that are not along the first axis",
             )
-        return _root_in_plane(lambda a: expected_update(law, a, rule, m, threshold), scale)
+        push = model.dragger_fraction * model.dragger.norm * plane(model)[1]
+        return _roots_in_plane(
+            lambda a: expected_update(law, a, rule, m, threshold),
+            scale,
+            2 * float(np.abs(law.offset).max()) + scale,
+            [np.zeros(2), *(f * -push for f in (0.1, 0.3, 1.0, 1 / (1 - model.dragger_fraction)))],
+        )
 
     def on_line(law: Mixture) -> Callable[[float], float]:
         return cache(lambda x: float(expected_update(law, np.array([x]), rule, m, threshold)[0]))
@@ -88,16 +96,15 @@ def _roots_on_line(
     ends = []
     for sign in (-1.0, 1.0):
         end = reach
-        while sign * drift(sign * end) <= 0:
+        while sign * drift(sign * end) <= 0 and end < FAR * reach:
             end *= 2
-            if end > 1e6 * reach:
-                return []
         ends.append(end)
     spread = np.arcsinh(16 * max(ends) / scale)
     grid = np.sinh(np.linspace(-spread, spread, SCAN)) * scale / 16
     points = np.unique(np.clip(grid, -ends[0], ends[1]))
     values = np.array([drift(x) for x in points])
-    found = [float(x) for x in points[values == 0]]
+    points, values = points[values != 0], values[values != 0]
+    found = []
     for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
         low, high = points[i : i + 2]
         found.append(float(optimize.brentq(drift, low, high, xtol=xtol * scale)))
@@ -112,21 +119,44 @@ def _refined(drift: Callable[[float], float], x: float, scale: float) -> float |
     return None
 
 
-def _root_in_plane(drift: Callable[[Array], Array], scale: float) -> list[Array]:
-    """Follow the mean flow from 0 in bounded steps, trying Newton's method now and then."""
-    a = np.zeros(2)
-    for _ in range(12):
-        solution = optimize.root(lambda x: drift(x * scale), a / scale, tol=1e-11)
-        root = solution.x * scale
-        if np.abs(solution.fun).max() < 1e-9 * np.abs(drift(a + scale)).max():
-            h = 1e-4 * scale
-            columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in np.eye(2)]
-            if (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all():
-                return [root]
-        for _ in range(5):
-            update = drift(a)
-            a = a - 0.3 * scale * update / np.linalg.norm(update)
-    return []
+def _roots_in_plane(
+    drift: Callable[[Array], Array], scale: float, reach: float, starts: list[Array]
+) -> list[Array]:
+    """Stable roots from the starts, the nearest to 0 first; [] when the mean flow runs away."""
+    found: list[Array] = []
+    for start in starts:
+        root = _newton(drift, start, scale)
+        if root is not None and all(np.linalg.norm(root - a) > 1e-6 * scale for a in found):
+            found.append(root)
+    if found:
+        return sorted(found, key=lambda a: float(np.linalg.norm(a)))
+    a, step, before = np.zeros(2), 0.1 * scale, np.zeros(2)
+    for i in range(600):
+        update = drift(a)
+        unit = update / max(float(np.linalg.norm(update)), 1e-300)
+        step *= 1.4 if unit @ before > 0.5 else 0.6
+        a, before = a - step * unit, unit
+        if step < 1e-9 * scale:
+            return [a]
+        if i % 10 == 9 and (root := _newton(drift, a, scale)) is not None:
+            return [root]
+        if np.linalg.norm(a) > FAR * reach:
+            return []
+    raise SpecificationError("model: no point of rest was found in the plane of the draggers")
+
+
+def _newton(drift: Callable[[Array], Array], start: Array, scale: float) -> Array | None:
+    """A stable root by Newton's method, None if it finds none."""
+    unit = max(scale, float(np.linalg.norm(start)))
+    solution = optimize.root(lambda x: drift(x * unit) / unit, start / unit, tol=1e-11)
+    root = solution.x * unit
+    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in np.eye(2))
+    if not np.linalg.norm(drift(root)) < 1e-7 * typical:
+        return None
+    h = 1e-4 * scale
+    columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in np.eye(2)]
+    stable = (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all()
+    return root if stable else None
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def mixture(model: GradientModel, b: int) -> Mixture:
     rare = np.concatenate([r for r, _ in rest])
     keep = weight > NEGLIGIBLE / weight.size
     mean = model.micro_batch_mean(b, draggers[keep], rare[keep])
-    first, direction = _plane(model)
+    first, direction = plane(model)
     offset = mean.first_axis[:, None] * first + mean.dragger[:, None] * direction
     weight = weight[keep] / weight[keep].sum()
     return Mixture(model.dimension, weight, mean.benign, offset, np.sqrt(mean.variance))
@@ -80,16 +80,16 @@ def _binomial(n: int, q: float) -> tuple[NDArray[np.int64], Array]:
     return k[keep], chance[keep]
 
 
-def _plane(model: GradientModel) -> tuple[Array, Array]:
+def plane(model: GradientModel) -> tuple[Array, Array]:
     """The first axis and the dragger's direction in an orthonormal basis of their span.
 
-    One axis, along the dragger's direction, when the noise has no preferred axis or when they are
-    parallel.
+    One axis where that is enough: the noise has no preferred axis, or there are no draggers, or the
+    two are parallel.
     """
     along = model.dragger.direction[0]
     across = float(np.linalg.norm(model.dragger.direction[1:]))
     if model.noise.probability == 0 or model.noise.hit == 0:
         return np.array([0.0]), np.array([1.0])
-    if across < 1e-12:
+    if across < 1e-12 or model.dragger_fraction == 0 or model.dragger.norm == 0:
         return np.array([1.0]), np.array([along])
     return np.array([1.0, 0.0]), np.array([along, across])

@@ -32,7 +32,7 @@ from analysis.fields import (
 from analysis.laws import LARGEST_STEP, NOISE_LAWS, Dragger, Gaussian, Rare
 
 RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
-MINIMUM_BATCH_MEANS = 32  # an interval rests on at least this many batch means
+BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 
 positive = real(0, open_low=True)
 
@@ -149,8 +149,8 @@ class Run(Checked):
 
     @property
     def batches(self) -> int:
-        """Batch means that each replicate contributes: an even number, to compare the halves."""
-        return 2 * max(1, math.ceil(MINIMUM_BATCH_MEANS / self.replicates / 2))
+        """Batch means that each replicate contributes: an even number, about 256 in all."""
+        return 2 * max(1, math.ceil(BATCH_MEANS / self.replicates / 2))
 
 
 @dataclass(frozen=True)

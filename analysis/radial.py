@@ -82,27 +82,26 @@ def _ratio(numerator: Array, denominator: Array) -> Array:
     return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), 1.0)
 
 
-def _log_chi_density(dimension: int, r: Array) -> Array:
-    """Ln of the density of the chi law with `dimension` degrees of freedom, r > 0."""
+def _log_power(dimension: int, r: Array) -> Array:
+    """Ln of r^(d-1) 2^{-ν} / Γ(ν+1)."""
     n = dimension - 1
     if n < 2 * LARGE_ORDER:
         nu = dimension / 2 - 1
-        return n * np.log(r) - r * r / 2 - nu * np.log(2) - special.gammaln(nu + 1)
-    h = r / np.sqrt(n) - 1  # relative distance from the mode: no large terms cancel
-    constant = 0.5 - n / 2 * np.log1p(1 / n) - np.log(np.pi) / 2
-    constant -= _stirling_remainder((n + 1) / 2)
-    return constant + n * (np.log1p(h) - h - h * h / 2)
+        return n * np.log(r) - nu * np.log(2) - special.gammaln(nu + 1)
+    constant = (1 + n - n * np.log1p(1 / n) - np.log(np.pi)) / 2 - _stirling_remainder((n + 1) / 2)
+    return constant + n * np.log(r / np.sqrt(n))  # the rest is of order n, not n ln n
 
 
 def radial_density(dimension: int, kappa: Array, r: Array) -> tuple[Array, Array]:
     """Density f(r) of ‖g‖, and E[cos(g, μ) | ‖g‖ = r]/κ, for g ~ N(μ, I), ‖μ‖ = κ.
 
     `kappa` and `r` > 0 broadcast. The second result is finite at κ = 0, where it is r/dimension.
+    The exponent is written with (r - κ)², so that large κ and r do not cancel.
     """
     nu = dimension / 2 - 1
     z = kappa * r
     base = log_0f1(nu, z)
-    density = np.exp(_log_chi_density(dimension, r) - kappa * kappa / 2 + z + base)
+    density = np.exp(_log_power(dimension, r) - (r - kappa) ** 2 / 2 + base)
     cosine = r / dimension * np.exp(log_0f1(nu + 1, z) - base)
     return density, cosine
 

@@ -92,11 +92,15 @@ def tails(law: Mixture, a: Array, cut: float = np.inf) -> Tails:
     above = np.cumsum(full[::-1], axis=0)[::-1] - full
     values = above[:, None] + np.einsum("pnc,kn,p->pkc", summed, tail, half)
 
-    for weight, mean, jump in zip(law.weight[~noisy], means[~noisy], length[~noisy], strict=True):
-        below = nodes < jump
-        values[below, 0] += weight
-        if jump > 0:
-            values[below, 1:] += weight * mean / jump
+    if not noisy.all():  # compositions without noise: each counts below its own length
+        order = np.argsort(length[~noisy])
+        jump = length[~noisy][order]
+        weight = law.weight[~noisy][order]
+        unit = means[~noisy][order] / np.where(jump > 0, jump, 1.0)[:, None]
+        steps = np.column_stack([weight, weight[:, None] * unit])
+        beyond = np.vstack([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros(1 + law.axes)])
+        values += beyond[np.searchsorted(jump, nodes, side="right")]
+
     total = law.weight[noisy].sum() - full[:, 0].sum()  # quadrature error, at most about 1e-9
     survival = np.clip(values[..., 0] + total, 0, 1)
     measure = np.where(nodes < cut, half[:, None] * gauss, 0.0)

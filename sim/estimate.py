@@ -5,54 +5,96 @@ step sizes is evaluated at zero, component by component. The extrapolated vector
 copies y_1 … y_n of one law with mean μ and covariance Σ; the bias is ‖μ‖.
 
 The norm of a noisy mean is too large on average: E‖ȳ‖² = ‖μ‖² + tr Σ/n. Intervals and comparisons
-therefore use q = ‖ȳ‖² - tr Σ/n, which is unbiased for ‖μ‖², with variance
-4 μ·Σμ/n + 2 tr Σ²/n²; they stay valid in high dimension and where the bias is zero.
+therefore use q = ‖ȳ‖² - tr Σ/n, which is unbiased for ‖μ‖². Its variance is along·‖μ‖² + across,
+with along = 4 u·Σu/n, u the direction of ȳ, and across = 2 tr Σ²/n². Evaluated at the hypothetical
+‖μ‖, or at ‖ȳ‖ where that is larger, it gives intervals that cover in every dimension and down to
+zero bias.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.model import MINIMUM_BATCH_MEANS
-
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
+MINIMUM_UNITS = 32  # independent vectors behind an interval
+LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warning
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The bias at one micro-batch size; NaN throughout when the simulation diverged.
 
-    mean [d] is the extrapolated mean gradient ȳ; bias = ‖ȳ‖; `squared` = q and its standard error;
-    `degrees` = n - 1; `unrest` is the largest z-score between the halves of the recorded run.
+    mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its variance;
+    degrees = n - 1. `unrest` is the largest z-score between the halves of the recorded run, over
+    coordinates and step sizes; `memory` the correlation between successive batch means.
     """
 
     mean: tuple[float, ...]
-    bias: float
-    standard_error: float
     squared: float
-    squared_error: float
+    along: float
+    across: float
     degrees: int
     unrest: float
+    memory: float
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """99 % confidence interval for the bias, from the one for its square."""
-        reach = quantile((1 + CONFIDENCE) / 2, self.degrees) * self.squared_error
-        low, high = self.squared - reach, self.squared + reach
-        return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+    def bias(self) -> float:
+        """‖ȳ‖."""
+        return float(np.linalg.norm(self.mean))
 
     @property
-    def at_rest(self) -> bool:
-        """Whether the halves agree: false alarms in one run in 10⁶ for Gaussian means."""
-        return not self.unrest > np.sqrt(2 * np.log(2e6 * len(self.mean)))
+    def standard_error(self) -> float:
+        """Standard deviation of the component of ȳ along itself."""
+        return float(np.sqrt(self.along) / 2)
+
+    def error_at(self, bias: float) -> float:
+        """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if that is larger."""
+        return float(np.sqrt(self.along * max(bias, self.bias) ** 2 + self.across))
 
     def score(self, bias: float) -> float:
         """Standardised distance of q from the square of a hypothetical bias."""
-        return (self.squared - bias**2) / self.squared_error
+        return (self.squared - bias**2) / self.error_at(bias)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """99 % confidence interval: the biases whose score is below the quantile."""
+        z = quantile((1 + CONFIDENCE) / 2, self.degrees)
+        low = self.squared - z * self.error_at(0.0)
+        middle = self.squared + z**2 * self.along / 2
+        root = middle**2 - self.squared**2 + z**2 * self.across
+        high = max(middle + np.sqrt(max(root, 0.0)), self.squared + z * self.error_at(0.0))
+        return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+
+    @property
+    def problem(self) -> str | None:
+        """Why the numbers are not a stationary bias, None when nothing speaks against it.
+
+        For Gaussian means, a run at rest is called restless once in 10⁵.
+        """
+        if not np.isfinite(self.bias):
+            return "diverged: try smaller run.steps"
+        if self.unrest > np.sqrt(2 * np.log(4e5 * len(self.mean))):
+            return (
+                f"not at rest (z = {self.unrest:.1f} between the halves of the recorded run): "
+                "raise run.iterations or run.burn_in; where draggers win it never rests"
+            )
+        return None
+
+    @property
+    def warning(self) -> str | None:
+        """Why the interval may be too narrow: batches as short as the memory of the iterates."""
+        if self.memory > LONGEST_MEMORY:
+            return (
+                f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
+                "too narrow: raise run.iterations"
+            )
+        return None
 
 
 def quantile(chance: float, degrees: int) -> float:
@@ -69,67 +111,88 @@ def extrapolation_weights(steps: Sequence[float]) -> Array:
 def estimate(batch_means: Array, steps: Sequence[float]) -> Estimate:
     """Estimate from batch means of Λw [steps, replicates, batches, d].
 
-    With at least 32 replicates each of them counts as one batch, otherwise every batch mean does.
+    With at least 32 replicates each of them counts as one independent vector; with fewer, each
+    replicate contributes several runs of successive batches.
     """
-    weights = extrapolation_weights(steps)
-    y = np.einsum("s,srbd->rbd", weights, batch_means)
-    half = y.shape[1] // 2
-    early, late = (_units(part) for part in (y[:, :half], y[:, half:]))
-    difference = late.mean(0) - early.mean(0)
-    spread = np.sqrt(early.var(0, ddof=1) / len(early) + late.var(0, ddof=1) / len(late))
-    moving = np.divide(np.abs(difference), spread, out=np.zeros_like(spread), where=spread > 0)
-
-    units = _units(y)
-    n = len(units)
-    mean = units.mean(0)
-    centred = units - mean
-    gram = centred @ centred.T if n <= units.shape[1] else centred.T @ centred
-    trace = float(np.trace(gram)) / (n - 1)
-    along = float(((centred @ mean) ** 2).sum()) / (n - 1)
-    squared = float(mean @ mean) - trace / n
-    variance = (4 * along + 2 * _trace_of_square(gram / (n - 1), trace, n, mean.size) / n) / n
-    bias = float(np.linalg.norm(mean))
-    error = np.sqrt(along / n) / bias if bias > 0 else np.sqrt(trace / n)
-    finite = bool(np.isfinite(units).all())
+    d = batch_means.shape[-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = np.einsum("s,srbd->rbd", extrapolation_weights(steps), batch_means)
+        units = _units(y)
+        n = len(units)
+        mean = units.mean(0)
+        centred = units - mean
+        gram = (centred @ centred.T if n <= d else centred.T @ centred) / (n - 1)
+        trace = np.trace(gram)
+        length = np.linalg.norm(mean)
+        along = ((centred @ mean) ** 2).sum() / (n - 1) / length**2 if length > 0 else trace / d
+        across = 2 * _trace_of_square(gram, trace, n, d) / n**2
+        squared = mean @ mean - trace / n
+    if not np.isfinite([*mean, squared, along, across]).all():
+        nan = float("nan")
+        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan)
     return Estimate(
         mean=tuple(float(x) for x in mean),
-        bias=bias if finite else np.nan,
-        standard_error=float(error) if finite else np.nan,
-        squared=squared if finite else np.nan,
-        squared_error=float(np.sqrt(variance)) if finite else np.nan,
+        squared=float(squared),
+        along=float(4 * along / n),
+        across=float(across),
         degrees=n - 1,
-        unrest=float(moving.max()) if finite else np.nan,
+        unrest=max(_unrest(means) for means in batch_means),
+        memory=max(_memory(means) for means in batch_means),
     )
 
 
 def _units(y: Array) -> Array:
-    """Independent vectors [n, d]: means over the batches of a replicate, or the batches."""
-    return y.mean(1) if y.shape[0] >= MINIMUM_BATCH_MEANS else y.reshape(-1, y.shape[-1])
+    """Independent vectors [n, d] from batch means [replicates, batches, d]."""
+    replicates, batches, d = y.shape
+    runs = 1 if replicates >= MINIMUM_UNITS else math.ceil(MINIMUM_UNITS / replicates)
+    runs = min(runs, batches)
+    while batches % runs:
+        runs += 1
+    return y.reshape(replicates * runs, batches // runs, d).mean(1)
 
 
-def _trace_of_square(covariance: Array, trace: float, n: int, d: int) -> float:
+def _unrest(means: Array) -> float:
+    """Largest z-score between the halves [replicates, batches/2, d] of a run at one step size."""
+    half = means.shape[1] // 2
+    early, late = means[:, :half], means[:, half:]
+    if len(means) >= MINIMUM_UNITS:  # the halves of a replicate are compared with each other
+        difference = late.mean(1) - early.mean(1)
+        average, spread = difference.mean(0), difference.std(0, ddof=1) / math.sqrt(len(means))
+    else:
+        parts = [part.reshape(-1, means.shape[-1]) for part in (early, late)]
+        average = parts[1].mean(0) - parts[0].mean(0)
+        spread = np.sqrt(sum(part.var(0, ddof=1) / len(part) for part in parts))
+    return float(
+        np.divide(np.abs(average), spread, out=np.zeros_like(spread), where=spread > 0).max()
+    )
+
+
+def _memory(means: Array) -> float:
+    """Correlation between successive batch means, over all replicates and coordinates."""
+    deviation = means - means.mean((0, 1))
+    total = (deviation**2).sum() * (1 - 1 / means.shape[1])
+    return float((deviation[:, 1:] * deviation[:, :-1]).sum() / total) if total > 0 else 0.0
+
+
+def _trace_of_square(covariance: Array, trace: Any, n: int, d: int) -> Any:
     """Unbiased tr Σ² from the sample covariance (Bai and Saranadasa 1996), at least (tr Σ)²/d."""
-    raw = float((covariance**2).sum())
+    raw = (covariance**2).sum()
     unbiased = (n - 1) ** 2 / ((n + 1) * (n - 2)) * (raw - trace**2 / (n - 1))
-    return max(unbiased, trace**2 / d)
+    return np.maximum(unbiased, trace**2 / d)
 
 
 def confidence_set(estimates: dict[int, Estimate]) -> list[int]:
     """The sizes that may have the smallest bias: all contain the true one with chance >= 99 %.
 
     A size is dropped when another one's q is smaller by more than the one-sided quantile, its
-    level divided by the number of comparisons (Bonferroni). Sizes that diverged are left out.
+    level divided by the number of comparisons (Bonferroni). Sizes with a problem are left out.
     """
-    known = {b: e for b, e in estimates.items() if np.isfinite(e.bias)}
-    kept = []
-    for b, e in known.items():
-        others = [other for c, other in known.items() if c != b]
-        level = 1 - (1 - CONFIDENCE) / max(1, len(others))
-        best = True
-        for other in others:
-            reach = quantile(level, min(e.degrees, other.degrees))
-            error = np.hypot(e.squared_error, other.squared_error)
-            best = best and e.squared - other.squared <= reach * error
-        if best:
-            kept.append(b)
-    return kept
+    known = {b: e for b, e in estimates.items() if e.problem is None}
+
+    def worse(e: Estimate, other: Estimate) -> bool:
+        level = 1 - (1 - CONFIDENCE) / (len(known) - 1)
+        reach = quantile(level, min(e.degrees, other.degrees))
+        error = np.hypot(e.error_at(0.0), other.error_at(e.bias))  # if `e` is best, so is its bias
+        return bool(e.squared - other.squared > reach * error)
+
+    return [b for b, e in known.items() if not any(worse(e, o) for c, o in known.items() if c != b)]

@@ -12,7 +12,7 @@ from analysis.fields import SpecificationError, refuse
 from analysis.model import Experiment
 from sim.estimate import Estimate
 
-ENGINE = "mixture, numpy, 1"  # results of another engine or another stream of numbers differ
+ENGINE = "mixture, numpy, 2"  # results of another engine or another stream of numbers differ
 
 
 def specification(experiment: Experiment, b: int) -> dict[str, Any]:
@@ -22,9 +22,9 @@ def specification(experiment: Experiment, b: int) -> dict[str, Any]:
     return mapping | {"micro_batch_size": b, "engine": ENGINE}
 
 
-def digest(specification: dict[str, Any]) -> str:
+def digest(document: dict[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 of the canonical JSON text."""
-    text = json.dumps(specification, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -59,6 +59,7 @@ class Store:
             raise SpecificationError(f"{path}: cannot be read: delete it to run again") from None
         try:
             same = found["specification"] == expected
+            same = same and found["checksum"] == digest(found["estimate"])
             values: dict[str, Any] = {k: _number(v) for k, v in found["estimate"].items()}
             values["mean"] = tuple(_number(v) for v in values["mean"])
             result = Estimate(**values)
@@ -66,7 +67,8 @@ class Store:
             same = False
         if not same:
             raise SpecificationError(
-                f"{path}: holds results of another specification: delete it, or use another --out"
+                f"{path}: holds results of another specification, or was changed: delete it, or "
+                "use another --out"
             )
         return result
 
@@ -76,7 +78,11 @@ class Store:
         values = {k: _finite(v) for k, v in asdict(estimate).items()}
         values["mean"] = [_finite(v) for v in estimate.mean]
         text = json.dumps(
-            {"specification": specification(experiment, b), "estimate": values},
+            {
+                "specification": specification(experiment, b),
+                "estimate": values,
+                "checksum": digest(values),
+            },
             indent=2,
             allow_nan=False,
         )

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ WORTH_A_POOL = 3_000_000  # micro-batches; below this, starting processes takes 
 
 @dataclass(frozen=True)
 class SizeResult:
-    """The simulated bias at one micro-batch size; None where the simulation diverged."""
+    """The simulated bias at one micro-batch size; None where the run diverged or never rests."""
 
     micro_batch_size: int
     bias: float | None
@@ -84,27 +84,22 @@ def run(
     """
     estimates = simulate(experiment, out, workers, progress)
     for b, found in estimates.items():
-        if not np.isfinite(found.bias):
-            print(f"micro-batch size {b}: diverged, try smaller run.steps", file=sys.stderr)
-        elif not found.at_rest:
-            print(
-                f"micro-batch size {b}: not at rest (z = {found.unrest:.1f} between the halves of "
-                "the recorded run), raise run.iterations or run.burn_in",
-                file=sys.stderr,
-            )
+        for message in (found.problem, found.warning):
+            if message:
+                print(f"micro-batch size {b}: {message}", file=sys.stderr)
     return summary(experiment, estimates)
 
 
 def summary(experiment: Experiment, estimates: dict[int, Estimate]) -> Result:
     """The estimates as the documented result."""
-    results = []
-    for b, e in estimates.items():
-        if np.isfinite(e.bias):
-            results.append(SizeResult(b, e.bias, e.standard_error, e.interval))
-        else:
-            results.append(SizeResult(b, None, None, (None, None)))
-    known = {b: e.bias for b, e in estimates.items() if np.isfinite(e.bias)}
-    best = min(known, key=lambda b: known[b]) if known else None
+    known = {b: e for b, e in estimates.items() if e.problem is None}
+    results = [
+        SizeResult(b, e.bias, e.standard_error, e.interval)
+        if b in known
+        else SizeResult(b, None, None, (None, None))
+        for b, e in estimates.items()
+    ]
+    best = min(known, key=lambda b: known[b].bias) if known else None
     algorithm = experiment.algorithm
     return Result(
         algorithm.rule, algorithm.batch_size, results, Best(best, confidence_set(estimates))
@@ -175,6 +170,8 @@ def _finished(tasks: Sequence[Task], workers: int) -> Generator[tuple[Task, Arra
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
         executor.shutdown()
+    except BrokenExecutor:
+        raise ChildProcessError("a worker process was killed; is there enough memory?") from None
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():

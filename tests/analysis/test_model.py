@@ -66,7 +66,7 @@ BAD = [
     ("run.steps", [0.1, 0.1], "different step sizes"),
     ("run.steps", [0.1, -0.1], "run.steps[1] = -0.1"),
     ("run.iterations", 0, "an integer from 1"),
-    ("run.iterations", 1, "large enough to leave 2 iterations"),
+    ("run.iterations", 1, "large enough to leave 8 iterations"),
     ("run.burn_in", 1.0, ">= 0 and < 1"),
     ("run.replicates", 0, "an integer from 1"),
     ("run.replicates", 2**26, "results must fit in memory"),
