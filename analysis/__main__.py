@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from analysis import command
-from analysis.fields import refuse
+from analysis.fields import integer, refuse
 
 DESCRIPTION = """\
 Symbolic bounds and exact bias of SGD with micro-batch clipping.
@@ -21,7 +21,9 @@ example: python -m analysis eval bias_radius --set dragger_fraction=0.01 b=32 si
 keys with --json: claim, inputs{name: number}, values{name: number|null}"""
 
 SWEET_SPOT = """\
-The size that minimises the worst-case bias radius of the normalized rule.
+The size that minimises the worst-case bias radius of the normalized rule: ε is the fraction of
+draggers, σ the standard deviation of a benign sample's gradient (over all coordinates together), α
+how strongly a contaminated micro-batch pulls back (1 is always safe).
 
 example: python -m analysis sweet-spot --dragger-fraction 0.01 --noise-scale 1 --batch-size 256
 
@@ -78,6 +80,7 @@ def _check(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
     from analysis.steps import StepError
 
+    seed = integer(0, 2**63 - 1)("--seed", options.seed)
     rows, results, failed = [], [], False
     for name in options.names or CLAIMS:
         claim, began = _claim(name), time.perf_counter()
@@ -85,13 +88,13 @@ def _check(options: argparse.Namespace) -> int:
             steps, problem = claim.verify(), ""
         except StepError as error:
             steps, problem = 0, str(error)
-        slack = claim.attack(np.random.default_rng(options.seed))
+        slack = claim.attack(np.random.default_rng(seed))
         if slack < -1e-9:
             problem = problem or f"the attack found a slack of {slack:.3g}"
         failed |= bool(problem)
         seconds = time.perf_counter() - began
         results.append({"name": name, "steps": steps, "slack": slack, "problem": problem or None})
-        rows.append([name, str(steps), f"{seconds:.2f}", f"{slack:.2e}", problem or "proved"])
+        rows.append([name, str(steps), f"{seconds:.2f}", f"{slack + 0.0:.1e}", problem or "proved"])
     if options.json:
         print(command.to_json({"claims": results}))
     else:
@@ -129,6 +132,14 @@ def _sweet_spot(options: argparse.Namespace) -> int:
     print(f"best micro-batch size  {command.number(result['micro_batch_size'])}")
     print(f"bias radius there      {command.number(result['bias_radius'])}")
     print(f"breakdown              {command.number(result['breakdown'])}")
+    if result["micro_batch_size"] is None:
+        print(
+            "no draggers, or none that pull back: the larger the micro-batch, the smaller the bound"
+        )
+    elif result["breakdown"] <= 1:
+        print("no size is protected: already a single sample is too often a dragger")
+    elif result["micro_batch_size"] < 1:
+        print("the optimum lies below one sample: b = 1 is the best size there is")
     if "admissible" in result:
         best = result["admissible"]
         size, radius = command.number(best["micro_batch_size"]), command.number(best["bias_radius"])
@@ -149,8 +160,16 @@ def _bias(options: argparse.Namespace) -> int:
         for r in result["results"]
     ]
     print(f"rule {result['rule']}, batch size {result['batch_size']}")
-    print(command.table(["micro-batch size", "exact bias", "worst-case radius"], rows))
-    print(f"smallest bias at micro-batch size {command.number(result['best']['micro_batch_size'])}")
+    print(command.table(["micro-batch size", "exact bias", "radius (normalized)"], rows))
+    best = result["best"]["micro_batch_size"]
+    if result["rule"] in ("sgd", "global"):
+        print("the micro-batch size has no effect under this rule")
+    elif best is None:
+        print("nothing comes to rest at any size: the draggers win")
+    else:
+        print(f"smallest exact bias at micro-batch size {best}")
+    if result["rule"] != "normalized":
+        print("the radius bounds the normalized rule, not this one")
     return 0
 
 

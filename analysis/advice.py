@@ -62,11 +62,16 @@ def bias_table(experiment: Experiment) -> dict[str, Any]:
     model, algorithm = experiment.model, experiment.algorithm
     sizes = np.array(algorithm.micro_batch_sizes)
     radius = bias_radius(sizes, model.dragger_fraction, float(np.sqrt(model.noise.total_variance)))
+    one_for_all = algorithm.rule in ("sgd", "global")  # the micro-batch size has no effect
     results: list[dict[str, Any]] = []
     for b, bound in zip(algorithm.micro_batch_sizes, radius, strict=True):
-        exact = exact_bias(model, algorithm.rule, algorithm.batch_size, b, algorithm.threshold)
+        if one_for_all and results:
+            bias = results[0]["bias"]
+        else:
+            rule = (algorithm.rule, algorithm.batch_size, b, algorithm.threshold)
+            bias = exact_bias(model, *rule).bias
         known = float(bound) if np.isfinite(bound) else None
-        results.append({"micro_batch_size": b, "bias": exact.bias, "bias_radius": known})
+        results.append({"micro_batch_size": b, "bias": bias, "bias_radius": known})
     finite = [r for r in results if r["bias"] is not None]
     best = min(finite, key=lambda r: r["bias"], default=None)
     return {

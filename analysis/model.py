@@ -212,6 +212,8 @@ class Experiment(Checked):
             raise SpecificationError(f"{path}: broken TOML: {error}") from None
         except SpecificationError as error:
             raise SpecificationError(f"{path}: {error}") from None
+        except (ValueError, RecursionError):  # a number of thousands of digits, or deep nesting
+            raise SpecificationError(f"{path}: broken TOML: cannot be parsed") from None
 
     def to_mapping(self) -> dict[str, Any]:
         """The nested mapping that `from_mapping` reads, defaults filled in."""

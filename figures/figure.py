@@ -90,6 +90,10 @@ class Figure(ABC):
         """
         experiments = self.experiments(profile)
         simulated = {e.name: simulate(e, results, workers, None) for e in experiments}
+        for run, estimates in simulated.items():
+            for b, estimate in estimates.items():
+                if problem := estimate.problem or estimate.warning:
+                    raise CheckError(f"{self.name}: {run}, micro-batch size {b}: {problem}")
         data = command.document(self.data(profile, simulated))
         checks = self.check(data)
         for c in checks:

@@ -20,12 +20,14 @@ Simulates the experiment at every micro-batch size and step size, extrapolates t
 gradient to zero step, component by component, and reports its norm, the bias. Each finished size is
 kept in DIR/NAME/ and reused by the next run of the same specification; Ctrl-C loses nothing that is
 finished. The interval (99 %) is corrected for the upward bias of the norm of a noisy mean, so in
-high dimension it may lie below the plain norm.
+high dimension it may lie below the plain norm; trust the interval. With fewer than 32 replicates it
+rests on batch means in time.
 
 example: python -m sim run sweet_spot --json > bias.json
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error, interval[2]}],
-best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged; the
+best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged or never
+came to rest (the reason goes to stderr), and such sizes are left out of best; among the others the
 confidence set holds the size with the smallest true bias with chance 99 %"""
 
 
@@ -74,7 +76,11 @@ def _run(options: argparse.Namespace) -> int:
     print(f"rule {result.rule}, batch size {result.batch_size}")
     print(command.table(header, rows))
     kept = ", ".join(map(str, result.best.confidence_set))
-    print(f"smallest bias at micro-batch size {result.best.micro_batch_size}; 99 % set: {{{kept}}}")
+    if result.best.micro_batch_size is None:
+        print("no size came to rest")
+    else:
+        best = result.best.micro_batch_size
+        print(f"smallest bias at micro-batch size {best}; 99 % set: {{{kept}}}")
     print(f"results are in {Path(options.out) / experiment.name}", file=sys.stderr)
     return 0
 

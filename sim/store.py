@@ -42,7 +42,7 @@ class Store:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            refuse("--out", str(folder), f"a folder that can be written ({error.strerror})")
+            refuse("results folder", str(folder), f"one that can be written ({error.strerror})")
 
     def path(self, experiment: Experiment, b: int) -> Path:
         """Where the result for size b belongs."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from analysis.fields import refuse
 from analysis.model import Experiment
 from sim.engines import mixture
 from sim.estimate import Array, Estimate, confidence_set, estimate
@@ -110,6 +111,8 @@ def simulate(
     experiment: Experiment, out: str | Path | None, workers: int, progress: bool | None
 ) -> dict[int, Estimate]:
     """Estimates by micro-batch size, in the experiment's order."""
+    if out == "":
+        refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)
     sizes = experiment.algorithm.micro_batch_sizes
     done = {b: store.read(experiment, b) if store else None for b in sizes}

@@ -83,12 +83,14 @@ def test_version_needs_no_installation(name, tmp_path):
         "analysis sweet-spot --dragger-fraction many",
         "analysis sweet-spot",
         "analysis bias missing.toml",
+        "analysis check minimax --seed -1",
         "analysis frobnicate",
         "analysis",
         "sim run missing.toml",
         "sim run no_such_preset",
         f"sim run {PRESET} --workers 0",
         f"sim run {PRESET} --out /dev/null/x",
+        f"sim run {PRESET} --out=",
         "sim",
         "figures no_such_figure",
         "figures --profile slow",
@@ -180,6 +182,22 @@ def test_a_reader_that_goes_away_is_no_error():
     line = f"{sys.executable} -m analysis show sweet_spot --proof | head -1"
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_a_full_disk_is_one_line():
+    if not Path("/dev/full").exists():
+        return
+    line = f"{sys.executable} -m analysis list > /dev/full"
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
+    path = tmp_path / "sgd.toml"
+    path.write_text(Path(PRESET).read_text().replace('"adaptive"', '"sgd"'))
+    _, out, _ = call(capsys, f"analysis bias {path}")
+    assert "no effect under this rule" in out
 
 
 def test_import_is_quick():

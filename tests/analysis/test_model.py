@@ -117,6 +117,8 @@ def test_a_model_too_large_for_memory_is_refused():
         (b"", "the file is empty"),
         (b"# nothing\n", "'model' is missing"),
         (b"[model\n", "broken TOML"),
+        (b"x = " + b"9" * 5000, "broken TOML"),
+        (b"x = " + b"[" * 3000, "broken TOML"),
         (b"\xff\xfe\x00", "UTF-8"),
     ],
 )

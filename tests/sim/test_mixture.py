@@ -101,7 +101,7 @@ def test_adaptive_with_one_micro_batch_is_sgd():
     batches, *_ = samples(experiment().model, np.random.default_rng(5))
     adaptive = trajectory(experiment("adaptive"), B, 0.1, batches)
     assert adaptive == trajectory(experiment("sgd"), B, 0.1, batches)
-    run = {"iterations": 50, "replicates": 4}
+    run = {"iterations": 200, "replicates": 4}
     one = engine.simulate(experiment("adaptive", **run), B, 0.1, range(4))
     other = engine.simulate(experiment("sgd", **run), B, 0.1, range(4))
     assert one == pytest.approx(other, rel=1e-12)
@@ -109,7 +109,7 @@ def test_adaptive_with_one_micro_batch_is_sgd():
 
 def test_the_result_does_not_depend_on_the_cut(monkeypatch):
     """Blocks of steps, chunks of replicates and the order of sizes change nothing, to the bit."""
-    e = experiment(iterations=60, replicates=6)
+    e = experiment(iterations=120, replicates=6)
     whole = engine.simulate(e, 3, 0.1, range(6))
     monkeypatch.setattr(engine, "BLOCK", 1)
     parts = [engine.simulate(e, 3, 0.1, range(i, i + 2)) for i in (4, 0, 2)]

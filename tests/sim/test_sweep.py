@@ -60,6 +60,7 @@ def test_another_specification_gets_its_own_files(tmp_path):
     [
         (lambda text: text.replace('"norm": 20.0', '"norm": 21.0'), "another specification"),
         (lambda text: text.replace('"degrees"', '"freedom"'), "another specification"),
+        (lambda text: text.replace('"squared": 0.', '"squared": 1.'), "or was changed"),
         (lambda text: text[:100], "cannot be read"),
         (lambda text: "[]", "another specification"),
     ],
@@ -74,7 +75,7 @@ def test_a_file_that_does_not_match_is_refused(tmp_path, damage, message):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_work_starts(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpecificationError, match="a folder that can be written"):
+    with pytest.raises(SpecificationError, match="one that can be written"):
         run(SMALL, tmp_path / "file")
 
 
@@ -93,6 +94,16 @@ def test_a_run_that_is_not_at_rest_is_said(capsys):
     far = replace(SMALL, run=replace(SMALL.run, start=1000.0, burn_in=0.0))
     run(far)
     assert "not at rest" in capsys.readouterr().err
+
+
+def test_draggers_that_win_are_not_the_best(capsys):
+    """Six samples in ten are draggers: the iterates run away, in proportion to the step."""
+    model = replace(SMALL.model, dragger_fraction=0.6)
+    algorithm = replace(SMALL.algorithm, rule="normalized", micro_batch_sizes=(1, 2))
+    result = run(replace(SMALL, model=model, algorithm=algorithm))
+    assert [r.bias for r in result.results] == [None, None]
+    assert result.best.confidence_set == []
+    assert capsys.readouterr().err.count("not at rest") == 2
 
 
 def test_a_diverged_result_is_stored_and_read_back(tmp_path):
