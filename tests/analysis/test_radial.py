@@ -49,3 +49,13 @@ def test_density_integrates_to_one_in_high_dimension(d):
         r = np.linspace(centre - 9, centre + 9, 2001)
         density, _ = radial_density(d, np.array([kappa]), r)
         assert density.sum() * (r[1] - r[0]) == pytest.approx(1, abs=2e-9)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 7, 100, 10**6])
+@pytest.mark.parametrize("kappa", [1e4, 1e6, 1e8])
+def test_density_integrates_to_one_far_out(d, kappa):
+    """Where r² and κ² are 10¹⁶ and their difference is of order 1."""
+    centre = np.sqrt(kappa**2 + d - 1)
+    r = np.linspace(centre - 9, centre + 9, 2001)
+    density, _ = radial_density(d, np.array([kappa]), r)
+    assert density.sum() * 18 / 2000 == pytest.approx(1, abs=1e-6)
