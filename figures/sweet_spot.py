@@ -127,7 +127,7 @@ class SweetSpot(Figure):
 
     def caption(self, data: dict[str, Any]) -> str:
         """The figure in a paragraph."""
-        run, best = data["experiment"]["run"], data["best"]
+        run, best, model = data["experiment"]["run"], data["best"], data["experiment"]["model"]
         exact = dict(
             zip(data["adaptive"]["micro_batch_size"], data["adaptive"]["bias"], strict=True)
         )
@@ -135,9 +135,11 @@ class SweetSpot(Figure):
         kept = ", ".join(str(b) for b in best["confidence_set"])
         return (
             "Asymptotic bias ‖Λw̄‖ against the micro-batch size b for mini-batches of "
-            f"{data['experiment']['algorithm']['batch_size']} samples, of which one in a hundred "
-            "is a dragger and one in ten is rare and useful. Lines: the worst-case radius of the "
-            f"normalized rule (smallest at b = {best['worst_case']:.1f}, infinite from b = "
+            f"{data['experiment']['algorithm']['batch_size']} samples; a fraction "
+            f"{model['dragger_fraction']:g} of all samples are draggers and "
+            f"{model['noise']['probability']:g} of the others are rare and useful. Lines: the "
+            "worst-case radius of the normalized rule (smallest at b = "
+            f"{best['worst_case']:.1f}, infinite from b = "
             f"{data['bound']['breakdown']:.1f}), the exact bias of the normalized rule and of "
             "Algorithm 1 (adaptive), and SGD's. Points: simulated Algorithm 1, extrapolated to "
             f"zero step, with 99 % intervals ({run['replicates']} replicates, {run['iterations']} "

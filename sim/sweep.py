@@ -126,7 +126,7 @@ def simulate(
     ]
     pieces: dict[int, dict[tuple[float, int], Array]] = {b: {} for b in sizes}
     work = sum(task.micro_batches for task in tasks)
-    disable = None if progress is None else not progress
+    disable = None if progress is None and tasks else not (progress and tasks)
     try:
         with (
             tqdm(total=work, unit=" micro-batches", unit_scale=True, disable=disable) as bar,
