@@ -23,6 +23,7 @@ from scipy import special
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
 MINIMUM_UNITS = 32  # independent vectors behind an interval
+LARGEST_SHIFT = 0.25  # of the bias, see Estimate.warning
 LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warning
 
 
@@ -32,7 +33,8 @@ class Estimate:
 
     mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its variance;
     degrees = n - 1. `unrest` is the largest z-score between the halves of the recorded run, over
-    coordinates and step sizes; `memory` the correlation between successive batch means.
+    coordinates and step sizes; `memory` the correlation between successive batch means; `shift` the
+    distance from the mean at the smallest step to ȳ.
     """
 
     mean: tuple[float, ...]
@@ -42,6 +44,7 @@ class Estimate:
     degrees: int
     unrest: float
     memory: float
+    shift: float
 
     @property
     def bias(self) -> float:
@@ -88,7 +91,12 @@ class Estimate:
 
     @property
     def warning(self) -> str | None:
-        """Why the interval may be too narrow: batches as short as the memory of the iterates."""
+        """Why the interval may be wrong: short batches, or steps too large to extrapolate from."""
+        if self.shift > LARGEST_SHIFT * self.bias + 4 * self.standard_error:
+            return (
+                f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
+                "of higher order may matter: use smaller run.steps"
+            )
         if self.memory > LONGEST_MEMORY:
             return (
                 f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
@@ -129,7 +137,7 @@ def estimate(batch_means: Array, steps: Sequence[float]) -> Estimate:
         squared = mean @ mean - trace / n
     if not np.isfinite([*mean, squared, along, across]).all():
         nan = float("nan")
-        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan)
+        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan, nan)
     return Estimate(
         mean=tuple(float(x) for x in mean),
         squared=float(squared),
@@ -138,6 +146,7 @@ def estimate(batch_means: Array, steps: Sequence[float]) -> Estimate:
         degrees=n - 1,
         unrest=max(_unrest(means) for means in batch_means),
         memory=max(_memory(means) for means in batch_means),
+        shift=float(np.linalg.norm(mean - batch_means[np.argmin(steps)].mean((0, 1)))),
     )
 
 

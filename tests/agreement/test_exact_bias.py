@@ -68,6 +68,7 @@ def test_exact_bias_agrees_and_a_fifth_more_does_not(simulated):
     case, estimates = simulated
     for b, estimate in estimates.items():
         assert estimate.problem is None
+        assert estimate.warning is None
         assert abs(estimate.score(exact(case, b))) < LIMIT
         assert abs(estimate.score(1.2 * exact(case, b))) > LIMIT
 

@@ -86,6 +86,14 @@ def test_a_drift_in_proportion_to_the_step_is_seen():
     assert "not at rest" in result.problem
 
 
+def test_steps_too_large_to_extrapolate_from_are_seen():
+    """The warning compares the correction with the bias; a correction of 4 % is none."""
+    rng = np.random.default_rng(3)
+    steep = estimate(batch_means(rng, 1.0, 32, 2, 0.1, shift=10.0), (0.2, 0.1))
+    assert "smaller run.steps" in steep.warning
+    assert estimate(batch_means(rng, 1.0, 32, 2, 0.1, shift=0.4), (0.2, 0.1)).warning is None
+
+
 def test_batches_shorter_than_the_memory_are_seen():
     rng = np.random.default_rng(3)
     walk = rng.normal(size=(2, 1, 256, 2)).cumsum(2) * 0.1
