@@ -17,6 +17,7 @@ from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 beta = sp.Symbol("beta", positive=True)
+spread = sp.Symbol("spread", nonnegative=True)
 b_break = sp.Symbol("b_break", positive=True)
 
 h = p * G * bound - alpha * (1 - p) * G
@@ -30,6 +31,24 @@ statement = Relation(G, "<=", radius)
 steps = (
     Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
     Definition("noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"),
+    Axiom(
+        "independent samples",
+        Relation(spread, "<=", b * (sigma / b) ** 2),
+        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
+        axiom="independence",
+    ),
+    Identity(
+        "noise of the mean",
+        Relation(b * (sigma / b) ** 2, "=", s**2),
+        "the lemma's bound on E‖z‖²",
+        ("noise",),
+    ),
+    Chain(
+        "hypothesis of the lemma",
+        Relation(spread, "<=", s**2),
+        "transitivity",
+        ("independent samples", "noise of the mean"),
+    ),
     Axiom(
         "stationarity",
         Relation(drift, "=", sp.S.Zero),
@@ -45,7 +64,8 @@ steps = (
     Earlier(
         "mean cosine",
         Relation(E(cosine), ">=", bound),
-        "with the noise s² = E‖Σ ξ_i/b‖² ≤ σ²/b of b independent benign samples",
+        "for a clean micro-batch, whose noise has mean zero and meets the hypothesis",
+        ("hypothesis of the lemma",),
         claim="alignment_lemma",
         statement=lemma_claim.statement,
     ),
