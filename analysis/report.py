@@ -5,10 +5,8 @@ import textwrap
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.signs import Relation
+from analysis.signs import FORMS, Relation
 from analysis.steps import AXIOMS, Axiom, Earlier, Inequality, Step
-
-FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
 
 
 def one_line(claim: Claim) -> str:

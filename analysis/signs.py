@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 
 STRICT = ("<", ">")
+FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
 
 
 class E(sp.Function):

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from analysis.signs import STRICT, E, Relation, non_negative, reduced, strictly
+from analysis.signs import FORMS, STRICT, E, Relation, non_negative, reduced, strictly
 
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
@@ -21,6 +21,18 @@ AXIOMS = {
     "probability": "a chance lies between 0 and 1",
     "total expectation": "E X = P(A) E[X | A] + P(not A) E[X | not A]",
     "independence": "for independent mean-zero vectors, E‖Σ z_i‖² = Σ E‖z_i‖²",
+    "i.i.d.": "independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter",
+    "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
+    "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
+    "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
+    "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
+    "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
+    "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
+    "supermartingale": "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x",
+    "Hoeffding": "E e^{θ(X - E X)} ≤ e^{θ²(b-a)²/8} for X in [a, b]",
+    "total variance": "E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances",
+    "median": "on a line the normalized rule moves against the side with more than half the mass",
+    "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }
 
 
@@ -163,9 +175,9 @@ class Inequality(Step):
 class Expectation(Step):
     """E of an expression that is affine in random quantities, whose moments `using` bounds.
 
-    Each relation in `using` reads E(z) relation value, z a random symbol; an inequality is used
-    with the sign of its coefficient. `random` lists every symbol that is random: coefficients and
-    the right side must be free of them.
+    Relations in `using` that read E(z) relation value, z a random symbol, are the moments; an
+    inequality is used with the sign of its coefficient, for which the others are facts. `random`
+    lists every symbol that is random: coefficients and the right side must be free of them.
     """
 
     how: ClassVar[str] = "affine in random quantities"
@@ -173,9 +185,11 @@ class Expectation(Step):
 
     def verify(self, known: "Known") -> None:
         """Raise StepError if the expression is not affine, or a moment points the wrong way."""
-        moments = [known[n] for n in self.using]
-        if not all(isinstance(r.lhs, E) for r in [self.relation, *moments]):
-            raise StepError(f"{self.name}: the left sides must be expectations")
+        relations = [known[n] for n in self.using]
+        moments = [r for r in relations if isinstance(r.lhs, E)]
+        facts = [r.slack for r in relations if r not in moments]
+        if not isinstance(self.relation.lhs, E):
+            raise StepError(f"{self.name}: the left side must be an expectation")
         if self.relation.relation in STRICT:
             raise StepError(f"{self.name}: an expectation is bounded, not strictly")
         rest, total = sp.expand(self.relation.lhs.args[0]), sp.S.Zero
@@ -187,7 +201,7 @@ class Expectation(Step):
             opposed = moment.relation[0] != self.relation.relation[0]
             sign = sp.factor(-coefficient if opposed else coefficient)
             exact = moment.relation == "="
-            bounded = self.relation.relation != "=" and non_negative(sign, [])
+            bounded = self.relation.relation != "=" and non_negative(sign, facts)
             if quantity not in self.random or not (exact or bounded):
                 raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
             if coefficient.free_symbols & set(self.random):
@@ -198,29 +212,11 @@ class Expectation(Step):
 
 
 @dataclass(frozen=True)
-class Solution(Step):
-    """x = value: SymPy's solve finds it from the equation in `using`, whose left side is monotone.
-
-    The equation reads f(x) = 0; f' has one visible strict sign, so the root is the only one.
-    """
-
-    how: ClassVar[str] = "solve"
-
-    def verify(self, known: "Known") -> None:
-        """Raise StepError when solve finds something else, or there might be another root."""
-        equation, x = known[self.using[0]], self.relation.lhs
-        slope = sp.expand(sp.diff(equation.lhs, x))
-        monotone = strictly(slope, []) or strictly(-slope, [])
-        if equation.relation != "=" or equation.rhs != 0 or not monotone:
-            raise StepError(f"{self.name}: {equation.lhs} = {equation.rhs} may have several roots")
-        found = sp.solve(equation.lhs, x)
-        if len(found) != 1 or sp.simplify(found[0] - self.relation.rhs) != 0:
-            raise StepError(f"{self.name}: solve finds {found}")
-
-
-@dataclass(frozen=True)
 class Earlier(Step):
-    """The statement of another claim, its symbols replaced by `at`."""
+    """What another claim has proved, its symbols replaced by `at`.
+
+    `statement` is the claim's statement or one of its steps; `Claim.verify` looks it up there.
+    """
 
     how: ClassVar[str] = "the statement of an earlier claim"
     claim: str = ""
@@ -228,7 +224,7 @@ class Earlier(Step):
     at: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError unless the relation is that statement."""
+        """Raise StepError unless the relation is that statement at `at`."""
         if self.statement is None:
             raise StepError(f"{self.name}: no statement is quoted")
         lhs, rhs = (side.subs(self.at) for side in (self.statement.lhs, self.statement.rhs))
@@ -237,46 +233,41 @@ class Earlier(Step):
 
 
 @dataclass(frozen=True)
-class UniqueMinimum(Step):
-    """φ(x*) ≤ φ(x) on (low, high), where x* is the one zero of `numerator` D.
+class Suppose(Step):
+    """A hypothesis for a part of the proof; `Cases` must discharge it before the conclusion."""
 
-    Rests on φ' = -factor·D with a positive factor, D' < 0, D(low) > 0, D(high) < 0, and on what the
-    factor's sign needs. By the intermediate value theorem D has one zero; by the mean value theorem
-    φ falls before it and rises after it. `zero` is a new symbol, and x any point of the interval.
-    """
-
-    how: ClassVar[str] = "signs of a derivative"
-
-    function: sp.Expr = sp.S.Zero
-    numerator: sp.Expr = sp.S.Zero
-    factor: sp.Expr = sp.S.Zero
-    symbol: sp.Symbol = sp.Symbol("x")
-    zero: sp.Symbol = sp.Symbol("x_star")
-    interval: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.oo)
+    how: ClassVar[str] = "supposed"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError naming the first of the four that does not fit."""
-        slope, falls, low, high, *signs = (known[n] for n in self.using)
-        D, x = self.numerator, self.symbol
-        fits = {
-            "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * D),
-            "the factor": strictly(self.factor, signs),
-            "the fall": falls == Relation(sp.diff(D, x), "<", sp.S.Zero),
-            "the low end": low.relation == "="
-            and low.lhs == D.subs(x, self.interval[0])
-            and low.rhs.is_positive,
-            "the high end": high.relation == "="
-            and high.lhs == D.subs(x, self.interval[1])
-            and strictly(-high.rhs, signs),
-            "the name of the zero": not any(
-                self.zero in r.lhs.free_symbols | r.rhs.free_symbols for r in known.values()
-            ),
-            "the conclusion": self.relation
-            == Relation(self.function.subs(x, self.zero), "<=", self.function),
-        }
-        for name, fit in fits.items():
-            if not fit:
-                raise StepError(f"{self.name}: {name} does not fit")
+        """Any relation may be supposed."""
+
+
+@dataclass(frozen=True)
+class Cases(Step):
+    """Two suppositions that leave nothing out, and what follows from each.
+
+    `using` names the first supposition, its consequence, the second and its consequence. The
+    suppositions compare the same two sides in opposite directions, at least one including equality.
+    Either both consequences are the relation itself, or its right side is
+    Piecewise((first, first supposition), (second, True)).
+    """
+
+    how: ClassVar[str] = "one of the two holds"
+
+    def verify(self, known: "Known") -> None:
+        """Raise StepError if a case is missing, or a consequence is another one."""
+        one, first, other, second = (known[n] for n in self.using)
+        opposite = {("<=", ">"), ("<=", ">="), ("<", ">="), (">=", "<="), (">=", "<"), (">", "<=")}
+        whole = (one.lhs, one.rhs) == (other.lhs, other.rhs)
+        if not whole or (one.relation, other.relation) not in opposite:
+            raise StepError(f"{self.name}: there may be a third case")
+        if first == second == self.relation:
+            return
+        split = sp.Piecewise((first.rhs, FORMS[one.relation](one.lhs, one.rhs)), (second.rhs, True))
+        same = first.lhs == second.lhs == self.relation.lhs
+        signs = {first.relation, second.relation, self.relation.relation}
+        if not same or len(signs) > 1 or self.relation.rhs != split:
+            raise StepError(f"{self.name}: is not what the cases give")
 
 
 Known = dict[str, Relation]

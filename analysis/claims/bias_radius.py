@@ -1,28 +1,24 @@
 """Where normalized micro-batches can settle at worst: the bias radius and the breakdown.
 
-The expected update along ∇f is bounded below by clean micro-batches that point the right way on
-average (alignment_lemma) minus contaminated ones that push back with strength α at most.
+The pull towards a stationary point (drift) is positive outside a radius β, so no point of rest lies
+there.
 """
 
 import numpy as np
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.claims.alignment_lemma import bound, slack
-from analysis.claims.alignment_lemma import c as cosine
-from analysis.claims.alignment_lemma import claim as lemma_claim
-from analysis.signs import E, Relation
+from analysis.claims.drift import chance, drift, h, random_case
+from analysis.claims.drift import claim as drift_claim
+from analysis.claims.drift import statement as drift_bound
+from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
 
-drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 beta = sp.Symbol("beta", positive=True)
-spread = sp.Symbol("spread", nonnegative=True)
 b_break = sp.Symbol("b_break", positive=True)
 
-h = p * G * bound - alpha * (1 - p) * G
 factored = kappa * G * (G**2 - beta**2) / (G**2 + s**2)
-chance = sp.exp(-lam * b)
 push = alpha * (1 - chance)
 radius = sigma / sp.sqrt(b) * sp.sqrt(chance + push) / sp.sqrt(chance - push)
 
@@ -31,58 +27,15 @@ statement = Relation(G, "<=", radius)
 steps = (
     Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
     Definition("noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"),
-    Axiom(
-        "independent samples",
-        Relation(spread, "<=", b * (sigma / b) ** 2),
-        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
-        axiom="independence",
-    ),
-    Identity(
-        "noise of the mean",
-        Relation(b * (sigma / b) ** 2, "=", s**2),
-        "the lemma's bound on E‖z‖²",
-        ("noise",),
-    ),
-    Chain(
-        "hypothesis of the lemma",
-        Relation(spread, "<=", s**2),
-        "transitivity",
-        ("independent samples", "noise of the mean"),
-    ),
-    Axiom(
-        "stationarity",
-        Relation(drift, "=", sp.S.Zero),
-        "drift = E⟨∇f, u⟩, u the direction of a micro-batch: the expected update has come to rest",
-    ),
-    Axiom(
-        "two cases",
-        Relation(drift, "=", p * clean + (1 - p) * contaminated),
-        "a micro-batch is clean with chance p, else contaminated",
-        axiom="total expectation",
-    ),
-    Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
     Earlier(
-        "mean cosine",
-        Relation(E(cosine), ">=", bound),
-        "for a clean micro-batch, whose noise has mean zero and meets the hypothesis",
-        ("hypothesis of the lemma",),
-        claim="alignment_lemma",
-        statement=lemma_claim.statement,
-    ),
-    Axiom(
-        "clean case",
-        Relation(clean, "=", G * E(cosine)),
-        "⟨∇f, u⟩ = G cos, averaged over clean micro-batches",
-        axiom="inner product",
-    ),
-    Axiom("contaminated case", Relation(contaminated, ">=", -alpha * G), "(A4)"),
-    Inequality(
         "drift bound",
         Relation(drift, ">=", h),
-        "p and 1 - p are not negative",
-        ("two cases", "clean case", "mean cosine", "contaminated case", "chance"),
-        certificate=(p * G * (E(cosine) - bound), (1 - p) * (contaminated + alpha * G)),
+        "drift = E⟨∇f, u⟩, u the direction of a micro-batch",
+        claim="drift",
+        statement=drift_bound,
     ),
+    Axiom("stationarity", Relation(drift, "=", sp.S.Zero), "the expected update has come to rest"),
+    Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
     Axiom(
         "below the breakdown",
         Relation(p - alpha * (1 - p), ">", sp.S.Zero),
@@ -146,40 +99,42 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator) -> float:
-    """Smallest drift beyond the radius, over random clean laws and the worst contamination."""
+def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
+    """Smallest drift at the radius, in units of it: random clean laws, straight-back pushes.
+
+    Half of the laws are the rare-event noise of `tightness` at b = 1, just short of its reach. An
+    improvement asks for a positive drift already that much inside the radius.
+    """
     found = []
-    for _ in range(2000):
-        strength, size = rng.uniform(0, 1), rng.uniform(0.01, 0.99) ** 2
+    for i in range(2000):
+        strength, size = rng.uniform(0.01, 1), rng.uniform(0.01, 0.99) ** 2
         margin = (1 + strength) * np.exp(-size * np.log1p(1 / strength)) - strength
         chance = (margin + strength) / (1 + strength)
-        n = rng.integers(2, 6)
-        chances = rng.dirichlet(np.full(n, 0.5))
-        points = rng.normal(size=(n, rng.integers(1, 4))) * rng.lognormal(0, 1, size=(n, 1))
-        points = points - chances @ points
-        noise = np.sqrt(chances @ (points**2).sum(1))
-        worst = noise * np.sqrt((chance + strength * (1 - chance)) / margin)
-        cosine = slack(points, chances, worst)
-        cosine += (worst**2 - noise**2) / (worst**2 + noise**2)
+        points, chances, noise = random_case(rng)
+        if i % 2:  # the usual sample points back, and has the majority if contaminated ones help
+            usual = (chance + strength * (1 - chance)) / (2 * chance) * (1 + 1e-12)
+            chances = np.array([usual, 1 - usual])
+            points = np.array([[-1.0], [usual / (1 - usual)]])
+            noise = float(np.sqrt(usual / (1 - usual)))
+        worst = noise * np.sqrt((chance + strength * (1 - chance)) / margin) * (1 - improvement)
+        v = points + worst * np.eye(points.shape[1])[0]
+        cosine = chances @ (v[:, 0] / np.linalg.norm(v, axis=1))
         found.append(chance * cosine - strength * (1 - chance))
     return float(min(found))
 
 
 claim = Claim(
     name="bias_radius",
+    part="Where the rule comes to rest",
     title="the largest gradient at which the normalized rule can come to rest",
-    kind="upper bound",
-    assumptions=(
-        "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε",
-        "(A4) a contaminated micro-batch has E[⟨∇f, u⟩ | contaminated] ≥ -αG; α = 1 always holds",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
-        "b < ln(1 + 1/α)/λ, the breakdown; there κ > 0",
-        "rule: normalized (for Algorithm 1 with few micro-batches it is not a bound)",
-    ),
+    kind="upper bound, tight at b = 1",
+    assumptions=(*drift_claim.assumptions, "b < ln(1 + 1/α)/λ, the breakdown; there κ > 0"),
     statement=statement,
     steps=steps,
     witness=witness,
     values={"bias_radius": radius, "breakdown": sp.log(1 + 1 / alpha) / lam},
     attack=attack,
-    uses=("alignment_lemma",),
+    uses=("drift",),
+    attained="at b = 1: rare-event noise, see tightness; for larger b to within a factor 0.7136",
+    figure="sweet_spot",
 )

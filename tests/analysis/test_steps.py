@@ -3,6 +3,7 @@
 import pytest
 import sympy as sp
 
+from analysis.calculus import Solution, UniqueMinimum
 from analysis.signs import E, Relation, non_negative, strictly
 from analysis.steps import (
     Averaged,
@@ -13,9 +14,7 @@ from analysis.steps import (
     Expectation,
     Identity,
     Inequality,
-    Solution,
     StepError,
-    UniqueMinimum,
 )
 
 a, b = sp.symbols("a b", real=True)

@@ -1,0 +1,47 @@
+"""Every inequality improved by five per cent is refused by its certificate.
+
+Where a claim is tight, the attack finds a counterexample as well.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from analysis.claims import CLAIMS
+from analysis.signs import Relation
+from analysis.steps import Axiom, Definition, Earlier, StepError, Suppose
+
+GIVEN = (Axiom, Definition, Earlier, Suppose)
+
+
+def variants(claim):
+    """The claim with the right side of one of its derived steps five per cent off, each in turn."""
+    for part in ("steps", "witness"):
+        steps = getattr(claim, part)
+        for i, step in enumerate(steps):
+            if isinstance(step, GIVEN) or step.relation.rhs == 0:
+                continue
+            for factor in (sp.Rational(19, 20), sp.Rational(21, 20)):
+                relation = step.relation
+                wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
+                changed = (*steps[:i], dataclasses.replace(step, relation=wrong), *steps[i + 1 :])
+                yield step.name, dataclasses.replace(claim, **{part: changed})
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_no_step_survives_five_per_cent(name):
+    found = list(variants(CLAIMS[name]))
+    assert found
+    for step, wrong in found:
+        with pytest.raises(StepError, match=step):
+            wrong.verify()
+
+
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.tight])
+def test_a_tight_claim_survives_no_improvement(name):
+    """An attack that could not find this would prove nothing when it finds no violation."""
+    attack = CLAIMS[name].attack
+    assert attack(np.random.default_rng(5), 0.0) > -1e-9
+    assert attack(np.random.default_rng(5), 0.05) < -1e-3
