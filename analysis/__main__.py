@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from analysis import command
+from analysis import command, decide
 from analysis.fields import integer, refuse
 
 DESCRIPTION = """\
@@ -14,23 +14,14 @@ Symbolic bounds and exact bias of SGD with micro-batch clipping.
 example: python -m analysis sweet-spot --dragger-fraction 0.01 --batch-size 256"""
 
 EVAL = """\
-Values are printed in the units of the inputs; null (or -) where the claim says nothing.
+Values are printed in the units of the inputs; null (or -) where the claim says nothing. --grid
+makes a table: one row for each value from LOW to HIGH, STEP apart (default 1); grids multiply.
 
 example: python -m analysis eval bias_radius --set dragger_fraction=0.01 b=32 sigma=1 alpha=1
+example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 --grid b=1:64
 
-keys with --json: claim, inputs{name: number}, values{name: number|null}"""
-
-SWEET_SPOT = """\
-The size that minimises the worst-case bias radius of the normalized rule: ε is the fraction of
-draggers, σ the standard deviation of a benign sample's gradient (over all coordinates together), α
-how strongly a contaminated micro-batch pulls back (1 is always safe).
-
-example: python -m analysis sweet-spot --dragger-fraction 0.01 --noise-scale 1 --batch-size 256
-
-keys with --json: micro_batch_size (the real-valued optimum; null when alignment or fraction is 0),
-bias_radius, breakdown (no bound from this size on; null when there is none), and with --batch-size
-admissible{micro_batch_size, bias_radius}, the best divisor of the batch size (null when each one
-is beyond the breakdown)"""
+keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows instead
+of values, one object of inputs and values for each row"""
 
 BIAS = """\
 The exact asymptotic bias ‖Λw̄‖ of the file's rule at each of its micro-batch sizes, without
@@ -53,11 +44,12 @@ def _claim(name: str):  # type: ignore[no-untyped-def]
 
 def _list(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
-    from analysis.report import one_line
+    from analysis.report import listing
 
-    rows = [{"name": c.name, "kind": c.kind, "title": c.title} for c in CLAIMS.values()]
-    text = "\n".join(one_line(claim) for claim in CLAIMS.values())
-    print(command.to_json({"claims": rows}) if options.json else text)
+    rows = [
+        {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title} for c in CLAIMS.values()
+    ]
+    print(command.to_json({"claims": rows}) if options.json else listing(CLAIMS))
     return 0
 
 
@@ -66,11 +58,10 @@ def _show(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
 
     claim = _claim(options.name)
-    used_by = [other.name for other in CLAIMS.values() if claim.name in other.uses]
     if options.latex:
-        print(report.latex(claim, options.proof))
+        print(report.tex(claim, options.proof))
     else:
-        print(report.text(claim, used_by, options.proof))
+        print(report.text(claim, CLAIMS, options.proof))
     return 0
 
 
@@ -81,69 +72,61 @@ def _check(options: argparse.Namespace) -> int:
     from analysis.steps import StepError
 
     seed = integer(0, 2**63 - 1)("--seed", options.seed)
-    rows, results, failed = [], [], False
-    for name in options.names or CLAIMS:
-        claim, began = _claim(name), time.perf_counter()
+    chosen = [_claim(name) for name in options.names or CLAIMS]
+    rows, results = [], []
+    for claim in chosen:
+        began = time.perf_counter()
         try:
             steps, problem = claim.verify(), ""
         except StepError as error:
             steps, problem = 0, str(error)
-        slack = claim.attack(np.random.default_rng(seed))
-        if slack < -1e-9:
+        slack = claim.attack(np.random.default_rng(seed), 0.0)
+        if not slack >= -1e-9:
             problem = problem or f"the attack found a slack of {slack:.3g}"
-        failed |= bool(problem)
         seconds = time.perf_counter() - began
-        results.append({"name": name, "steps": steps, "slack": slack, "problem": problem or None})
-        rows.append([name, str(steps), f"{seconds:.2f}", f"{slack + 0.0:.1e}", problem or "proved"])
+        results.append(
+            {
+                "name": claim.name,
+                "kind": claim.kind,
+                "steps": steps,
+                "seconds": round(seconds, 2),
+                "slack": slack,
+                "problem": problem or None,
+            }
+        )
+        verdict = problem or ("numerical" if "numerical" in claim.kind else "proved")
+        numbers = [str(steps), f"{seconds:.2f}", f"{slack + 0.0:.1e}"]
+        rows.append([claim.name, claim.kind, *numbers, verdict])
     if options.json:
         print(command.to_json({"claims": results}))
     else:
-        print(command.table(["claim", "steps", "seconds", "smallest slack", "verdict"], rows))
-    return int(failed)
+        header = ["claim", "kind", "steps", "seconds", "smallest slack", "verdict"]
+        print(command.table(header, rows))
+    return int(any(result["problem"] for result in results))
 
 
 def _eval(options: argparse.Namespace) -> int:
-    claim, given = _claim(options.name), {}
-    for pair in options.set:
-        name, equals, value = pair.partition("=")
-        try:
-            given[name] = float(value)
-        except ValueError:
-            equals = ""
-        if not equals:
-            refuse("--set", pair, "NAME=NUMBER")
-    values = claim.evaluate(**given)
-    if options.json:
-        print(command.to_json({"claim": claim.name, "inputs": given, "values": values}))
-    else:
-        print("\n".join(f"{name:<20}{command.number(value)}" for name, value in values.items()))
-    return 0
+    from analysis import grid
 
-
-def _sweet_spot(options: argparse.Namespace) -> int:
-    from analysis.advice import best_sizes
-
-    result = best_sizes(
-        options.dragger_fraction, options.noise_scale, options.alignment, options.batch_size
-    )
-    if options.json:
-        print(command.to_json(result))
+    claim = _claim(options.name)
+    given, grids = grid.settings(options.set), grid.grids(options.grid)
+    if not grids:
+        values = claim.evaluate(**given)
+        if options.json:
+            print(command.to_json({"claim": claim.name, "inputs": given, "values": values}))
+        elif options.csv:
+            print(grid.csv([given | values]))
+        else:
+            print("\n".join(f"{name:<24}{command.number(v)}" for name, v in values.items()))
         return 0
-    print(f"best micro-batch size  {command.number(result['micro_batch_size'])}")
-    print(f"bias radius there      {command.number(result['bias_radius'])}")
-    print(f"breakdown              {command.number(result['breakdown'])}")
-    if result["micro_batch_size"] is None:
-        print(
-            "no draggers, or none that pull back: the larger the micro-batch, the smaller the bound"
-        )
-    elif result["breakdown"] <= 1:
-        print("no size is protected: already a single sample is too often a dragger")
-    elif result["micro_batch_size"] < 1:
-        print("the optimum lies below one sample: b = 1 is the best size there is")
-    if "admissible" in result:
-        best = result["admissible"]
-        size, radius = command.number(best["micro_batch_size"]), command.number(best["bias_radius"])
-        print(f"best divisor of {options.batch_size:<7}{size} (bias radius {radius})")
+    rows = grid.table(claim, given, grids)
+    if options.json:
+        print(command.to_json({"claim": claim.name, "inputs": given, "rows": rows}))
+    elif options.csv:
+        print(grid.csv(rows))
+    else:
+        cells = [[command.number(value) for value in row.values()] for row in rows]
+        print(command.table(list(rows[0]), cells))
     return 0
 
 
@@ -170,6 +153,14 @@ def _bias(options: argparse.Namespace) -> int:
         print(f"smallest exact bias at micro-batch size {best}")
     if result["rule"] != "normalized":
         print("the radius bounds the normalized rule, not this one")
+    return 0
+
+
+def _bounds(options: argparse.Namespace) -> int:
+    from analysis.claims import CLAIMS
+    from analysis.report import bounds_page
+
+    print(bounds_page(CLAIMS), end="")
     return 0
 
 
@@ -203,15 +194,12 @@ def parser() -> command.Parser:
     new = command.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
-    command.add_json(new)
-    new = command.add_command(
-        commands, "sweet-spot", _sweet_spot, "the worst-case best micro-batch size", SWEET_SPOT
+    new.add_argument(
+        "--grid", nargs="+", default=[], metavar="NAME=LOW:HIGH[:STEP]", action="extend"
     )
-    new.add_argument("--dragger-fraction", type=float, required=True, help="ε, in [0, 1)")
-    new.add_argument("--noise-scale", type=float, default=1.0, help="σ > 0 (default 1)")
-    new.add_argument("--alignment", type=float, default=1.0, help="α in [0, 1] (default 1)")
-    new.add_argument("--batch-size", type=int, help="B, to find its best divisor")
+    new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
     command.add_json(new)
+    decide.add(commands)
     new = command.add_command(commands, "bias", _bias, "the exact bias of an experiment", BIAS)
     new.add_argument("file", metavar="EXPERIMENT.toml")
     command.add_json(new)
@@ -221,6 +209,13 @@ def parser() -> command.Parser:
         _notation,
         "print the table of symbols",
         "example: python -m analysis notation > paper_notes/notation.md",
+    )
+    command.add_command(
+        commands,
+        "bounds",
+        _bounds,
+        "print all claims with their derivations, in Markdown",
+        "example: python -m analysis bounds > paper_notes/bounds.md",
     )
     return top
 

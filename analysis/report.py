@@ -1,53 +1,153 @@
-"""Claims as text and as LaTeX."""
+"""Claims for reading: in a terminal, as LaTeX, and as one Markdown document."""
 
 import textwrap
 
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.claim import PARTS, Claim, Implicit
+from analysis.latex import latex, latex_relation
+from analysis.numeric import inputs
 from analysis.signs import FORMS, Relation
 from analysis.steps import AXIOMS, Axiom, Earlier, Inequality, Step
+from analysis.symbols import NOTATION, Entry
+
+WIDTH = 96
 
 
-def one_line(claim: Claim) -> str:
-    """Name, kind and title."""
-    return f"{claim.name:<18}{claim.kind:<22}{claim.title}"
+def by_part(claims: dict[str, Claim]) -> dict[str, list[Claim]]:
+    """The claims of each part of the argument, in order."""
+    return {part: [c for c in claims.values() if c.part == part] for part in PARTS}
 
 
-def text(claim: Claim, used_by: list[str], proof: bool) -> str:
+def listing(claims: dict[str, Claim]) -> str:
+    """One line a claim, name, kind and title, under the parts of the argument."""
+    lines = []
+    for part, members in by_part(claims).items():
+        lines.append(f"\n{part}")
+        lines += [f"  {c.name:<22}{c.title}  [{c.kind}]" for c in members]
+    return "\n".join(lines).lstrip("\n")
+
+
+def used_by(claim: Claim, claims: dict[str, Claim]) -> list[str]:
+    """Names of the claims that rest on this one."""
+    return [other.name for other in claims.values() if claim.name in other.uses]
+
+
+def legend(claim: Claim) -> list[Entry]:
+    """The entries of the notation that the statement and the values speak of."""
+    free = set(claim.statement.lhs.free_symbols | claim.statement.rhs.free_symbols)
+    for value in claim.values.values():
+        free |= (value.equation if isinstance(value, Implicit) else value).free_symbols
+    return [entry for entry in NOTATION if entry.symbol in free]
+
+
+def text(claim: Claim, claims: dict[str, Claim], proof: bool) -> str:
     """The claim for reading in a terminal; with its derivation when `proof` is set."""
     parts = [
         f"{claim.name}: {claim.title}",
         f"Kind        {claim.kind}",
         f"Uses        {', '.join(claim.uses) or 'no other claim'}",
-        f"Used by     {', '.join(used_by) or 'no other claim'}",
+        f"Used by     {', '.join(used_by(claim, claims)) or 'no other claim'}",
         f"Test        tests/analysis/test_{claim.name}.py",
-        "\nAssumptions\n" + "\n".join(f"  {line}" for line in claim.assumptions),
+        f"Figure      {claim.figure or 'none'}",
+        f"Attained    {claim.attained or 'not claimed to be'}",
+        "\nAssumptions",
+        *(_filled(line, "  ") for line in claim.assumptions),
         "\nStatement\n" + _pretty(claim.statement),
-        *(f"\nRemark: {remark}" for remark in claim.remarks),
+        "\nSymbols",
+        *(f"  {e.symbol!s:<10}{e.name:<20}{e.meaning}" for e in legend(claim)),
     ]
+    if claim.values:
+        needed = " ".join(f"{e.name}=…" for e in inputs(claim))
+        parts.append(f"\nValues      {', '.join(claim.values)}")
+        parts.append(_filled(f"python -m analysis eval {claim.name} --set {needed}", "  "))
+    parts += [_filled(f"Remark: {remark}", "\n", "  ") for remark in claim.remarks]
     if proof:
         parts.append("\nProof")
         parts += [_step(i, step) for i, step in enumerate(claim.steps, 1)]
-        parts.append("\nWhere it is tight, and where it ends")
+        if claim.witness:
+            parts.append("\nWhere it is tight, where it ends, and what follows")
         parts += [_step(i, step) for i, step in enumerate(claim.witness, len(claim.steps) + 1)]
     return "\n".join(parts)
 
 
-def latex(claim: Claim, proof: bool) -> str:
+def tex(claim: Claim, proof: bool) -> str:
     """The statement as a LaTeX display; with `proof`, an enumeration of the steps."""
-    lines = [rf"\[ {claim.statement.latex()} \]"]
+    lines = [rf"\[ {latex_relation(claim.statement)} \]"]
     if proof:
         lines.append(r"\begin{enumerate}")
         for step in claim.steps + claim.witness:
-            lines.append(rf"\item {step.name}: ${step.relation.latex()}$ ({step.how}).")
+            lines.append(rf"\item {step.name}: ${latex_relation(step.relation)}$ ({step.how}).")
         lines.append(r"\end{enumerate}")
     return "\n".join(lines)
+
+
+def bounds_page(claims: dict[str, Claim]) -> str:
+    """All claims with their derivations as a Markdown page; mathematics between dollars."""
+    lines = [
+        "# All bounds, with their derivations",
+        "",
+        "Made by `python -m analysis bounds` from `analysis/claims/`. Every step was checked by",
+        "SymPy; steps that are given are marked so, with the reason. Symbols: `notation.md`.",
+    ]
+    for part, members in by_part(claims).items():
+        lines += ["", f"## {part}"]
+        for claim in members:
+            lines += ["", *_section(claim, claims)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(claim: Claim, claims: dict[str, Claim]) -> list[str]:
+    lines = [
+        f"### `{claim.name}`: {claim.title}",
+        "",
+        f"{claim.kind[0].upper()}{claim.kind[1:]}."
+        + (f" Rests on {_names(list(claim.uses))}." if claim.uses else "")
+        + (f" Used by {_names(used_by(claim, claims))}." if used_by(claim, claims) else "")
+        + (f" Attained: {claim.attained}." if claim.attained else ""),
+        "",
+        "Assumptions:",
+        "",
+        *(f"- {assumption}" for assumption in claim.assumptions),
+        "",
+        f"$${latex_relation(claim.statement)}$$",
+        "",
+        "Proof.",
+        "",
+        *(f"{i}. {_markdown(step)}" for i, step in enumerate(claim.steps, 1)),
+    ]
+    if claim.witness:
+        start = len(claim.steps) + 1
+        lines += ["", "Where it is tight, where it ends, and what follows:", ""]
+        lines += [f"{i}. {_markdown(step)}" for i, step in enumerate(claim.witness, start)]
+    if claim.remarks:
+        lines += ["", *(f"Remark: {remark}." for remark in claim.remarks)]
+    return lines
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _markdown(step: Step) -> str:
+    relation = f"${latex_relation(step.relation)}$"
+    how = f"Given ({step.axiom})" if isinstance(step, Axiom) else step.how.capitalize()
+    if isinstance(step, Inequality):
+        how = "Certificate $" + latex(sp.Add(*step.terms, evaluate=False)) + "$"
+    if isinstance(step, Earlier):
+        how = f"Proved in `{step.claim}`"
+    because = f", from {', '.join(step.using)}" if step.using else ""
+    return f"*{step.name}*: {relation}: {step.reason}. {how}{because}."
 
 
 def _pretty(relation: Relation) -> str:
     form = FORMS[relation.relation](relation.lhs, relation.rhs, evaluate=False)
     return textwrap.indent(sp.pretty(form, use_unicode=True, wrap_line=False), "    ")
+
+
+def _filled(line: str, indent: str, further: str | None = None) -> str:
+    hanging = (indent if further is None else further) + ("  " if further is None else "")
+    return textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=hanging)
 
 
 def _step(number: int, step: Step) -> str:
@@ -58,12 +158,12 @@ def _step(number: int, step: Step) -> str:
     if isinstance(step, Inequality):
         how = "certificate " + " + ".join(f"({term})" for term in step.terms)
     if isinstance(step, Earlier):
-        how = f"the statement of {step.claim}"
+        how = f"proved in {step.claim}"
     return "\n".join(
         [
             f"\n  {number}. {step.name}{because}",
             _pretty(step.relation),
-            textwrap.fill(step.reason, 96, initial_indent="     ", subsequent_indent="     "),
-            textwrap.fill(f"[{how}]", 96, initial_indent="     ", subsequent_indent="     "),
+            _filled(step.reason, "     ", "     "),
+            _filled(f"[{how}]", "     ", "     "),
         ]
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 STRICT = ("<", ">")
 FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
@@ -20,6 +21,9 @@ class E(sp.Function):
 
     def _latex(self, printer: Any) -> str:
         return rf"\mathbb{{E}}\left[{printer.doprint(self.args[0])}\right]"
+
+
+SUBSTITUTED = (sp.Symbol, sp.exp, E, AppliedUndef)  # left sides of equalities that are plugged in
 
 
 @dataclass(frozen=True)
@@ -35,25 +39,23 @@ class Relation:
         """Expression that is zero (for =) or non-negative when the relation holds."""
         return self.lhs - self.rhs if self.relation in ("=", ">=", ">") else self.rhs - self.lhs
 
-    def latex(self) -> str:
-        """The relation as LaTeX."""
-        signs = {"<=": r"\le", ">=": r"\ge"}
-        sign = signs.get(self.relation, self.relation)
-        return f"{sp.latex(self.lhs)} {sign} {sp.latex(self.rhs)}"
-
 
 def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
     """Zero if the expression vanishes, also modulo the equalities among `relations`.
 
-    Those whose left side is a symbol or an exponential are substituted; the others reduce the
-    numerator as polynomials (Gröbner basis).
+    Those whose left side is a symbol, a function, an expectation or an exponential are substituted;
+    the others reduce the numerator as polynomials (Gröbner basis).
     """
-    equalities = [r for r in relations if r.relation == "="]
-    definitions = [r for r in equalities if isinstance(r.lhs, (sp.Symbol, sp.exp, E))]
-    others = [r.slack for r in equalities if r not in definitions]
-    for r in definitions:
-        expression = expression.subs(r.lhs, r.rhs)
-        others = [other.subs(r.lhs, r.rhs) for other in others]
+    left = [r for r in relations if r.relation == "="]
+    others: list[sp.Expr] = []
+    while left:
+        first = left.pop(0)
+        if not isinstance(first.lhs, SUBSTITUTED):
+            others.append(first.slack)
+            continue
+        expression = _substituted(expression, first)
+        others = [_substituted(other, first) for other in others]
+        left = [Relation(_substituted(r.lhs, first), "=", _substituted(r.rhs, first)) for r in left]
     remainder = sp.simplify(expression)
     if remainder == 0 or not others:
         return remainder
@@ -67,6 +69,12 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         return basis.reduce(sp.expand(numerator))[1]
     except sp.PolynomialError:
         return remainder
+
+
+def _substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
+    if isinstance(equality.lhs, AppliedUndef):  # also below an integral sign
+        return expression.xreplace({equality.lhs: equality.rhs})
+    return expression.subs(equality.lhs, equality.rhs)
 
 
 def non_negative(expression: sp.Expr, facts: Sequence[sp.Expr]) -> bool:

@@ -4,7 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from analysis.claim import Claim
+from analysis.claim import PARTS, Claim
 
 if TYPE_CHECKING:
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _in_order(found: dict[str, Claim]) -> dict[str, Claim]:
-    """Every claim after the ones that it uses, otherwise by name."""
+    """By part of the argument; every claim after the ones that it uses, otherwise by name."""
     ordered: dict[str, Claim] = {}
 
     def add(name: str) -> None:
@@ -20,7 +20,7 @@ def _in_order(found: dict[str, Claim]) -> dict[str, Claim]:
             add(earlier)
         ordered.setdefault(name, found[name])
 
-    for name in sorted(found):
+    for name in sorted(found, key=lambda name: (PARTS.index(found[name].part), name)):
         add(name)
     return ordered
 

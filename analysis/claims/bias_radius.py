@@ -16,6 +16,7 @@ from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequali
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
 
 beta = sp.Symbol("beta", positive=True)
+spread = sp.Symbol("spread", nonnegative=True)
 b_break = sp.Symbol("b_break", positive=True)
 
 factored = kappa * G * (G**2 - beta**2) / (G**2 + s**2)
@@ -24,13 +25,36 @@ radius = sigma / sp.sqrt(b) * sp.sqrt(chance + push) / sp.sqrt(chance - push)
 
 statement = Relation(G, "<=", radius)
 
-steps = (
-    Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
+independent = (
     Definition("noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"),
+    Axiom(
+        "independent samples",
+        Relation(spread, "<=", b * (sigma / b) ** 2),
+        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
+        axiom="independence",
+    ),
+    Identity(
+        "noise of the mean",
+        Relation(b * (sigma / b) ** 2, "=", s**2),
+        "definition",
+        ("noise",),
+    ),
+    Chain(
+        "noise of a micro-batch",
+        Relation(spread, "<=", s**2),
+        "the hypothesis of drift",
+        ("independent samples", "noise of the mean"),
+    ),
+)
+
+# From a bound on the noise of a micro-batch to the radius; several_domains takes the same way.
+at_rest = (
+    Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
     Earlier(
         "drift bound",
         Relation(drift, ">=", h),
         "drift = E⟨∇f, u⟩, u the direction of a micro-batch",
+        ("noise of a micro-batch",),
         claim="drift",
         statement=drift_bound,
     ),
@@ -39,7 +63,7 @@ steps = (
     Axiom(
         "below the breakdown",
         Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < b_break, see the margin at b",
+        "b < ln(1 + 1/α)/λ",
     ),
     Definition(
         "margin",
@@ -73,6 +97,11 @@ steps = (
         ("squares",),
         certificate=(beta**2 - G**2) / (beta + G),
     ),
+)
+
+steps = (
+    *independent,
+    *at_rest,
     Identity(
         "in the parameters",
         Relation(beta, "=", radius),
@@ -128,7 +157,12 @@ claim = Claim(
     part="Where the rule comes to rest",
     title="the largest gradient at which the normalized rule can come to rest",
     kind="upper bound, tight at b = 1",
-    assumptions=(*drift_claim.assumptions, "b < ln(1 + 1/α)/λ, the breakdown; there κ > 0"),
+    assumptions=(
+        *drift_claim.assumptions[:2],
+        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        "b < ln(1 + 1/α)/λ, the breakdown; there κ > 0",
+        "rule: normalized (for Algorithm 1 with few micro-batches see finite_micro_batches)",
+    ),
     statement=statement,
     steps=steps,
     witness=witness,

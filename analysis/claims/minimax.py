@@ -137,7 +137,7 @@ claim = Claim(
     name="minimax",
     part="What is best possible",
     title="the worst-case bias that no rule can avoid",
-    kind="lower bound",
+    kind="lower bound, tight",
     assumptions=(
         "0 < ε < 1/2",
         "benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule",

@@ -16,27 +16,22 @@ from analysis.steps import Axiom, Definition, Earlier, StepError, Suppose
 GIVEN = (Axiom, Definition, Earlier, Suppose)
 
 
-def variants(claim):
-    """The claim with the right side of one of its derived steps five per cent off, each in turn."""
-    for part in ("steps", "witness"):
-        steps = getattr(claim, part)
-        for i, step in enumerate(steps):
-            if isinstance(step, GIVEN) or step.relation.rhs == 0:
-                continue
-            for factor in (sp.Rational(19, 20), sp.Rational(21, 20)):
-                relation = step.relation
-                wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
-                changed = (*steps[:i], dataclasses.replace(step, relation=wrong), *steps[i + 1 :])
-                yield step.name, dataclasses.replace(claim, **{part: changed})
-
-
 @pytest.mark.parametrize("name", CLAIMS)
 def test_no_step_survives_five_per_cent(name):
-    found = list(variants(CLAIMS[name]))
-    assert found
-    for step, wrong in found:
-        with pytest.raises(StepError, match=step):
-            wrong.verify()
+    """The right side of each derived step in turn is made 5 % larger and 5 % smaller."""
+    known, refused = {}, 0
+    for step in CLAIMS[name].steps + CLAIMS[name].witness:
+        relation = step.relation
+        for factor in (sp.Rational(19, 20), sp.Rational(21, 20)):
+            if isinstance(step, GIVEN) or relation.rhs == 0:
+                continue
+            wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
+            with pytest.raises(StepError, match=step.name):
+                dataclasses.replace(step, relation=wrong).verify(known)
+            refused += 1
+        step.verify(known)
+        known[step.name] = relation
+    assert refused
 
 
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.tight])

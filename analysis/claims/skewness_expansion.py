@@ -1,0 +1,169 @@
+"""The bias on a given smooth skewed law, to first order: its best size scales like ε^(-2/3).
+
+One dimension, draggers straight back. With ν = 1/√b and λ = ℓν³ the skewness and the draggers enter
+at the same order; F is the distribution function of the standardised noise of a micro-batch.
+"""
+
+import numpy as np
+import sympy as sp
+
+from analysis.calculus import UniqueMinimum
+from analysis.claim import Claim
+from analysis.signs import Relation
+from analysis.steps import Axiom, Definition, Identity, Inequality
+from analysis.symbols import b, lam, p, sigma, skewness
+
+nu, ell, g = sp.symbols("nu ell g", positive=True)
+mass, bias = sp.symbols("F beta_1", real=True)
+best = sp.Symbol("b_star", positive=True)
+half = sp.Rational(1, 2)
+
+y = -nu * g
+density = sp.exp(-(y**2) / 2) / sp.sqrt(2 * sp.pi)
+edgeworth = half + sp.erf(y / sp.sqrt(2)) / 2 - skewness * nu / 6 * (y**2 - 1) * density
+condition = edgeworth - (1 - sp.exp(ell * nu) / 2)
+first_order = sp.diff(condition, nu).subs(nu, 0).doit()
+root = sp.sqrt(sp.pi / 2)
+expansion = sigma * (skewness / (6 * b) + root * lam * sp.sqrt(b))
+numerator = skewness / 6 - root * lam * b ** sp.Rational(3, 2) / 2
+far = (skewness / lam) ** sp.Rational(2, 3)
+optimum = (skewness / (3 * root * lam)) ** sp.Rational(2, 3)
+
+statement = Relation(bias, "=", expansion)
+
+steps = (
+    Definition("size", Relation(nu, "=", 1 / sp.sqrt(b)), "the small quantity"),
+    Definition("rate", Relation(ell, "=", lam * b ** sp.Rational(3, 2)), "λ = ℓν³"),
+    Definition("clean chance", Relation(p, "=", sp.exp(-lam * b)), "(1-ε)^b = e^(-λb)"),
+    Axiom(
+        "at rest",
+        Relation(p * (1 - 2 * mass), "=", 1 - p),
+        "F = P(z ≤ -G), z the noise of a clean micro-batch; contaminated ones all point back",
+        axiom="median",
+    ),
+    Identity("mass beyond", Relation(mass, "=", 1 - 1 / (2 * p)), "solved for F", ("at rest",)),
+    Identity(
+        "mass beyond in λ",
+        Relation(1 - 1 / (2 * p), "=", 1 - sp.exp(lam * b) / 2),
+        "definition",
+        ("clean chance",),
+    ),
+    Identity(
+        "order 0",
+        Relation(condition.subs(nu, 0), "=", sp.S.Zero),
+        "F by Edgeworth's expansion at y = -G/(σν), G = σν²g, minus the mass beyond with λb = ℓν",
+    ),
+    Identity(
+        "order 1",
+        Relation(
+            sp.diff(condition, nu).subs(nu, 0),
+            "=",
+            (skewness / 6 + root * ell - g) / sp.sqrt(2 * sp.pi),
+        ),
+        "the slope in ν at ν = 0",
+    ),
+    Axiom(
+        "balance",
+        Relation((skewness / 6 + root * ell - g) / sp.sqrt(2 * sp.pi), "=", sp.S.Zero),
+        "at rest the first order vanishes; what is left out is of order ν² in g's equation",
+        axiom="expansion",
+    ),
+    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "β_1 is the first order of G"),
+    Identity(
+        "solved",
+        Relation(g, "=", skewness / 6 + root * ell),
+        "linear in g",
+        ("balance",),
+    ),
+    Identity(
+        "conclusion",
+        statement,
+        "definitions",
+        ("units", "solved", "size", "rate"),
+    ),
+)
+
+witness = (
+    Identity(
+        "slope",
+        Relation(sp.diff(expansion, b), "=", -sigma / b**2 * numerator),
+        "the derivative in b has the sign of -N, N the last factor",
+    ),
+    Inequality(
+        "N falls",
+        Relation(sp.diff(numerator, b), "<", sp.S.Zero),
+        "a product of positive factors",
+        certificate=3 * root * lam * sp.sqrt(b) / 4,
+    ),
+    Identity("N at 0", Relation(numerator.subs(b, 0), "=", skewness / 6), "positive"),
+    Identity(
+        "N far out",
+        Relation(numerator.subs(b, far), "=", -skewness * (root / 2 - sp.Rational(1, 6))),
+        "negative",
+    ),
+    UniqueMinimum(
+        "best size",
+        Relation(expansion.subs(b, best), "<=", expansion),
+        "N has exactly one zero b*",
+        ("slope", "N falls", "N at 0", "N far out"),
+        function=expansion,
+        numerator=numerator,
+        factor=sigma / b**2,
+        symbol=b,
+        zero=best,
+        interval=(sp.S.Zero, far),
+    ),
+    Identity(
+        "its value",
+        Relation(numerator.subs(b, optimum), "=", sp.S.Zero),
+        "b* = (κ_3/(3√(π/2) λ))^(2/3): instance-optimal sizes grow like ε^(-2/3), not like ε^(-1)",
+    ),
+)
+
+
+def median_bias(shape: np.ndarray, size: float, rate: np.ndarray) -> np.ndarray:
+    """Exact bias [n] for gamma noise with σ = 1, skewness 2/√shape, from its quantiles."""
+    from scipy import special
+
+    total = shape * size
+    quantile = special.gammaincinv(total, 1 - np.exp(rate * size) / 2)
+    bias: np.ndarray = (total - quantile) / (np.sqrt(shape) * size)
+    return bias
+
+
+def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
+    """Smallest of 1/√b minus the relative error, for 500 gamma laws at b = 400, 2500 and 10 000.
+
+    The exponential's next term makes an error of up to ℓ/(2√b), Edgeworth's of order 1/b.
+    """
+    shape, scaled = rng.uniform(0.3, 5, 500), rng.uniform(0.1, 1, 500)
+    found = []
+    for size in (400, 2500, 10_000):
+        rate = scaled * size**-1.5
+        first = 2 / np.sqrt(shape) / (6 * size) + np.sqrt(np.pi / 2) * rate * np.sqrt(size)
+        exact = median_bias(shape, size, rate)
+        error = np.abs(exact / ((1 + improvement) * first) - 1)
+        found.append(float(np.min(1 / np.sqrt(size) - error)))
+    return min(found)
+
+
+claim = Claim(
+    name="skewness_expansion",
+    part="Close to the exact bias",
+    title="the exact bias of smooth skewed noise, and the size that is best for it",
+    kind="expansion, remainder checked numerically",
+    assumptions=(
+        "one dimension, normalized rule (Algorithm 1 with many micro-batches)",
+        "noise with a density, three moments and skewness κ_3 > 0 against the draggers",
+        "draggers straight back, as strong as they like; λ of order b^(-3/2)",
+    ),
+    statement=statement,
+    steps=steps,
+    witness=witness,
+    values={"bias": expansion, "best_micro_batch_size": optimum},
+    attack=attack,
+    remarks=(
+        "for skewness of the other sign the two terms cancel at some size: no bias at all there",
+        "Edgeworth's expansion is quoted; the size of the remainder is measured, not proved",
+    ),
+)
