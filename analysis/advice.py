@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from analysis.exact import exact_bias
-from analysis.fields import integer
+from analysis.fields import integer, refuse
 from analysis.model import Experiment
 
 
@@ -43,18 +43,121 @@ def best_sizes(
         "breakdown": values["breakdown"] if interior else None,
     }
     if batch_size is not None:
-        batch_size = integer(1, 2**26)("batch_size", batch_size)
-        candidates = np.arange(1, batch_size + 1)
-        divisors = candidates[batch_size % candidates == 0]
-        radius = bias_radius(divisors, dragger_fraction, noise_scale, alignment)
+        sizes = divisors(batch_size)
+        radius = bias_radius(sizes, dragger_fraction, noise_scale, alignment)
         result["admissible"] = {"micro_batch_size": None, "bias_radius": None}
         if np.isfinite(radius).any():
             best = int(np.nanargmin(radius))
             result["admissible"] = {
-                "micro_batch_size": int(divisors[best]),
+                "micro_batch_size": int(sizes[best]),
                 "bias_radius": float(radius[best]),
             }
     return result
+
+
+def at_horizon(
+    horizon: float,
+    dragger_fraction: float,
+    noise_scale: float,
+    alignment: float,
+    batch_size: int,
+    dragger_norm: float,
+    smoothness: float,
+    initial_gap: float,
+    micro_batch_size: float | None = None,
+) -> dict[str, Any]:
+    """The document of `analysis horizon`, from the claims sgd_rate to finite_horizon.
+
+    The size is the given one, or the one with the smallest clipping bound, between 1 and B. Raises
+    SpecificationError for a value outside its domain.
+    """
+    from analysis import claims
+
+    run = {"horizon": horizon, "smoothness": smoothness, "initial_gap": initial_gap}
+    noise = {"dragger_fraction": dragger_fraction, "noise_scale": noise_scale}
+    B = integer(1, 2**53)("batch_size", batch_size)
+    sgd = {"batch_size": float(B), "dragger_norm": dragger_norm}
+    b = micro_batch_size
+    if b is None:
+        best = claims.finite_horizon.evaluate(alignment=alignment, **run, **noise)
+        b = float(best["micro_batch_size"])
+        b = float(np.clip(b, 1, B)) if np.isfinite(b) else float(B)
+    elif not 1 <= b <= B:
+        refuse("micro_batch_size", b, f"a number from 1 to the batch size {B}")
+    clipping = {"micro_batch_size": b, "alignment": alignment}
+    ends = claims.crossover.evaluate(
+        smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
+    )
+    low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
+    return {
+        "sgd_bound": claims.sgd_rate.evaluate(**run, **noise, **sgd)["gradient_bound"],
+        "clipping_bound": claims.averaged_guarantee.evaluate(**run, **noise, **clipping)[
+            "averaged_bound"
+        ],
+        "crossover": None if np.isnan(low) else [low, high if np.isfinite(high) else None],
+        "micro_batch_size": b,
+    }
+
+
+def at_gradient_norm(
+    gradient_norm: float,
+    dragger_fraction: float,
+    noise_scale: float,
+    batch_size: int | None = None,
+) -> dict[str, Any]:
+    """The document of `analysis schedule`, from claims/phase_schedule.py.
+
+    Raises SpecificationError for a value outside its domain.
+    """
+    from analysis import claims
+
+    given = {
+        "gradient_norm": gradient_norm,
+        "dragger_fraction": dragger_fraction,
+        "noise_scale": noise_scale,
+    }
+    if dragger_fraction == 0:
+        refuse("dragger_fraction", dragger_fraction, "> 0: without draggers no size is too large")
+    best = best_sizes(dragger_fraction, noise_scale, 1.0)["micro_batch_size"]
+    size = float(claims.phase_schedule.evaluate(**given)["micro_batch_size"])
+    size = float(max(1.0, min(size, best)))
+
+    def pull(sizes: Any) -> Any:
+        drift = claims.drift.evaluate(micro_batch_size=sizes, alignment=1.0, **given)
+        return drift["drift_bound"]
+
+    result: dict[str, Any] = {"micro_batch_size": size, "drift": pull(size)}
+    if batch_size is not None:
+        sizes = divisors(batch_size)
+        result["admissible"] = {"micro_batch_size": int(sizes[np.argmax(pull(sizes))])}
+    return result
+
+
+def best_threshold(
+    micro_batch_size: float, dragger_fraction: float, noise_scale: float, alignment: float = 1.0
+) -> dict[str, Any]:
+    """The document of `analysis threshold`, from claims/optimal_threshold.py.
+
+    Raises SpecificationError for a value outside its domain.
+    """
+    from analysis.claims.optimal_threshold import claim
+
+    values = claim.evaluate(
+        micro_batch_size=micro_batch_size,
+        dragger_fraction=dragger_fraction,
+        noise_scale=noise_scale,
+        alignment=alignment,
+    )
+    known = np.isfinite(values["threshold"]) and dragger_fraction > 0 and alignment > 0
+    names = ("threshold", "bias_radius", "gain")
+    return {name: values[name] if known else None for name in names}
+
+
+def divisors(batch_size: int) -> np.ndarray:
+    """The micro-batch sizes [n] that a mini-batch of this size allows."""
+    batch_size = integer(1, 2**26)("batch_size", batch_size)
+    candidates = np.arange(1, batch_size + 1)
+    return np.asarray(candidates[batch_size % candidates == 0])
 
 
 def bias_table(experiment: Experiment) -> dict[str, Any]:
