@@ -109,6 +109,8 @@ def _eval(options: argparse.Namespace) -> int:
     from analysis import grid
 
     claim = _claim(options.name)
+    if not claim.values:
+        refuse("claim", claim.name, "one with values (this one has no values to evaluate)")
     given, grids = grid.settings(options.set), grid.grids(options.grid)
     if not grids:
         values = claim.evaluate(**given)

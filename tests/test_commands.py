@@ -40,7 +40,13 @@ def document(capsys, line):
 
 SUBCOMMANDS = [
     "analysis",
-    *(f"analysis {c}" for c in ("list", "show", "check", "eval", "sweet-spot", "bias", "notation")),
+    *(
+        f"analysis {c}"
+        for c in (
+            *("list", "show", "check", "eval", "sweet-spot", "bias", "horizon", "schedule"),
+            *("threshold", "notation", "bounds"),
+        )
+    ),
     "sim",
     "sim list",
     "sim run",
@@ -152,7 +158,7 @@ def test_check_reports_and_fails(capsys, monkeypatch):
         CLAIMS,
         "sweet_spot",
         CLAIMS["sweet_spot"].__class__(
-            **{**vars(CLAIMS["sweet_spot"]), "attack": lambda rng: -0.1}
+            **{**vars(CLAIMS["sweet_spot"]), "attack": lambda rng, improvement: -0.1}
         ),
     )
     code, out, _ = call(capsys, "analysis check sweet_spot")
