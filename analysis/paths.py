@@ -209,15 +209,49 @@ def normalized_outcomes(loss: Loss, batch: Batch, step: float) -> Outcomes:
     return outcomes
 
 
-def sgd_outcomes(
-    loss: Loss, noise: Law, draggers: Law, fraction: float, count: int, step: float
-) -> Outcomes:
-    """Where one step of SGD leads, the mini-batch of `count` samples, each perhaps a dragger."""
-    share = np.concatenate([np.ones(len(noise[0])), np.zeros(len(draggers[0]))])
-    atoms = np.concatenate([noise[0], draggers[0]])
-    chances = np.concatenate([(1 - fraction) * noise[1], fraction * draggers[1]])
-    share, chance = mean_law((share, chances), count)
-    atoms, _ = mean_law((atoms, chances), count)
+@dataclass(frozen=True)
+class Mixture:
+    """Samples for SGD: ∇f plus noise, or with chance `fraction` a dragger's gradient."""
+
+    noise: Law
+    draggers: Law
+    fraction: float
+
+    @property
+    def samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What multiplies ∇f (0 or 1), what is added to it, and the chance of that."""
+        n, k = len(self.noise[0]), len(self.draggers[0])
+        return (
+            np.repeat([1.0, 0.0], [n, k]),
+            np.concatenate([self.noise[0], self.draggers[0]]),
+            np.concatenate([(1 - self.fraction) * self.noise[1], self.fraction * self.draggers[1]]),
+        )
+
+
+def quadratic_run(
+    mixture: Mixture, count: int, smoothness: float, start: float, step: float, horizon: int
+) -> np.ndarray:
+    """Mean of ‖∇f(w_t)‖² for t = 0, …, horizon - 1, under SGD on Lw²/2, from its first moments."""
+    share, added, chances = mixture.samples
+    factor = 1 - step * smoothness * share  # one sample's w⁺ is factor·w - step·added
+    mean_factor, mean_added = chances @ factor, chances @ added
+    kept = 1 - 1 / count  # products of different samples have independent factors
+    square = chances @ factor**2 / count + kept * mean_factor**2
+    cross = chances @ (factor * added) / count + kept * mean_factor * mean_added
+    extra = chances @ added**2 / count + kept * mean_added**2
+    mean, second, result = start, start**2, np.zeros(horizon)
+    for t in range(horizon):
+        result[t] = smoothness**2 * second
+        second = square * second - 2 * step * cross * mean + step**2 * extra
+        mean = mean_factor * mean - step * mean_added
+    return result
+
+
+def sgd_outcomes(loss: Loss, mixture: Mixture, count: int, step: float) -> Outcomes:
+    """Where one step of SGD leads, with `count` samples in a mini-batch."""
+    one_share, one_added, chances = mixture.samples
+    share, chance = mean_law((one_share, chances), count)
+    atoms, _ = mean_law((one_added, chances), count)
 
     def outcomes(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         gradient = loss.slope(w)[:, None] * share + atoms

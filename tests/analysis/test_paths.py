@@ -7,11 +7,13 @@ from analysis.paths import (
     SHAPES,
     Batch,
     Loss,
+    Mixture,
     every_path,
     hitting_time,
     mean_law,
     normalized_outcomes,
     normalized_run,
+    quadratic_run,
     random_batch,
     random_loss,
     random_noise,
@@ -67,6 +69,17 @@ def test_the_lattice_agrees_with_every_path():
 def test_sgd_without_noise_contracts():
     """A quadratic and a dragger of zero: the mean of w shrinks by 1 - η(1-ε)L in a step."""
     loss, nothing = Loss("quadratic", 2.0, 1.0), (np.zeros(1), np.ones(1))
-    outcomes = sgd_outcomes(loss, nothing, nothing, 0.25, 2, 0.1)
+    outcomes = sgd_outcomes(loss, Mixture(nothing, nothing, 0.25), 2, 0.1)
     chance, norms = every_path(loss, outcomes, 1.0, 3)
     np.testing.assert_allclose(chance @ norms, 2 * (1 - 0.1 * 0.75 * 2) ** np.arange(3))
+
+
+def test_moments_on_a_quadratic_agree_with_every_path():
+    rng = np.random.default_rng(2)
+    for count in (1, 2):
+        draggers = (np.array([-3.0, 1.0]), np.array([0.7, 0.3]))
+        mixture = Mixture(random_noise(rng, 1.0), draggers, 0.3)
+        outcomes = sgd_outcomes(Loss("quadratic", 2.0, 1.0), mixture, count, 0.2)
+        chance, norms = every_path(Loss("quadratic", 2.0, 1.0), outcomes, 0.7, 4)
+        squares = quadratic_run(mixture, count, 2.0, 0.7, 0.2, 4)
+        np.testing.assert_allclose(chance @ norms**2, squares, rtol=1e-12)
