@@ -205,7 +205,7 @@ witness = (
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
     """Smallest slack over exact runs, relative to the bound.
 
-    300 random ones, then one that starts just outside a target far beyond the noise. The law of w_t
+    200 random ones, and one that starts just outside a target far beyond the noise. The law of w_t
     is followed five times as long as the bound, for 300 steps at most; time after that is not
     counted. An improvement lowers the bound by that fraction.
     """
@@ -223,7 +223,7 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
         return 1 - improvement - taken / bound
 
     found = [slack(Loss("quadratic", 1.0, 1.0), Batch(1e-6, 1.0, 1, 1, 1e-3, None), 1.002, 1.0)]
-    for _ in range(300):
+    for _ in range(200):
         loss, batch = random_loss(rng), random_batch(rng)
         start, excess = loss.width * rng.uniform(0.05, 3), batch.sigma * rng.lognormal(-1, 1.5)
         found.append(slack(loss, batch, start, excess))

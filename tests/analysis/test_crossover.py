@@ -70,3 +70,10 @@ def test_without_draggers_clipping_leads_from_the_first_step():
     values = evaluate(dragger_fraction=0.0, batch_size=16, noise_scale=10.0, micro_batch_size=256)
     assert values["crossover_low"] == 0
     assert values["crossover_high"] > 1
+
+
+def test_inputs_of_different_shapes_broadcast():
+    norms = np.array([1.0, 3000.0])
+    found = evaluate(dragger_norm=norms, initial_gap=np.array([[5000.0], [500.0]]))
+    assert found["crossover_high"].shape == (2, 2)
+    assert np.isnan(found["crossover_high"]).tolist() == [[True, False], [True, False]]
