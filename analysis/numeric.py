@@ -99,7 +99,8 @@ def _lambdified(expression: sp.Expr, first: sp.Symbol | None = None) -> tuple[An
 
 def _function(expression: sp.Expr, at: dict[sp.Symbol, Any]) -> Any:
     function, free = _lambdified(expression)
-    return np.asarray(function(*(at[symbol] for symbol in free)), dtype=np.float64)
+    same_shape = np.broadcast_arrays(*(at[symbol] for symbol in free))  # for And, Min and Max
+    return np.asarray(function(*same_shape), dtype=np.float64)
 
 
 def _root(implicit: Implicit, at: dict[sp.Symbol, Any]) -> Any:
