@@ -39,8 +39,8 @@ class Claim:
 
     `part` is its place in the argument, one of PARTS. `values` maps names to expressions in symbols
     of the notation, or to implicit equations; a later one may use an earlier one by its symbol.
-    `witness` holds further steps, on when the result is tight or where it ends; `attained` names the
-    law that attains it. `attack(rng, improvement)` tries to break the claim numerically, its
+    `witness` holds further steps, on when the result is tight or where it ends; `attained` names
+    the law that attains it. `attack(rng, improvement)` tries to break the claim numerically, its
     constant improved by that fraction, and returns the smallest slack that it met, relative to the
     size of the two sides: negative when it succeeded.
     """

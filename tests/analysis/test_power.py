@@ -17,26 +17,25 @@ GIVEN = (Axiom, Definition, Earlier, Suppose)
 
 
 def variants(claim):
-    """The claim with the right side of one of its derived steps five per cent off, each in turn."""
-    for part in ("steps", "witness"):
-        steps = getattr(claim, part)
-        for i, step in enumerate(steps):
-            if isinstance(step, GIVEN) or step.relation.rhs == 0:
-                continue
+    """Each derived step with its right side five per cent off, and what is known before it."""
+    known = {}
+    for step in claim.steps + claim.witness:
+        if not isinstance(step, GIVEN) and step.relation.rhs != 0:
             for factor in (sp.Rational(19, 20), sp.Rational(21, 20)):
                 relation = step.relation
                 wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
-                changed = (*steps[:i], dataclasses.replace(step, relation=wrong), *steps[i + 1 :])
-                yield step.name, dataclasses.replace(claim, **{part: changed})
+                yield dataclasses.replace(step, relation=wrong), known
+        known[step.name] = step.relation
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_no_step_survives_five_per_cent(name):
-    found = list(variants(CLAIMS[name]))
+    found = False
+    for wrong, known in variants(CLAIMS[name]):
+        with pytest.raises(StepError, match=wrong.name):
+            wrong.verify(known)
+        found = True
     assert found
-    for step, wrong in found:
-        with pytest.raises(StepError, match=step):
-            wrong.verify()
 
 
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.tight])
