@@ -60,10 +60,10 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
     if remainder == 0 or not others:
         return remainder
     numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
-    generators = sorted(sp.Tuple(numerator, *ideal).free_symbols, key=str)
+    denominator = sp.denom(sp.together(remainder))
+    generators = sorted(sp.Tuple(numerator, denominator, *ideal).free_symbols, key=str)
     try:
         basis = sp.groebner(ideal, *generators)
-        denominator = sp.denom(sp.together(remainder))
         if basis.reduce(sp.expand(denominator))[1] == 0:  # the expression has no value
             return remainder
         return basis.reduce(sp.expand(numerator))[1]

@@ -60,6 +60,8 @@ def test_identity_modulo_earlier_equalities():
     refuse(Identity("n", Relation(a**4 + b**4, "=", sp.S.One), "", ("circle",)), known)
     nothing = {"a": Relation(2 * a, "=", sp.S.Zero), "b": Relation(2 * b, "=", sp.S.Zero)}
     refuse(Identity("n", Relation(a / b, "=", sp.Integer(3)), "", ("a", "b")), nothing)
+    Identity("n", Relation(a**4 / z, "=", (1 - b**2) ** 2 / z), "", ("circle",)).verify(known)
+    refuse(Identity("n", Relation(a**4 / z, "=", b**4 / z), "", ("circle",)), known)
     strange = {"exp": Relation(a + sp.sqrt(x), "=", sp.exp(x))}
     refuse(Identity("n", Relation(a, "=", x), "", ("exp",)), strange)
 

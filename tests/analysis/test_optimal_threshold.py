@@ -1,0 +1,67 @@
+"""The best fixed threshold: proved, attacked, attained, and no other threshold does better."""
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from analysis.claims.huber_lemma import value
+from analysis.claims.optimal_threshold import attack, claim, slack
+
+INPUTS = {"dragger_fraction": 0.02, "noise_scale": 1.5, "alignment": 0.8}
+
+
+def test_every_step_follows():
+    assert claim.verify() == len(claim.steps) + len(claim.witness)
+
+
+def test_the_attack_fails():
+    assert attack(np.random.default_rng(7)) > -1e-12
+
+
+def test_values_by_hand():
+    """At p = 0.8, α = 1: θ = 1/4, so c* = s/(2√(3/16)), radius s/√3, normalized s√(5/3)."""
+    values = claim.evaluate(b=1, epsilon=0.2, sigma=3, alpha=1)
+    assert values["threshold"] == pytest.approx(2 * 3**0.5)
+    assert values["bias_radius"] == pytest.approx(3**0.5)
+    assert values["normalized_radius"] == pytest.approx(15**0.5)
+    assert values["gain"] == pytest.approx(0.2**0.5)
+
+
+def worst(threshold, noise, ratio):
+    """Where the lemma's pull balances the push: the rule's worst point of rest."""
+    pull = lambda g: value(g, threshold, noise) - ratio * threshold  # noqa: E731
+    return optimize.brentq(pull, 1e-12, 100 * (noise + threshold), xtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1, 8, 20])
+def test_radius_and_threshold_by_minimising_the_worst_point_of_rest(size):
+    """Second route: solve the lemma's exact balance for each threshold, take the best threshold."""
+    noise, clean = 1.5 / np.sqrt(size), 0.98**size
+    ratio = 0.8 * (1 - clean) / clean
+    best = optimize.minimize_scalar(
+        lambda log_c: worst(np.exp(log_c), noise, ratio), bounds=(-4, 4), method="bounded"
+    )
+    values = claim.evaluate(micro_batch_size=size, **INPUTS)
+    assert values["bias_radius"] == pytest.approx(best.fun, rel=1e-8)
+    assert values["threshold"] == pytest.approx(np.exp(best.x), rel=1e-3)
+
+
+def test_small_thresholds_rest_at_the_normalized_radius_less_the_threshold():
+    noise, ratio, c = 1.0, 0.3, 0.05
+    normalized = noise * np.sqrt((1 + ratio) / (1 - ratio))
+    assert worst(c, noise, ratio) == pytest.approx(normalized - c)
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.3, 0.9])
+def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(ratio):
+    law = np.array([[2.0], [0.0]]), np.array([ratio, 1 - ratio]), ratio
+    assert abs(slack(*law)) < 1e-12
+    assert slack(*law, share=0.95) < -1e-4
+    assert slack(*law, share=1.05) > 1e-4
+
+
+def test_nothing_beyond_the_breakdown_and_the_mean_without_draggers():
+    values = claim.evaluate(b=[34, 69], epsilon=[0.0, 0.01], sigma=1, alpha=1)
+    assert values["bias_radius"][0] == 0
+    assert values["threshold"][0] == np.inf
+    assert np.isnan([values[name][1] for name in values]).all()

@@ -1,0 +1,49 @@
+"""Rare samples that point back: proved, and against a law built sample by sample."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from analysis.claims.rare_outlier import attack, claim, measured
+
+
+def test_every_step_follows():
+    assert claim.verify() == len(claim.steps) + len(claim.witness)
+
+
+def test_the_attack_fails():
+    assert attack(np.random.default_rng(7)) > -1e-11
+
+
+def test_value_by_hand():
+    """At p = 2/3 and b = 1 a rare sample has the chance q = 1 - 3/4: σ(1 - q)/√(q(1 - q)) = σ√3."""
+    assert claim.evaluate(b=1, epsilon=1 / 3, sigma=2.0)["exact_bias"] == pytest.approx(12**0.5)
+
+
+def test_the_pull_by_listing_every_micro_batch():
+    """Second route, b = 3: all 2³ micro-batches; beyond the bias those with one rare point on."""
+    size, clean = 3, 0.8
+    bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["exact_bias"])
+    usual = (1 / (2 * clean)) ** (1 / 3)
+    chances = [usual, 1 - usual]
+    values = [np.sqrt(1 / usual - 1), -np.sqrt(usual / (1 - usual))]
+    assert np.dot(chances, values) == pytest.approx(0)
+    assert np.dot(chances, np.square(values)) == pytest.approx(1)
+    one = 3 * (1 - usual) * usual**2
+    for factor, expected in ((1 - 1e-9, 0.0), (1 + 1e-9, 2 * clean * one)):
+        pull = clean - 1
+        for rare in itertools.product((0, 1), repeat=size):
+            mean = factor * bias + np.mean([values[r] for r in rare])
+            pull += clean * np.prod([chances[r] for r in rare]) * np.sign(mean)
+        assert pull == pytest.approx(expected, abs=1e-12)
+
+
+def test_nothing_beyond_the_breakdown():
+    values = claim.evaluate(b=[68, 69], epsilon=0.01, sigma=1)
+    assert np.isfinite(values["exact_bias"]).tolist() == [True, False]
+
+
+def test_large_micro_batches_tend_to_the_limit():
+    k = np.log(1.4)
+    assert measured(5000, 0.7) * 5000**0.5 == pytest.approx((1 - k) / k**0.5, rel=1e-3)

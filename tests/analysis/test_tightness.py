@@ -1,0 +1,48 @@
+"""The factor between the radius and what two laws reach: proved, attacked, and its number."""
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from analysis.claims.tightness import attack, claim, share_reached
+
+
+def test_every_step_follows():
+    assert claim.verify() == len(claim.steps) + len(claim.witness)
+
+
+def test_the_attack_fails():
+    assert attack(np.random.default_rng(7)) > 0
+
+
+def values(**changes):
+    at = {"micro_batch_size": 20, "dragger_fraction": 0.01, "noise_scale": 1.0}
+    return claim.evaluate(**(at | changes))
+
+
+def test_the_factor_by_a_second_route():
+    """Minimise the larger of the two limits over v = 2p, written without logarithms of 1/κ."""
+
+    def larger(v):
+        k = np.log(v)
+        return max((v - 1) * (k - np.log(v - 1)), (v - 1) * (1 - k) ** 2 / k)
+
+    best = optimize.minimize_scalar(larger, bounds=(1.01, 1.99), method="bounded")
+    found = values()
+    assert found["share"] == pytest.approx(best.fun**0.5, rel=1e-5)
+    assert found["share"] == pytest.approx(0.713608, abs=1e-6)
+    assert np.log(2 / (1 + found["margin"])) == pytest.approx(0.345753, abs=1e-6)
+
+
+def test_one_of_the_two_laws_reaches_it_and_five_percent_more_is_not_true():
+    sizes = np.arange(1, 69)
+    found = values(micro_batch_size=sizes)
+    larger = np.fmax(found["signal_bias"], found["outlier_bias"])
+    assert (larger >= found["share"] * found["bias_radius"]).all()
+    assert share_reached(2000, 0.345753) < 1.001 * found["share"]
+
+
+def test_beyond_the_breakdown_only_the_factor_remains():
+    found = values(micro_batch_size=69)
+    assert np.isnan([found[n] for n in ("bias_radius", "signal_bias", "outlier_bias")]).all()
+    assert found["share"] > 0.7
