@@ -1,0 +1,259 @@
+"""Every rule that shortens micro-batches by a concave score pulls back: one bound for all of them.
+
+g = Ge + z goes into the update as ψ(g) = H(‖g‖) g/‖g‖: H = 1 is the normalized rule, H(r) =
+min(r, c) the rule `fixed`, H(r) = r SGD, and Algorithm 1 has an H between (m_estimator_identity).
+Π(r) = ∫_0^r H is the potential of ψ.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+
+from analysis.calculus import Monotone
+from analysis.claim import Claim
+from analysis.claims.alignment_lemma import bound as mean_cosine
+from analysis.signs import E, Relation
+from analysis.steps import Averaged, Axiom, Chain, Expectation, Identity, Inequality
+from analysis.symbols import G, b, s, sigma
+
+H = sp.Function("H", nonnegative=True)
+r, zeta = sp.symbols("r zeta", nonnegative=True)
+t, y = sp.symbols("t y", real=True)
+pull, inner = sp.symbols("X i", real=True)
+at_v, at_z = sp.symbols("Pi_v Pi_z", nonnegative=True)
+x = sp.Symbol("x", positive=True)
+spread = sp.Symbol("spread", nonnegative=True)
+
+
+def potential(length: sp.Expr) -> sp.Expr:
+    """Π, the integral of H from 0."""
+    return sp.Integral(H(t), (t, 0, length))
+
+
+def slope(length: sp.Expr) -> sp.Expr:
+    """Derivative of Π(√x) by x at √x = length."""
+    return H(length) / (2 * length)
+
+
+statement = Relation(E(pull), ">=", potential(G) - potential(s))
+
+steps = (
+    Axiom(
+        "pull",
+        Relation(pull, "=", H(r) * (r - inner)),
+        "X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, i = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0",
+        axiom="inner product",
+    ),
+    Axiom("noise along v", Relation(inner, "<=", zeta), "ζ = ‖z‖", axiom="Cauchy-Schwarz"),
+    Axiom("potential at v", Relation(at_v, "=", potential(r)), "Π_v = Π(‖v‖)"),
+    Axiom("potential at z", Relation(at_z, "=", potential(zeta)), "Π_z = Π(‖z‖)"),
+    Axiom(
+        "rise of the potential",
+        Relation(potential(r) - potential(zeta), "<=", (r - zeta) * H(r)),
+        "H does not decrease; also where r < ζ",
+        axiom="monotone integral",
+    ),
+    Inequality(
+        "pointwise",
+        Relation(pull, ">=", at_v - at_z),
+        "the noise takes away at most ζ of the length r",
+        ("pull", "noise along v", "potential at v", "potential at z", "rise of the potential"),
+        certificate=(
+            H(r) * (zeta - inner),
+            (r - zeta) * H(r) - (potential(r) - potential(zeta)),
+        ),
+    ),
+    Averaged("average", Relation(E(pull), ">=", E(at_v - at_z)), "monotone", ("pointwise",)),
+    Axiom(
+        "potential of the mean",
+        Relation(E(at_v), ">=", potential(G)),
+        "Π(‖·‖) is convex, as Π is convex and rises; the mean of v is Ge",
+        axiom="Jensen",
+    ),
+    Identity(
+        "slope in the square",
+        Relation(sp.Derivative(potential(sp.sqrt(x)), x), "=", slope(sp.sqrt(x))),
+        "Π(√x) as a function of x",
+    ),
+    Axiom(
+        "concave score",
+        Relation(x * sp.diff(H(x), x), "<=", H(x)),
+        "H is concave, H(0) = 0",
+        axiom="concave",
+    ),
+    Inequality(
+        "the slope falls",
+        Relation(sp.Derivative(slope(x), x), "<=", sp.S.Zero),
+        "at every length √x, here x: Π(√x) is concave",
+        ("concave score",),
+        certificate=(H(x) - x * sp.diff(H(x), x)) / (2 * x**2),
+    ),
+    Axiom(
+        "potential of the noise",
+        Relation(E(at_z), "<=", potential(sp.sqrt(spread))),
+        "Π is concave as a function of ‖z‖²; spread = E‖z‖²",
+        ("slope in the square", "the slope falls"),
+        axiom="Jensen",
+    ),
+    Inequality(
+        "the potential rises",
+        Relation(sp.Derivative(potential(y), y), ">=", sp.S.Zero),
+        "H is not negative",
+        certificate=H(y),
+    ),
+    Axiom("noise", Relation(spread, "<=", s**2), "E‖z‖² ≤ s²"),
+    Inequality(
+        "noise scale",
+        Relation(sp.sqrt(spread), "<=", s),
+        "both are positive",
+        ("noise",),
+        certificate=(s**2 - spread) / (s + sp.sqrt(spread)),
+    ),
+    Monotone(
+        "potential of the scale",
+        Relation(potential(sp.sqrt(spread)), "<=", potential(s)),
+        "Π rises",
+        ("the potential rises", "noise scale"),
+        function=potential(y),
+        symbol=y,
+        low=sp.sqrt(spread),
+        high=s,
+    ),
+    Chain(
+        "potential of the noise, at most",
+        Relation(E(at_z), "<=", potential(s)),
+        "transitivity",
+        ("potential of the noise", "potential of the scale"),
+    ),
+    Expectation(
+        "moments",
+        Relation(E(at_v - at_z), ">=", potential(G) - potential(s)),
+        "linear in Π_v and Π_z",
+        ("potential of the mean", "potential of the noise, at most"),
+        random=(at_v, at_z, pull, inner, r, zeta),
+    ),
+    Chain("conclusion", statement, "transitivity", ("average", "moments")),
+)
+
+witness = (
+    Axiom(
+        "rest without draggers",
+        Relation(E(pull), "=", sp.S.Zero),
+        "the expected update is zero, and all micro-batches are clean",
+    ),
+    Inequality(
+        "potential at rest",
+        Relation(potential(G), "<=", potential(s)),
+        "the bound is not positive there",
+        ("conclusion", "rest without draggers"),
+        certificate=E(pull) - (potential(G) - potential(s)),
+    ),
+    Axiom(
+        "rise beyond s",
+        Relation(potential(s) - potential(G), "<=", (s - G) * H(s)),
+        "H does not decrease",
+        axiom="monotone integral",
+    ),
+    Axiom("some score", Relation(H(s), ">", sp.S.Zero), "H does not vanish at s"),
+    Inequality(
+        "radius without draggers",
+        Relation(G, "<=", s),
+        "for every such rule, and for Algorithm 1 with any number of micro-batches",
+        ("potential at rest", "rise beyond s", "some score"),
+        certificate=(
+            ((s - G) * H(s) - (potential(s) - potential(G))) / H(s),
+            (potential(s) - potential(G)) / H(s),
+        ),
+    ),
+    Identity(
+        "normalized rule",
+        Relation(G * mean_cosine, "=", G - s + s * (G - s) ** 2 / (G**2 + s**2)),
+        "H = 1, Π(G) - Π(s) = G - s: it touches the sharp bound of alignment_lemma at G = s",
+    ),
+)
+
+
+def random_score(rng: np.random.Generator) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A concave score with H(0) = 0 that is a sum of clipped lengths; gives H(r) and Π(r)."""
+    corners = rng.lognormal(0, 1.5, rng.integers(1, 5))
+    weights = rng.dirichlet(np.ones(len(corners))) / corners
+
+    def score(length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cut = np.minimum(length[..., None], corners)
+        return cut @ weights, (cut * (length[..., None] - cut / 2)) @ weights
+
+    return score
+
+
+def slack(
+    points: np.ndarray,
+    chances: np.ndarray,
+    gradient_norm: float,
+    score: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    improvement: float = 0.0,
+) -> float:
+    """E⟨ψ, Ge⟩ minus the bound, over Π(G) + Π(s), for a law with these atoms, centred here.
+
+    An improvement makes the noise in the bound smaller by that fraction.
+    """
+    z = points - chances @ points
+    noise = np.sqrt(chances @ (z**2).sum(1)) * (1 - improvement)
+    v = z + gradient_norm * np.eye(z.shape[1])[0]
+    length = np.linalg.norm(v, axis=1)
+    along = np.divide(v[:, 0], length, out=np.zeros_like(length), where=length > 0)
+    gain = chances @ (score(length)[0] * along * gradient_norm)
+    at_mean, at_noise = score(np.array([gradient_norm, noise]))[1]
+    return float((gain - at_mean + at_noise) / (at_mean + at_noise))
+
+
+def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
+    """Smallest slack over random laws and scores, the normalized rule's worst law, and a search."""
+    from scipy import optimize
+
+    found = []
+    for _ in range(2000):
+        d, n = rng.integers(1, 6), rng.integers(2, 7)
+        points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
+        chances, G = rng.dirichlet(np.full(n, 0.5)), rng.lognormal(0, 1)
+        found.append(slack(points, chances, G, random_score(rng), improvement))
+
+    def unit(length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones_like(length), length
+
+    for G in rng.lognormal(0, 1, 20):
+        law = np.array([[-G * (1 + 1e-12)], [G]]), np.array([0.5, 0.5])
+        found.append(slack(*law, G, unit, improvement))
+
+    def objective(free: np.ndarray, score: Callable[[np.ndarray], tuple]) -> float:
+        chances = np.exp(free[6:9] - free[6:9].max())
+        law = free[:6].reshape(3, 2), chances / chances.sum()
+        return slack(*law, float(np.exp(free[9])), score, improvement)
+
+    for score in (unit, random_score(rng), random_score(rng)):
+        options = {"maxiter": 1500, "fatol": 1e-12}
+        start = rng.normal(size=10)
+        best = optimize.minimize(objective, start, (score,), method="Nelder-Mead", options=options)
+        found.append(best.fun)
+    return float(min(found))
+
+
+claim = Claim(
+    name="convexity_lemma",
+    part="The rule",
+    title="the pull of a micro-batch under any concave score, Algorithm 1 included",
+    kind="lower bound, tight for the normalized rule",
+    assumptions=(
+        "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, as the limit c → 0)",
+        "E z = 0, E‖z‖² ≤ s²",
+        "G = ‖∇f‖ > 0",
+    ),
+    statement=statement,
+    steps=steps,
+    witness=witness,
+    values={"bias_radius": sigma / sp.sqrt(b)},
+    attack=attack,
+    uses=("alignment_lemma",),
+    attained="H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below",
+    remarks=("bias_radius is the one without draggers; with them see finite_micro_batches",),
+)
