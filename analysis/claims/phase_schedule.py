@@ -1,0 +1,218 @@
+"""The micro-batch size with the strongest guaranteed pull, for draggers straight back (α = 1).
+
+The drift bound is h(b) = G(2G²/φ(b) - 1) with φ(b) = e^(λb)(G² + σ²/b). Its best size is small far
+away, where noise does not matter, and rises to the sweet spot b* at the bias radius: a schedule.
+"""
+
+import numpy as np
+import sympy as sp
+from scipy import optimize
+
+from analysis.calculus import Tangent
+from analysis.claim import Claim
+from analysis.claims.alignment_lemma import slack
+from analysis.claims.drift import chance
+from analysis.claims.drift import claim as drift_claim
+from analysis.claims.drift import h as drift_at
+from analysis.claims.sweet_spot import phi as squared_radius
+from analysis.signs import Relation
+from analysis.steps import Axiom, Definition, Earlier, Identity, Inequality
+from analysis.symbols import G, alpha, b, lam, p, s, sigma, x
+
+best = sp.Symbol("b_G", positive=True)
+
+in_b = drift_at.subs({alpha: 1, p: chance, s: sigma / sp.sqrt(b)})
+phi = sp.exp(lam * b) * (G**2 + sigma**2 / b)
+pull = G * (2 * G**2 / phi - 1)
+formula = 2 / (lam * (1 + sp.sqrt(1 + 4 * G**2 / (lam * sigma**2))))
+condition = lam * G**2 * b**2 + lam * sigma**2 * b - sigma**2
+zero = sp.exp(-x)
+
+statement = Relation(in_b.subs(b, best), ">=", in_b)
+
+
+def grows(size: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """At a size c: the tangent bound of φ(b)/e^(λc), its value at b = c, and e^(λ(b-c))."""
+    line = 1 + lam * (b - size)
+    return line * (G**2 + sigma**2 / b), G**2 + sigma**2 / size, sp.exp(lam * (b - size))
+
+
+def above(size: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """Certificate for φ(b) ≥ φ(c), from the tangent at c and the comparison of `grows`."""
+    line, value, curve = grows(size)
+    return (
+        sp.exp(lam * size) * (curve - 1 - lam * (b - size)) * (G**2 + sigma**2 / b),
+        sp.exp(lam * size) * (line - value),
+    )
+
+
+def stronger(size: sp.Expr) -> sp.Expr:
+    """Certificate for h(c) ≥ h(b), from φ(b) ≥ φ(c)."""
+    least = phi.subs(b, size)
+    return 2 * G**3 * (phi - least) / (phi * least)
+
+
+steps = (
+    Definition("best size", Relation(best, "=", formula), "b_G, one size for each G"),
+    Identity(
+        "optimality",
+        Relation(condition.subs(b, best), "=", sp.S.Zero),
+        "φ'(b_G) = 0, times b_G² e^(-λb_G)",
+        ("best size",),
+    ),
+    Tangent(
+        "exponential",
+        Relation(sp.exp(lam * (b - best)), ">=", 1 + lam * (b - best)),
+        "the tangent at b_G",
+    ),
+    Inequality(
+        "tangent is enough",
+        Relation(grows(best)[0], ">=", grows(best)[1]),
+        "a square, by the optimality of b_G",
+        ("optimality",),
+        certificate=lam * G**2 * (b - best) ** 2 / b,
+    ),
+    Inequality(
+        "smallest φ",
+        Relation(phi, ">=", phi.subs(b, best)),
+        "the exponential replaced by its tangent",
+        ("exponential", "tangent is enough"),
+        certificate=above(best),
+    ),
+    Identity("drift bound", Relation(in_b, "=", pull), "at α = 1, p = e^(-λb), s = σ/√b"),
+    Inequality(
+        "conclusion",
+        statement,
+        "the drift bound falls in φ",
+        ("smallest φ",),
+        certificate=stronger(best),
+    ),
+)
+
+witness = (
+    Inequality(
+        "falls in G",
+        Relation(sp.diff(formula, G), "<", sp.S.Zero),
+        "small micro-batches far away, large ones near",
+        certificate=-sp.diff(formula, G),
+    ),
+    Identity(
+        "only one such size",
+        Relation(
+            condition - condition.subs(b, best),
+            "=",
+            (b - best) * (b + best) * lam * G**2 + (b - best) * lam * sigma**2,
+        ),
+        "no other positive b meets the optimality",
+    ),
+    Earlier(
+        "sweet spot",
+        Relation(zero, "=", 1 / (2 * (1 - x))),
+        "x = x* = λb*, the scaled sweet spot at α = 1",
+        claim="sweet_spot",
+        statement=Relation(zero, "=", 1 / (2 * (1 - x))),
+    ),
+    Axiom(
+        "at the radius",
+        Relation(G, "=", sigma * sp.sqrt(lam * squared_radius.subs(alpha, 1))),
+        "G is the bias radius of the size b*, its smallest value",
+    ),
+    Identity(
+        "arrives at the sweet spot",
+        Relation(condition.subs(b, x / lam), "=", sp.S.Zero),
+        "b* meets the optimality there, so b_G = b*",
+        ("at the radius", "sweet spot"),
+    ),
+    Axiom("not a whole sample", Relation(best, "<=", sp.S.One), "the case b_G ≤ 1"),
+    Axiom("whole samples", Relation(b, ">=", sp.S.One), "b ≥ 1"),
+    Inequality(
+        "past the optimum",
+        Relation(condition.subs(b, 1), ">=", sp.S.Zero),
+        "the optimality's left side rises in b",
+        ("optimality", "not a whole sample"),
+        certificate=(1 - best) * (lam * G**2 * (1 + best) + lam * sigma**2),
+    ),
+    Tangent(
+        "exponential at one",
+        Relation(sp.exp(lam * (b - 1)), ">=", 1 + lam * (b - 1)),
+        "the tangent at 1",
+    ),
+    Inequality(
+        "tangent at one is enough",
+        Relation(grows(sp.S.One)[0], ">=", grows(sp.S.One)[1]),
+        "b ≥ 1 ≥ b_G",
+        ("past the optimum", "whole samples"),
+        certificate=(
+            lam * G**2 * (b - 1) ** 2 / b,
+            (b - 1) / b * condition.subs(b, 1),
+        ),
+    ),
+    Inequality(
+        "φ at one",
+        Relation(phi, ">=", phi.subs(b, 1)),
+        "the exponential replaced by its tangent",
+        ("exponential at one", "tangent at one is enough"),
+        certificate=above(sp.S.One),
+    ),
+    Inequality(
+        "one sample is best",
+        Relation(in_b.subs(b, 1), ">=", in_b),
+        "of all whole samples, if b_G ≤ 1",
+        ("φ at one",),
+        certificate=stronger(sp.S.One),
+    ),
+)
+
+
+def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
+    """Smallest lead of the best size over another one, in worst-case drift, relative to it.
+
+    The worst drift is that of an actual law: clean micro-batches with the two-point noise of
+    alignment_lemma, the others straight back. Rivals are random sizes and the best that an
+    optimiser finds. An improvement strengthens the rival's drift by that fraction.
+    """
+
+    def worst_drift(size: float, gradient: float, sigma: float, rate: float) -> float:
+        noise, clean = sigma / np.sqrt(size), np.exp(-rate * size)
+        weight = noise**2 / (gradient**2 + noise**2)
+        points = np.array([[-gradient * (1 + 1e-12)], [noise**2 / gradient]])
+        excess = slack(points, np.array([weight, 1 - weight]), gradient)
+        cosine = excess + (gradient**2 - noise**2) / (gradient**2 + noise**2)
+        return gradient * (clean * cosine - (1 - clean))
+
+    found: list[float] = []
+    while len(found) < 200:
+        fraction, sigma = rng.uniform(1e-3, 0.4), rng.lognormal(0, 1)
+        rate, gradient = -np.log1p(-fraction), sigma * rng.lognormal(0, 1)
+        values = claim.evaluate(
+            dragger_fraction=fraction, noise_scale=sigma, gradient_norm=gradient
+        )
+        at = (gradient, sigma, rate)
+        ours = worst_drift(float(values["micro_batch_size"]), *at)
+        if ours < 0.05 * gradient:
+            continue
+        rival = optimize.minimize_scalar(
+            lambda size, at=at: -worst_drift(size, *at), bounds=(1, 3 / rate), method="bounded"
+        )
+        theirs = max(-rival.fun, *(worst_drift(size, *at) for size in rng.uniform(1, 3 / rate, 5)))
+        found.append((ours - (1 + improvement) * theirs) / ours)
+    return min(found)
+
+
+_size = sp.Max(1, 2 / (lam + sp.sqrt(lam**2 + 4 * lam * G**2 / sigma**2)))
+
+claim = Claim(
+    name="phase_schedule",
+    part="How fast it gets there",
+    title="the micro-batch size with the strongest guaranteed pull at a given gradient norm",
+    kind="exact minimiser",
+    assumptions=(*drift_claim.assumptions, "α = 1, any draggers; ε > 0"),
+    statement=statement,
+    steps=steps,
+    witness=witness,
+    values={"micro_batch_size": _size, "drift_bound": in_b.subs(b, _size)},
+    attack=attack,
+    attained="at b = b_G",
+    uses=("drift", "sweet_spot"),
+    remarks=("where b_G < 1, one sample is best", "it rises to the sweet spot at the bias radius"),
+)
