@@ -71,7 +71,7 @@ def at_horizon(
     The size is the given one, or the one with the smallest clipping bound, between 1 and B. Raises
     SpecificationError for a value outside its domain.
     """
-    from analysis import claims
+    from analysis.claims import CLAIMS
 
     run = {"horizon": horizon, "smoothness": smoothness, "initial_gap": initial_gap}
     noise = {"dragger_fraction": dragger_fraction, "noise_scale": noise_scale}
@@ -79,19 +79,19 @@ def at_horizon(
     sgd = {"batch_size": float(B), "dragger_norm": dragger_norm}
     b = micro_batch_size
     if b is None:
-        best = claims.finite_horizon.evaluate(alignment=alignment, **run, **noise)
+        best = CLAIMS["finite_horizon"].evaluate(alignment=alignment, **run, **noise)
         b = float(best["micro_batch_size"])
         b = float(np.clip(b, 1, B)) if np.isfinite(b) else float(B)
     elif not 1 <= b <= B:
         refuse("micro_batch_size", b, f"a number from 1 to the batch size {B}")
     clipping = {"micro_batch_size": b, "alignment": alignment}
-    ends = claims.crossover.evaluate(
+    ends = CLAIMS["crossover"].evaluate(
         smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
     )
     low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
     return {
-        "sgd_bound": claims.sgd_rate.evaluate(**run, **noise, **sgd)["gradient_bound"],
-        "clipping_bound": claims.averaged_guarantee.evaluate(**run, **noise, **clipping)[
+        "sgd_bound": CLAIMS["sgd_rate"].evaluate(**run, **noise, **sgd)["gradient_bound"],
+        "clipping_bound": CLAIMS["averaged_guarantee"].evaluate(**run, **noise, **clipping)[
             "averaged_bound"
         ],
         "crossover": None if np.isnan(low) else [low, high if np.isfinite(high) else None],
@@ -109,7 +109,7 @@ def at_gradient_norm(
 
     Raises SpecificationError for a value outside its domain.
     """
-    from analysis import claims
+    from analysis.claims import CLAIMS
 
     given = {
         "gradient_norm": gradient_norm,
@@ -119,11 +119,11 @@ def at_gradient_norm(
     if dragger_fraction == 0:
         refuse("dragger_fraction", dragger_fraction, "> 0: without draggers no size is too large")
     best = best_sizes(dragger_fraction, noise_scale, 1.0)["micro_batch_size"]
-    size = float(claims.phase_schedule.evaluate(**given)["micro_batch_size"])
+    size = float(CLAIMS["phase_schedule"].evaluate(**given)["micro_batch_size"])
     size = float(max(1.0, min(size, best)))
 
     def pull(sizes: Any) -> Any:
-        drift = claims.drift.evaluate(micro_batch_size=sizes, alignment=1.0, **given)
+        drift = CLAIMS["drift"].evaluate(micro_batch_size=sizes, alignment=1.0, **given)
         return drift["drift_bound"]
 
     result: dict[str, Any] = {"micro_batch_size": size, "drift": pull(size)}

@@ -30,9 +30,13 @@ def test_every_claim_has_a_row_a_test_and_a_figure(path):
     made = figures.__main__.found()
     for name, row in table.items():
         assert (ROOT / "tests" / "analysis" / f"test_{name}.py").exists()
+        if path.endswith("claims.md"):
+            assert f"| {CLAIMS[name].kind} |" in row
+        shown = re.findall(r"`(\w+)` \|$", row)
+        assert shown == ([CLAIMS[name].figure] if CLAIMS[name].figure else [])
         for file in re.findall(r"`((?:tests|analysis)/[^`]+)`", row):
             assert (ROOT / file).exists()
-        for figure in re.findall(r"`(\w+)` \|$", row):  # none: no figure shows it yet
+        for figure in shown:  # none: no figure shows it yet
             assert name in made[figure].claims
 
 

@@ -131,7 +131,7 @@ witness = (
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
     """Smallest drift at the radius, in units of it: random clean laws, straight-back pushes.
 
-    Half of the laws are the rare-event noise of `tightness` at b = 1, just short of its reach. An
+    Half of the laws are the noise of `rare_signal` at b = 1, just short of its reach. An
     improvement asks for a positive drift already that much inside the radius.
     """
     found = []
@@ -169,6 +169,6 @@ claim = Claim(
     values={"bias_radius": radius, "breakdown": sp.log(1 + 1 / alpha) / lam},
     attack=attack,
     uses=("drift",),
-    attained="at b = 1: rare-event noise, see tightness; for larger b to within a factor 0.7136",
+    attained="at b = 1: the noise of rare_signal; for larger b to within 0.7136, see tightness",
     figure="sweet_spot",
 )

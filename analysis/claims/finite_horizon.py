@@ -170,7 +170,7 @@ claim = Claim(
     uses=("averaged_guarantee",),
     remarks=(
         "where x*/λ < 1, one sample is best: beyond x* the guarantee gets worse",
-        "x* grows like T^(1/3) and saturates at the averaged sweet spot; at α = 0 it grows for ever, "
-        "and the step 'growth from above' bounds the interval in place of the breakdown",
+        "x* grows like T^(1/3) and saturates at the averaged sweet spot; at α = 0 it grows for "
+        "ever, and 'growth from above' bounds the interval in place of the breakdown",
     ),
 )
