@@ -195,6 +195,11 @@ witness = (
         "at T = T_high the two guarantees agree",
         ("product of the roots", "sum of the roots"),
     ),
+    Identity(
+        "completed square",
+        Relation(A * quadratic, "=", (A * v - Q) ** 2 + A * C - Q**2),
+        "never negative if Q² ≤ AC; nor is the quadratic if Q ≤ 0: then SGD's guarantee is better",
+    ),
 )
 
 _a = 1 - epsilon
