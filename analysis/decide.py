@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from analysis import advice, command
+from analysis import command
 
 SWEET_SPOT = """\
 The size that minimises the worst-case bias radius of the normalized rule: ε is the fraction of
@@ -56,7 +56,9 @@ def _print(options: argparse.Namespace, result: dict[str, Any], lines: list[str]
 
 
 def _sweet_spot(options: argparse.Namespace) -> int:
-    result = advice.best_sizes(
+    from analysis.advice import best_sizes
+
+    result = best_sizes(
         options.dragger_fraction, options.noise_scale, options.alignment, options.batch_size
     )
     number = command.number
@@ -80,7 +82,9 @@ def _sweet_spot(options: argparse.Namespace) -> int:
 
 
 def _horizon(options: argparse.Namespace) -> int:
-    result = advice.at_horizon(
+    from analysis.advice import at_horizon
+
+    result = at_horizon(
         options.horizon,
         options.dragger_fraction,
         options.noise_scale,
@@ -107,7 +111,9 @@ def _horizon(options: argparse.Namespace) -> int:
 
 
 def _schedule(options: argparse.Namespace) -> int:
-    result = advice.at_gradient_norm(
+    from analysis.advice import at_gradient_norm
+
+    result = at_gradient_norm(
         options.gradient_norm, options.dragger_fraction, options.noise_scale, options.batch_size
     )
     lines = [
@@ -123,7 +129,9 @@ def _schedule(options: argparse.Namespace) -> int:
 
 
 def _threshold(options: argparse.Namespace) -> int:
-    result = advice.best_threshold(
+    from analysis.advice import best_threshold
+
+    result = best_threshold(
         options.micro_batch_size, options.dragger_fraction, options.noise_scale, options.alignment
     )
     lines = [

@@ -25,6 +25,10 @@ class Printer(LatexPrinter):
         ends = rf"\int_{{{self._print(low)}}}^{{{self._print(high)}}}"
         return rf"{ends} {self._print(integral.function)}\, d{self._print(variable)}"
 
+    def _print_E(self, expectation: sp.Expr, exp: Any = None) -> str:
+        inside = rf"\mathbb{{E}}\left[{self._print(expectation.args[0])}\right]"
+        return inside if exp is None else rf"{inside}^{{{exp}}}"
+
     def _print_Piecewise(self, cases: sp.Piecewise) -> str:
         parts = []
         for value, condition in cases.args:

@@ -7,7 +7,6 @@ are taken to be non-zero. Whatever is not visible counts as unknown, so a wrong 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -18,9 +17,6 @@ FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
 
 class E(sp.Function):
     """Expectation of an expression in random symbols; never evaluated by SymPy."""
-
-    def _latex(self, printer: Any) -> str:
-        return rf"\mathbb{{E}}\left[{printer.doprint(self.args[0])}\right]"
 
 
 SUBSTITUTED = (sp.Symbol, sp.exp, E, AppliedUndef)  # left sides of equalities that are plugged in

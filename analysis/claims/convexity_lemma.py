@@ -240,7 +240,7 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
 
 claim = Claim(
     name="convexity_lemma",
-    part="The rule",
+    part="How a noisy gradient points",
     title="the pull of a micro-batch under any concave score, Algorithm 1 included",
     kind="lower bound, tight for the normalized rule",
     assumptions=(
