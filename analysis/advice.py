@@ -89,6 +89,14 @@ def at_horizon(
         smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
     )
     low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
+    agreeing = CLAIMS["sgd_persistent_bias"].evaluate(
+        learning_rate=1 / smoothness,
+        dragger_mean=dragger_norm,
+        alignment=alignment,
+        **run,
+        **noise,
+        **sgd,
+    )
     return {
         "sgd_bound": CLAIMS["sgd_rate"].evaluate(**run, **noise, **sgd)["gradient_bound"],
         "clipping_bound": CLAIMS["averaged_guarantee"].evaluate(**run, **noise, **clipping)[
@@ -96,6 +104,7 @@ def at_horizon(
         ],
         "crossover": None if np.isnan(low) else [low, high if np.isfinite(high) else None],
         "micro_batch_size": b,
+        "sgd_persistent_bias": agreeing["small_step_bias"],
     }
 
 

@@ -22,13 +22,14 @@ Is clipping worth it in a run of T steps? Compares two guarantees for the gradie
 over the run: SGD when the draggers' mean is zero (root mean square; claim sgd_rate) and the
 normalized rule (claim averaged_guarantee), each with the step size that its bound is stated for.
 
-example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.01 --batch-size 256 \\
-             --dragger-norm 20 --smoothness 1 --initial-gap 10
+example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.001 --batch-size 1024 \\
+             --dragger-norm 1000 --smoothness 1 --initial-gap 10
 
 keys with --json: sgd_bound, clipping_bound (null beyond the breakdown), micro_batch_size (the one
 with the smallest clipping_bound at T, between 1 and B; or the one that was asked for), crossover
 [low, high] (at that size clipping's bound is the smaller one between these horizons; high is null
-when it stays so for ever) or null (never)"""
+when it stays so for ever) or null (never), sgd_persistent_bias (SGD's for small steps if the
+draggers do not average out but all agree, claim sgd_persistent_bias)"""
 
 SCHEDULE = """\
 The size at which the normalized rule is pulled back most strongly where the gradient norm is G
@@ -107,6 +108,7 @@ def _horizon(options: argparse.Namespace) -> int:
         low, high = result["crossover"]
         until = "" if high is None else f" to {number(high)}"
         lines.append(f"clipping's bound is the smaller one from T = {number(low)}{until}")
+    lines.append(f"SGD's bias if all draggers agree: {number(result['sgd_persistent_bias'])}")
     return _print(options, result, lines)
 
 

@@ -50,7 +50,9 @@ def sgd_bound(T=1e4):
 
 def test_horizon_by_hand(capsys):
     result = document(capsys, HORIZON)
-    assert set(result) == {"sgd_bound", "clipping_bound", "crossover", "micro_batch_size"}
+    keys = {"sgd_bound", "clipping_bound", "crossover", "micro_batch_size", "sgd_persistent_bias"}
+    assert set(result) == keys
+    assert result["sgd_persistent_bias"] == pytest.approx(0.01 * 200 / 0.99)
     best = optimize.minimize_scalar(
         clipping_bound, bounds=(1, 60), method="bounded", options={"xatol": 1e-9}
     )
