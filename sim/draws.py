@@ -6,25 +6,27 @@ replicates or steps are drawn at once, nor on which process draws them.
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import GradientModel
+from analysis.model import Gamma, GradientModel
 
-DRAGGERS, RARE, NORMALS = range(3)
+DRAGGERS, RARE, NORMALS, GAMMAS = range(4)
 
 
 @dataclass(frozen=True)
 class Draws:
     """What chance decides about a block of steps of several replicates.
 
-    Per micro-batch: the number of draggers and of rare samples [replicates, steps, m], and the
-    standard normal vector of the benign samples' mean [replicates, steps, m, d].
+    Per micro-batch: the number of draggers and the draw of the benign samples' noise law (the
+    number of rare samples, or a gamma variable) [replicates, steps, m], and the standard normal
+    vector of the mean [replicates, steps, m, d].
     """
 
     draggers: NDArray[np.int64]
-    rare: NDArray[np.int64]
+    draw: NDArray[Any]
     normal: NDArray[np.float64]
 
 
@@ -43,7 +45,7 @@ class Source:
                         np.random.SeedSequence(seed, spawn_key=(b, *bits, replicate, k))
                     )
                 )
-                for k in (DRAGGERS, RARE, NORMALS)
+                for k in (DRAGGERS, RARE, NORMALS, GAMMAS)
             ]
             for replicate in replicates
         ]
@@ -51,14 +53,19 @@ class Source:
     def draw(self, steps: int) -> Draws:
         """The next `steps` steps."""
         shape = (len(self.streams), steps, self.m)
+        [(_, noise)] = self.model.parts
+        gamma = isinstance(noise, Gamma)
         draggers = np.zeros(shape, np.int64)
-        rare = np.zeros(shape, np.int64)
+        draw: NDArray[Any] = np.zeros(shape, np.float64 if gamma else np.int64)
         normal = np.empty((*shape, self.model.dimension))
-        fraction, chance = self.model.dragger_fraction, self.model.noise.probability
         for i, streams in enumerate(self.streams):
-            if fraction > 0:
-                draggers[i] = streams[DRAGGERS].binomial(self.b, fraction, shape[1:])
-            if chance > 0:
-                rare[i] = streams[RARE].binomial(self.b - draggers[i], chance)
+            if self.model.dragger_fraction > 0:
+                draggers[i] = streams[DRAGGERS].binomial(
+                    self.b, self.model.dragger_fraction, shape[1:]
+                )
+            if isinstance(noise, Gamma):
+                draw[i] = streams[GAMMAS].standard_gamma((self.b - draggers[i]) * noise.shape)
+            elif noise.probability > 0:
+                draw[i] = streams[RARE].binomial(self.b - draggers[i], noise.probability)
             streams[NORMALS].standard_normal(out=normal[i])
-        return Draws(draggers, rare, normal)
+        return Draws(draggers, draw, normal)

@@ -127,7 +127,7 @@ def test_sweet_spot_json(capsys):
 def test_bias_json(capsys):
     result = document(capsys, f"analysis bias {PRESET} --json")
     assert set(result) == {"rule", "batch_size", "results", "best"}
-    keys = {"micro_batch_size", "bias", "bias_radius"}
+    keys = {"micro_batch_size", "bias", "bias_radius", "roots", "clipping_norm"}
     assert all(set(r) == keys for r in result["results"])
     assert result["best"]["micro_batch_size"] == 8
     assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
