@@ -72,6 +72,8 @@ def _log_hankel(nu: float, z: Array) -> Array:
     """The same for large z: 13 terms of Hankel's expansion (DLMF 10.40.1), exact to 1e-14."""
     k = np.arange(1, 13)
     terms = np.cumprod(-(4 * nu**2 - (2 * k - 1) ** 2) / (8 * k))
+    if z.size:  # fewer where they are below rounding
+        terms = terms[np.abs(terms) > 1e-17 * z.min() ** k]
     bessel = np.polynomial.polynomial.polyval(1 / z, np.concatenate([[1.0], terms]))
     power = (nu + 0.5) * np.log(z / 2)
     return np.log(bessel) - power + special.gammaln(nu + 1) - np.log(4 * np.pi) / 2

@@ -11,7 +11,8 @@ from analysis.mixture import Mixture
 from analysis.radial import radial_density
 
 Array = NDArray[np.float64]
-REACH = 9.0  # a Gaussian vector's length stays this close to its centre, in standard deviations
+REACH = 8.0  # a Gaussian vector's length stays this close to its centre, in standard deviations
+WIDTH = 2.0  # of a panel, in standard deviations
 NODES = 16
 
 
@@ -37,7 +38,7 @@ def _union(low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _edges(low: Array, high: Array, scale: Array, points: Array) -> Array:
-    """Panel edges on [0, ∞): 1.5 scales wide from low to high, finer towards 0, and the points.
+    """Panel edges on [0, ∞): 2 scales wide from low to high, finer towards 0, and the points.
 
     Where several overlap the narrowest counts, up to a factor of two.
     """
@@ -56,7 +57,7 @@ def _edges(low: Array, high: Array, scale: Array, points: Array) -> Array:
             gap_end = np.append(starts[inside], last)
             for left, right in zip(gap_begin, gap_end, strict=True):
                 if left < right:
-                    count = max(2, int(np.ceil((right - left) / width / 1.5)))
+                    count = max(2, int(np.ceil((right - left) / width / WIDTH)))
                     pieces.append(np.linspace(left, right, 1 + count))
         starts, stops = _union(np.append(starts, begin), np.append(stops, end))
     return np.unique(np.concatenate(pieces))
