@@ -62,6 +62,10 @@ def log_0f1(nu: float, z: Array) -> Array:
     x = near * near / 4
     series = x / (nu + 1) * (1 + x / (2 * (nu + 2)) * (1 + x / (3 * (nu + 3))))
     safe = np.where(x < 1e-4, 1.0, near)
+    if nu == 1.5:
+        bessel = np.log(1.5 * (safe - 1 + (safe + 1) * np.exp(-2 * safe)) / safe**3)
+        result[~far] = np.where(x < 1e-4, np.log1p(series) - near, bessel)
+        return result
     scaled = {0: special.i0e, 1: special.i1e}.get(nu, lambda x: special.ive(nu, x))  # type: ignore[call-overload]
     bessel = np.log(scaled(safe)) + special.gammaln(nu + 1) - nu * np.log(safe / 2)
     result[~far] = np.where(x < 1e-4, np.log1p(series) - near, bessel)

@@ -65,8 +65,10 @@ def with_axes(
     flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs away.
     """
     around = [r * u for r in _distances(scale, reach) for u in _directions(axes)]
-    near = _distinct([newton(rough, y, scale, stable=False) for y in [*starts, *around]], scale)
-    found = _distinct([newton(drift, y, scale) for y in [*near, *starts]], scale)
+    near = _distinct([guess(rough, y, scale) for y in [*starts, *around]], scale, 1e-2)
+    found = _distinct([newton(drift, y, scale) for y in near], scale, 1e-6)
+    if not found:
+        found = _distinct([newton(drift, y, scale) for y in starts], scale, 1e-6)
     if not found:
         found = _follow(drift, axes, scale, reach)
     return sorted(found, key=lambda y: float(np.linalg.norm(y)))
@@ -87,11 +89,11 @@ def _directions(axes: int) -> list[Array]:
     return [*np.eye(axes), *-np.eye(axes), *random]
 
 
-def _distinct(roots: list[Array | None], scale: float) -> list[Array]:
+def _distinct(roots: list[Array | None], scale: float, apart: float) -> list[Array]:
     found: list[Array] = []
     for root in roots:
         if root is not None and all(
-            np.linalg.norm(root - y) > 1e-6 * max(scale, float(np.linalg.norm(y))) for y in found
+            np.linalg.norm(root - y) > apart * max(scale, float(np.linalg.norm(y))) for y in found
         ):
             found.append(root)
     return found
@@ -114,8 +116,18 @@ def _follow(drift: Drift, axes: int, scale: float, reach: float) -> list[Array]:
     raise SpecificationError("model: no point of rest was found in the span of the means")
 
 
-def newton(drift: Drift, start: Array, scale: float, stable: bool = True) -> Array | None:
-    """A root, unless told otherwise a stable one, by Newton's method; None if it finds none."""
+def guess(drift: Drift, start: Array, scale: float) -> Array | None:
+    """Where Newton's method arrives in few steps, to a hundredth of the scale; None if nowhere."""
+    unit = max(scale, float(np.linalg.norm(start)))
+    options = {"maxfev": 16 + 4 * start.size}
+    solution = optimize.root(
+        lambda y: drift(y * unit) / unit, start / unit, tol=1e-3, options=options
+    )
+    return solution.x * unit if solution.success else None
+
+
+def newton(drift: Drift, start: Array, scale: float) -> Array | None:
+    """A stable root by Newton's method, None if it finds none."""
     unit = max(scale, float(np.linalg.norm(start)))
     solution = optimize.root(lambda y: drift(y * unit) / unit, start / unit, tol=1e-11)
     root = solution.x * unit
@@ -123,8 +135,6 @@ def newton(drift: Drift, start: Array, scale: float, stable: bool = True) -> Arr
     typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in axes)
     if not np.linalg.norm(drift(root)) < 1e-7 * typical:
         return None
-    if not stable:
-        return root
     h = 1e-4 * scale
     columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in axes]
     return root if (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all() else None
