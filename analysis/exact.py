@@ -93,14 +93,15 @@ def stable_roots(
         return place.free.T @ expected_update(thin if rough else law, a, rule, m, threshold, rough)
 
     if q > 1:
-        push = -place.free.T @ _mean_root(model, place)
+        mean = place.free.T @ _mean_root(model, place)
         found = with_axes(
             lambda y: searched(y, rough=False),
             lambda y: searched(y, rough=True),
             q,
             scale,
             reach,
-            [np.zeros(q), *(-f * push for f in (0.1, 0.3, 1.0))],
+            [np.zeros(q), *(f * mean for f in (0.1, 0.3, 1.0))],
+            place.ray,
         )
         return [place.free @ y for y in found]
 
@@ -188,4 +189,4 @@ def exact_bias(
 
 def _ambiguous(model: GradientModel, m: int) -> bool:
     """A single micro-batch and opposing draggers: every point of a sphere is one of rest."""
-    return m == 1 and model.dragger.law == "opposing" and not span(model).ray
+    return m == 1 and model.dragger.law == "opposing" and span(model).axes > 1

@@ -124,7 +124,11 @@ def mixture(model: GradientModel, b: int, group: int = 1) -> Mixture:
         for i, law in enumerate(laws):
             _draw(rows, f"draw {i}", law, rows[totals[i]], b)
     except OverflowError:
-        refuse("algorithm.micro_batch_sizes", b, f"smaller for an exact bias ({LARGEST} kinds)")
+        refuse(
+            "algorithm.micro_batch_sizes",
+            b,
+            f"smaller for an exact bias (it has more than {LARGEST} kinds of micro-batch)",
+        )
     benign = [
         (law, rows[t], rows[f"draw {i}"])
         for i, (law, t) in enumerate(zip(laws, totals, strict=True))

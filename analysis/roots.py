@@ -56,19 +56,34 @@ def refined(drift: Callable[[float], float], x: float, scale: float) -> float | 
 
 
 def with_axes(
-    drift: Drift, rough: Drift, axes: int, scale: float, reach: float, starts: list[Array]
+    drift: Drift,
+    rough: Drift,
+    axes: int,
+    scale: float,
+    reach: float,
+    starts: list[Array],
+    ray: bool = False,
 ) -> list[Array]:
     """Stable roots with several axes, the nearest to 0 first; [] when the mean flow runs away.
+
+    With `ray` the drift is the same for both signs of the last coordinate: one root of each pair.
 
     Newton's method on the `rough` drift, from the starts and from points all around at several
     distances, shows where to look for roots of the drift itself. When that finds none the mean
     flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs away.
     """
-    around = [r * u for r in _distances(scale, reach) for u in _directions(axes)]
-    near = _distinct([guess(rough, y, scale) for y in [*starts, *around]], scale, 1e-2)
-    found = _distinct([newton(drift, y, scale) for y in near], scale, 1e-6)
-    if not found:
-        found = _distinct([newton(drift, y, scale) for y in starts], scale, 1e-6)
+    signs = np.append(np.ones(axes - 1), -1.0)
+
+    def upwards(y: Array | None) -> Array | None:
+        return y * signs if ray and y is not None and y[-1] < 0 else y
+
+    def roots(points: list[Array]) -> list[Array]:
+        return _distinct([upwards(newton(drift, y, scale)) for y in points], scale, 1e-6)
+
+    directions = [u for u in _directions(axes) if not ray or u[-1] > -1e-9]
+    around = [r * u for r in _distances(scale, reach) for u in directions]
+    near = [upwards(guess(rough, y, scale)) for y in [*starts, *around]]
+    found = roots(_distinct(near, scale, 1e-2)) or roots(starts)
     if not found:
         found = _follow(drift, axes, scale, reach)
     return sorted(found, key=lambda y: float(np.linalg.norm(y)))
@@ -129,7 +144,7 @@ def guess(drift: Drift, start: Array, scale: float) -> Array | None:
 def newton(drift: Drift, start: Array, scale: float) -> Array | None:
     """A stable root by Newton's method, None if it finds none."""
     unit = max(scale, float(np.linalg.norm(start)))
-    solution = optimize.root(lambda y: drift(y * unit) / unit, start / unit, tol=1e-11)
+    solution = optimize.root(lambda y: drift(y * unit) / unit, start / unit, tol=1e-9)
     root = solution.x * unit
     axes = np.eye(start.size)
     typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in axes)

@@ -23,7 +23,8 @@ class Span:
 
     first [axes] is e₁, direction [axes] the draggers' v, shifts [domains, axes] the domains'
     ∇f_k - ∇f; zero where they do not matter. A point of rest is looked for among a = free @ y, free
-    [axes, q]; q = 0 when a = 0 is the only one. `ray`: by symmetry y > 0 is enough.
+    [axes, q]; q = 0 when a = 0 is the only one. `ray`: the law is the same for both signs of the
+    last y, so that y >= 0 is enough there.
     """
 
     first: Array
@@ -56,8 +57,8 @@ def span(model: GradientModel) -> Span:
     coordinates = np.array([[q @ x for q in basis] for x in (first, direction, *shifts)])
     ray = False
     if law == "opposing" and active:
-        ray = not basis
-        extra = int(len(basis) < d)
+        ray = len(basis) < d
+        extra = int(ray)
         free = np.eye(len(basis) + extra)
     else:
         extra = int(not basis)
