@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.fields import refuse
 from analysis.model import Gamma, GradientModel
 
 DRAGGERS, RARE, NORMALS, GAMMAS = range(4)
@@ -30,12 +31,29 @@ class Draws:
     normal: NDArray[np.float64]
 
 
+def require_simulated(model: GradientModel) -> None:
+    """Refuse domains, and draggers around which the mean gradient at rest is not the bias."""
+    if model.domains is not None:
+        refuse("model.domains", len(model.domains), "absent in a simulation")
+    if model.dragger.law == "opposing":
+        refuse(
+            "model.dragger.law",
+            "opposing",
+            "persistent, additive, orthogonal or isotropic in a simulation: the points of rest "
+            "around opposing draggers form a sphere or a ring, whose mean is not the bias",
+        )
+
+
 class Source:
-    """Draws for the given replicates of one micro-batch size and one step size."""
+    """Draws for the given replicates of one micro-batch size and one step size.
+
+    Raises SpecificationError for opposing draggers and for domains.
+    """
 
     def __init__(
         self, model: GradientModel, b: int, m: int, seed: int, step: float, replicates: range
     ) -> None:
+        require_simulated(model)
         self.model, self.b, self.m = model, b, m
         bits = struct.unpack("<2I", struct.pack("<d", step))
         self.streams = [

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from analysis.fields import refuse
 from analysis.model import Experiment, Gamma, GradientModel, Rare
 
 Vector = list[float]
@@ -129,7 +130,12 @@ def trajectory(
     step_size: float,
     batches: Iterable[Sequence[Sample]],
 ) -> list[Vector]:
-    """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`."""
+    """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`.
+
+    Raises SpecificationError for several domains.
+    """
+    if experiment.model.domains is not None:
+        refuse("model.domains", len(experiment.model.domains), "absent in a simulation")
     model, algorithm, b = experiment.model, experiment.algorithm, micro_batch_size
     m = algorithm.batch_size // b
     start = experiment.run.start

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from analysis.fields import refuse
 from analysis.model import Experiment
+from sim.draws import require_simulated
 from sim.engines import mixture
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.store import Store
@@ -111,7 +112,7 @@ def simulate(
     experiment: Experiment, out: str | Path | None, workers: int, progress: bool | None
 ) -> dict[int, Estimate]:
     """Estimates by micro-batch size, in the experiment's order."""
-    mixture.require_simulated(experiment.model)
+    require_simulated(experiment.model)
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)

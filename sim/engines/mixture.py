@@ -9,7 +9,6 @@ test holds the two to 1e-12).
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fields import refuse
 from analysis.model import Experiment, GradientModel
 from sim.draws import Draws, Source
 from sim.rules import Rule, rule
@@ -38,26 +37,12 @@ def advance(w: Array, a: Array, step: float, direction: Rule, factor: Array, xi:
     return w - step * np.asarray(direction(factor[..., None] * a[:, None, :] + xi))
 
 
-def require_simulated(model: GradientModel) -> None:
-    """Refuse the laws whose simulated mean gradient is not the bias, or that are not drawn here."""
-    if model.domains is not None:
-        refuse("model.domains", len(model.domains), "absent in a simulation")
-    if model.dragger.law == "opposing":
-        refuse(
-            "model.dragger.law",
-            "opposing",
-            "persistent, additive, orthogonal or isotropic in a simulation: the points of rest "
-            "around opposing draggers form a sphere or a ring, whose mean is not the bias",
-        )
-
-
 def simulate(experiment: Experiment, b: int, step: float, replicates: range) -> Array:
     """Batch means of ∇f after burn-in [replicates, batches, d], for one size and one step size.
 
     Non-finite where a trajectory diverged. Memory does not grow with the number of iterations.
     Raises SpecificationError for opposing draggers and for domains.
     """
-    require_simulated(experiment.model)
     model, algorithm, run = experiment.model, experiment.algorithm, experiment.run
     m, d = algorithm.batch_size // b, model.dimension
     source = Source(model, b, m, run.seed, step, replicates)
