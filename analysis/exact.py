@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.bare import bare
+from analysis.coalesce import cloud
 from analysis.fields import refuse
 from analysis.gradient import GradientModel
 from analysis.mixture import Mixture, mixture
@@ -36,12 +37,10 @@ def expected_update(
     The relative error is about 1e-9, with `rough` 1e-6.
     """
     if rule == "normalized":
-        noisy, still = law.only(law.scale > 0), bare(law, a)
-        means = noisy.means(a)
-        length = np.linalg.norm(means, axis=1)
-        cosine = mean_cosine(law.dimension, length / noisy.scale)
-        unit = means / np.where(length > 0, length, 1.0)[:, None]
-        update = (noisy.weight * cosine) @ unit + still.weight @ still.unit
+        noisy, still = cloud(law, a), bare(law, a)
+        cosine = mean_cosine(law.dimension, noisy.kappa)
+        update = cosine / np.where(noisy.kappa > 0, noisy.kappa, 1.0) @ noisy.vector
+        update += still.weight @ still.unit
         update[0] += still.mean_sign()
         return update
     t = tails(law, a, np.inf if threshold is None else threshold, rough)

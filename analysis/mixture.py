@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,18 @@ class Mixture:
     def axes(self) -> int:
         """Number of coordinates; 1 when every mean lies on one line."""
         return self.offset.shape[1]
+
+    @cached_property
+    def noisy(self) -> NDArray[np.bool_]:
+        """Which compositions have Gaussian noise [c]."""
+        return self.scale > 0
+
+    @cached_property
+    def equal_scales(self) -> list[NDArray[np.intp]]:
+        """The compositions with Gaussian noise, counted among themselves, by equal scale."""
+        scale = self.scale[self.noisy]
+        order = np.argsort(scale, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(scale[order])) + 1)
 
     @property
     def reach(self) -> float:

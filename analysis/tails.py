@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.bare import bare
+from analysis.coalesce import cloud
 from analysis.mixture import Mixture
 from analysis.radial import radial_density
 
@@ -77,9 +78,8 @@ def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> T
     """Survival function of ‖g‖ and C(t) = E[u; ‖g‖ > t] at a = ∇f [axes], for t up to `cut`."""
     far, wide = ROUGH if rough else FINE
     x, gauss, tail = _gauss()
-    still, noisy = bare(law, a), law.scale > 0
-    means, scale, weight = law.means(a)[noisy], law.scale[noisy], law.weight[noisy]
-    kappa = np.linalg.norm(means, axis=1) / scale
+    still = bare(law, a)
+    scale, kappa, weight, vector = cloud(law, a)
     centre = scale * np.sqrt(kappa**2 + law.dimension - 1)
     low, high = np.maximum(centre - far * scale, 0), centre + far * scale
     edges = _edges(
@@ -102,10 +102,11 @@ def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> T
     panel = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
     r = nodes[panel] / scale[which, None]
     density, cosine = radial_density(law.dimension, kappa[which, None], r)
-    density *= (weight / scale)[which, None]
+    density /= scale[which, None]
+    turned = density * cosine
     flat = (panel[:, None] * NODES + np.arange(NODES)).ravel()
-    columns = [density]
-    columns += [density * cosine * (means[:, i] / scale)[which, None] for i in range(law.axes)]
+    columns = [density * weight[which, None]]
+    columns += [turned * vector[:, i][which, None] for i in range(law.axes)]
     summed = np.stack(
         [np.bincount(flat, c.ravel(), minlength=nodes.size).reshape(nodes.shape) for c in columns],
         axis=-1,

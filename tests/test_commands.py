@@ -133,6 +133,25 @@ def test_bias_json(capsys):
     assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
 
 
+def test_bias_shows_every_point_of_rest(capsys, tmp_path):
+    """In one dimension opposing draggers and skewed noise leave two."""
+    path = tmp_path / "two.toml"
+    path.write_text(
+        """
+        model = {dimension = 1, dragger_fraction = 0.02, dragger = {law = "opposing", norm = 5.0},
+                 noise = {law = "rare", probability = 0.1, value = 3.0, gaussian = 0.5}}
+        algorithm = {rule = "normalized", batch_size = 64, micro_batch_sizes = [8, 1]}
+        """.replace(",\n", ", ").replace("\n                 ", " ")
+    )
+    first, second = document(capsys, f"analysis bias {path} --json")["results"]
+    assert first["bias"] == first["roots"][0] < first["roots"][1]
+    assert len(second["roots"]) == 1
+    assert first["clipping_norm"] is None
+    _, out, _ = call(capsys, f"analysis bias {path}")
+    assert "several points of rest at micro-batch size 8: 0.0470562, " in out
+    assert "at micro-batch size 1:" not in out
+
+
 def test_eval_takes_names_and_symbols(capsys):
     names = "dragger_fraction=0.01 micro_batch_size=32 noise_scale=1 alignment=1"
     symbols = "epsilon=0.01 b=32 sigma=1 alpha=1"
