@@ -14,7 +14,7 @@ from analysis.radial import radial_density
 Array = NDArray[np.float64]
 FINE = (8.0, 2.0)  # how far a Gaussian vector's length is followed, width of a panel, in
 ROUGH = (5.0, 4.0)  # standard deviations; the rough choice leaves errors of about 1e-6
-NODES = 16
+NODES = 12
 
 
 @lru_cache(maxsize=1)

@@ -138,17 +138,19 @@ def test_bias_shows_every_point_of_rest(capsys, tmp_path):
     path = tmp_path / "two.toml"
     path.write_text(
         """
-        model = {dimension = 1, dragger_fraction = 0.02, dragger = {law = "opposing", norm = 5.0},
-                 noise = {law = "rare", probability = 0.1, value = 3.0, gaussian = 0.5}}
+        model.dimension = 1
+        model.dragger_fraction = 0.02
+        model.dragger = {law = "opposing", norm = 5.0}
+        model.noise = {law = "rare", probability = 0.1, value = 3.0, gaussian = 0.5}
         algorithm = {rule = "normalized", batch_size = 64, micro_batch_sizes = [8, 1]}
-        """.replace(",\n", ", ").replace("\n                 ", " ")
+        """
     )
     first, second = document(capsys, f"analysis bias {path} --json")["results"]
     assert first["bias"] == first["roots"][0] < first["roots"][1]
     assert len(second["roots"]) == 1
     assert first["clipping_norm"] is None
     _, out, _ = call(capsys, f"analysis bias {path}")
-    assert "several points of rest at micro-batch size 8: 0.0470562, " in out
+    assert "several points of rest at micro-batch size 8: 0.04705" in out
     assert "at micro-batch size 1:" not in out
 
 
