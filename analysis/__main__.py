@@ -24,14 +24,18 @@ keys with --json: claim, inputs{name: number}, values{name: number|null}; with -
 of values, one object of inputs and values for each row"""
 
 BIAS = """\
-The exact asymptotic bias ‖Λw̄‖ of the file's rule at each of its micro-batch sizes, without
-simulation, beside the worst-case radius (alignment 1, the noise law's total standard deviation).
+The exact asymptotic bias ‖∇f‖ of the file's rule at each of its micro-batch sizes, without
+simulation, beside the worst-case radius (alignment 1, total standard deviation of the benign
+gradients) and, for the adaptive rule, the mean of its clipping norm ρ at the point of rest. Noise
+is gaussian, rare or gamma, the draggers persistent, additive, orthogonal, opposing or isotropic,
+and there may be several domains; what has no exact expression is refused with the reason.
 
 example: python -m analysis bias sim/presets/sweet_spot.toml
 
-keys with --json: rule, batch_size, results[{micro_batch_size, bias|null, bias_radius|null}],
-best{micro_batch_size, bias}; bias is null where the draggers win and nothing comes to rest,
-bias_radius from the breakdown on"""
+keys with --json: rule, batch_size, results[{micro_batch_size, bias|null, roots[], bias_radius|null,
+clipping_norm|null}], best{micro_batch_size, bias}; bias is null where the draggers win and nothing
+comes to rest, else the smallest of roots, the norms at all stable points of rest that were found;
+bias_radius is null from the breakdown on, clipping_norm for rules other than adaptive"""
 
 
 def _claim(name: str):  # type: ignore[no-untyped-def]
@@ -140,19 +144,27 @@ def _bias(options: argparse.Namespace) -> int:
     if options.json:
         print(command.to_json(result))
         return 0
+    header = ["micro-batch size", "exact bias", "radius (normalized)"]
+    keys = ["bias", "bias_radius"]
+    if result["rule"] == "adaptive":
+        header, keys = [*header, "clipping norm"], [*keys, "clipping_norm"]
     rows = [
-        [str(r["micro_batch_size"]), command.number(r["bias"]), command.number(r["bias_radius"])]
+        [str(r["micro_batch_size"]), *(command.number(r[key]) for key in keys)]
         for r in result["results"]
     ]
     print(f"rule {result['rule']}, batch size {result['batch_size']}")
-    print(command.table(["micro-batch size", "exact bias", "radius (normalized)"], rows))
+    print(command.table(header, rows))
     best = result["best"]["micro_batch_size"]
-    if result["rule"] in ("sgd", "global"):
+    if len({r["bias"] for r in result["results"]}) == 1 and result["rule"] in ("sgd", "global"):
         print("the micro-batch size has no effect under this rule")
     elif best is None:
         print("nothing comes to rest at any size: the draggers win")
     else:
         print(f"smallest exact bias at micro-batch size {best}")
+    for r in result["results"]:
+        if len(r["roots"]) > 1:
+            norms = ", ".join(map(command.number, r["roots"]))
+            print(f"several points of rest at micro-batch size {r['micro_batch_size']}: {norms}")
     if result["rule"] != "normalized":
         print("the radius bounds the normalized rule, not this one")
     return 0

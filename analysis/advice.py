@@ -1,10 +1,11 @@
 """Which micro-batch size: the worst-case optimum, and the exact bias of an experiment beside it."""
 
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from analysis.exact import exact_bias
+from analysis.exact import ExactBias, exact_bias
 from analysis.fields import integer, refuse
 from analysis.model import Experiment
 
@@ -172,18 +173,22 @@ def divisors(batch_size: int) -> np.ndarray:
 def bias_table(experiment: Experiment) -> dict[str, Any]:
     """The document of `analysis bias`: exact bias and worst-case radius at each size."""
     model, algorithm = experiment.model, experiment.algorithm
-    sizes = np.array(algorithm.micro_batch_sizes)
-    radius = bias_radius(sizes, model.dragger_fraction, float(np.sqrt(model.noise.total_variance)))
-    one_for_all = algorithm.rule in ("sgd", "global")  # the micro-batch size has no effect
-    results: list[dict[str, Any]] = []
-    for b, bound in zip(algorithm.micro_batch_sizes, radius, strict=True):
-        if one_for_all and results:
-            bias = results[0]["bias"]
+    sizes, pure = np.array(algorithm.micro_batch_sizes), algorithm.domains == "pure"
+    scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
+    radius = bias_radius(sizes, model.dragger_fraction, 1.0) * scales
+    # whether the micro-batch size has no effect
+    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and not pure)
+    found: list[ExactBias] = []
+    for b in algorithm.micro_batch_sizes:
+        if one_for_all and found:
+            found.append(replace(found[0], micro_batch_size=b))
         else:
             rule = (algorithm.rule, algorithm.batch_size, b, algorithm.threshold)
-            bias = exact_bias(model, *rule).bias
-        known = float(bound) if np.isfinite(bound) else None
-        results.append({"micro_batch_size": b, "bias": bias, "bias_radius": known})
+            found.append(exact_bias(model, *rule, pure=pure))
+    results = [
+        asdict(one) | {"bias_radius": float(bound) if np.isfinite(bound) else None}
+        for one, bound in zip(found, radius, strict=True)
+    ]
     finite = [r for r in results if r["bias"] is not None]
     best = min(finite, key=lambda r: r["bias"], default=None)
     return {

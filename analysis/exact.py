@@ -7,169 +7,156 @@ Integrating by parts,
     E[ψ(g)] = ∫_0^∞ H'(t) C(t) dt,    C(t) = E[u; ‖g‖ > t],    u = g/‖g‖,
 
 and the other rules differ in H' only: 1 for sgd, S^(m-1) for adaptive, 1 below the threshold for
-fixed and global, a unit mass at 0 for normalized. The bias is ‖Λw‖ at the root.
+fixed and global, a unit mass at 0 for normalized. The bias is ‖∇f‖ at the root.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
-from analysis.fields import SpecificationError, refuse
-from analysis.mixture import Mixture, mixture, plane
-from analysis.model import GradientModel
+from analysis.bare import bare
+from analysis.coalesce import cloud
+from analysis.fields import refuse
+from analysis.gradient import GradientModel
+from analysis.mixture import Mixture, mixture
 from analysis.radial import mean_cosine
+from analysis.roots import on_line, refined, with_axes
+from analysis.span import Span, span
 from analysis.tails import tails
 
 Array = NDArray[np.float64]
-SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
-FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
 
 
-def expected_update(law: Mixture, a: Array, rule: str, m: float, threshold: float | None) -> Array:
-    """E[direction of the update] [axes] at a = Λw [axes], for m micro-batches; -E of the step."""
+def expected_update(
+    law: Mixture, a: Array, rule: str, m: float, threshold: float | None, rough: bool = False
+) -> Array:
+    """E[direction of the update] [axes] at a = ∇f [axes], for m micro-batches; -E of the step.
+
+    The relative error is about 1e-9, with `rough` 1e-6.
+    """
     if rule == "normalized":
-        means = law.means(a)
-        length = np.linalg.norm(means, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cosine = mean_cosine(law.dimension, np.where(length > 0, length / law.scale, 0.0))
-        unit = means / np.where(length > 0, length, 1.0)[:, None]
-        return (law.weight * cosine) @ unit
-    t = tails(law, a, np.inf if threshold is None else threshold)
+        noisy, still = cloud(law, a), bare(law, a)
+        cosine = mean_cosine(law.dimension, noisy.kappa)
+        update = cosine / np.where(noisy.kappa > 0, noisy.kappa, 1.0) @ noisy.vector
+        update += still.weight @ still.unit
+        update[0] += still.mean_sign()
+        return update
+    t = tails(law, a, np.inf if threshold is None else threshold, rough)
     slope = t.survival ** (m - 1) if rule == "adaptive" else np.ones_like(t.survival)
     return np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
 
 
+def clipping_norm(law: Mixture, a: Array, m: float) -> float:
+    """E ρ = ∫_0^∞ S(t)^m dt: the mean of the smallest of m micro-batch norms at a = ∇f [axes]."""
+    t = tails(law, a)
+    return float(np.einsum("pn,pn->", t.measure, t.survival**m))
+
+
 def stable_roots(
-    model: GradientModel, b: int, rule: str, m: float, threshold: float | None = None
+    model: GradientModel,
+    b: int,
+    rule: str,
+    m: float,
+    threshold: float | None = None,
+    group: int = 1,
 ) -> list[Array]:
-    """All stable roots a = Λw [axes] that the search finds, the nearest to 0 first; [] if none.
+    """All stable roots a = ∇f [axes] that the search finds, the nearest to 0 first; [] if none.
 
-    The mean (sgd, or adaptive with one micro-batch) has the one root -εD v/(1-ε), or -εD v when the
-    draggers are additive.
+    `group` samples at a time share a domain, see `mixture`. In the coordinates of `span`; opposing
+    draggers leave a sphere, or a ring around the span, of which one point is given.
 
-    Where all means lie on one line the drift is scanned outwards until it points back, and every
-    sign change from - to + is refined. In the plane, Newton's method from several starts, else the
-    mean flow from 0. Raises SpecificationError in the plane when there is no Gaussian noise, or
-    when the search neither finds a root nor runs away.
+    The mean (sgd, or adaptive with one micro-batch) has its root in closed form. Where one axis is
+    to be searched the drift is scanned outwards until it points back, and every sign change from -
+    to + is refined; with more axes Newton's method, see analysis/roots.py. Raises
+    SpecificationError with more axes when there is no Gaussian noise, and when the search finds
+    nothing and does not run away.
     """
+    place = span(model)
     if rule == "sgd" or (rule == "adaptive" and m == 1):
-        benign = 1.0 if model.dragger.law == "additive" else 1 - model.dragger_fraction
-        return [-model.dragger_fraction * model.dragger.norm / benign * plane(model)[1]]
-    law = mixture(model, b)
-    scale = np.sqrt(model.noise.total_variance / b) or model.dragger.norm / b
+        return [_mean_root(model, place)]
+    q = place.free.shape[1]
+    if q == 0:
+        return [np.zeros(place.axes)]
+    law = mixture(model, b, group)
+    _require_gaussian(model, law, q)
+    scale = model.noise_scale(group) / np.sqrt(b) or model.dragger.norm / b
     if scale == 0:
-        return [np.zeros(law.axes)]
-    if law.axes == 2:
-        if model.noise.gaussian == 0:
-            refuse(
-                "model.noise.gaussian",
-                model.noise.gaussian,
-                "> 0 for an exact bias with draggers that are not along the first axis",
-            )
-        push = model.dragger_fraction * model.dragger.norm * plane(model)[1]
-        return _roots_in_plane(
-            lambda a: expected_update(law, a, rule, m, threshold),
+        return [np.zeros(place.axes)]
+    reach = 2 * law.reach + scale
+    thin = law.thinned(5e-3)
+
+    def searched(y: Array, rough: bool) -> Array:
+        a = place.free @ y
+        return place.free.T @ expected_update(thin if rough else law, a, rule, m, threshold, rough)
+
+    if q > 1:
+        mean = place.free.T @ _mean_root(model, place)
+        found = with_axes(
+            lambda y: searched(y, rough=False),
+            lambda y: searched(y, rough=True),
+            q,
             scale,
-            2 * float(np.abs(law.offset).max()) + scale,
-            [np.zeros(2), *(f * -push for f in (0.1, 0.3, 1.0, 1 / (1 - model.dragger_fraction)))],
+            reach,
+            [np.zeros(q), *(f * mean for f in (0.1, 0.3, 1.0))],
+            place.ray,
         )
+        return [place.free @ y for y in found]
 
-    def on_line(law: Mixture) -> Callable[[float], float]:
-        return cache(lambda x: float(expected_update(law, np.array([x]), rule, m, threshold)[0]))
-
-    exact, rough = on_line(law), law.thinned(5e-3)
-    reach = 2 * float(np.abs(rough.offset).max()) + scale
-    found = [_refined(exact, x, scale) for x in _roots_on_line(on_line(rough), scale, reach, 1e-4)]
-    if not found or None in found:
-        found = list(_roots_on_line(exact, scale, reach, 1e-13))
-    return [np.array([x]) for x in sorted((x for x in found if x is not None), key=abs)]
-
-
-def _roots_on_line(
-    drift: Callable[[float], float], scale: float, reach: float, xtol: float
-) -> list[float]:
-    """Sign changes of the drift from - to +, found on a grid that is dense near 0."""
-    ends = []
-    for sign in (-1.0, 1.0):
-        end = reach
-        while sign * drift(sign * end) <= 0 and end < FAR * reach:
-            end *= 2
-        ends.append(end)
-    spread = np.arcsinh(16 * max(ends) / scale)
-    grid = np.sinh(np.linspace(-spread, spread, SCAN)) * scale / 16
-    points = np.unique(np.clip(grid, -ends[0], ends[1]))
-    values = np.array([drift(x) for x in points])
-    points, values = points[values != 0], values[values != 0]
-    found = []
-    for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
-        low, high = points[i : i + 2]
-        found.append(float(optimize.brentq(drift, low, high, xtol=xtol * scale)))
-    return found
+    exact = cache(lambda x: float(searched(np.array([x]), rough=False)[0]))
+    guess = cache(lambda x: float(searched(np.array([x]), rough=True)[0]))
+    guesses = on_line(guess, scale, 2 * thin.reach + scale, 1e-4, place.ray)
+    points = [refined(exact, x, scale) for x in guesses]
+    if not points or None in points:
+        points = list(on_line(exact, scale, reach, 1e-13, place.ray))
+    return [place.free[:, 0] * x for x in sorted((x for x in points if x is not None), key=abs)]
 
 
-def _refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
-    """The stable root next to x, None unless it is within a tenth of the scale."""
-    for reach in (2e-3 * scale, 2e-2 * scale, 1e-1 * scale):
-        if drift(x - reach) < 0 < drift(x + reach):
-            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
-    return None
+def _mean_root(model: GradientModel, place: Span) -> Array:
+    """Where the mean of all samples vanishes: (1-ε)∇f + ε E[dragger] = 0.
+
+    It is -εD v/(1-ε), or -εD v for additive draggers; 0 for orthogonal ones, whose component along
+    v no step removes, and isotropic ones; at any point with ‖∇f‖ = εD/(1-ε) for opposing ones.
+    """
+    eps, norm, law = model.dragger_fraction, model.dragger.norm, model.dragger.law
+    if law == "opposing":
+        return np.eye(place.axes)[-1] * (eps * norm / (1 - eps))
+    if law in ("orthogonal", "isotropic"):
+        return np.zeros(place.axes)
+    return -eps * norm / (1.0 if law == "additive" else 1 - eps) * place.direction
 
 
-def _roots_in_plane(
-    drift: Callable[[Array], Array], scale: float, reach: float, starts: list[Array]
-) -> list[Array]:
-    """Stable roots from the starts, the nearest to 0 first; [] when the mean flow runs away."""
-    found: list[Array] = []
-    for start in starts:
-        root = _newton(drift, start, scale)
-        if root is not None and all(np.linalg.norm(root - a) > 1e-6 * scale for a in found):
-            found.append(root)
-    if found:
-        return sorted(found, key=lambda a: float(np.linalg.norm(a)))
-    a, step, before = np.zeros(2), 0.1 * scale, np.zeros(2)
-    for i in range(600):
-        update = drift(a)
-        unit = update / max(float(np.linalg.norm(update)), 1e-300)
-        step *= 1.4 if unit @ before > 0.5 else 0.6
-        a, before = a - step * unit, unit
-        if step < 1e-9 * scale:
-            return [a]
-        if i % 10 == 9 and (root := _newton(drift, a, scale)) is not None:
-            return [root]
-        if np.linalg.norm(a) > FAR * reach:
-            return []
-    raise SpecificationError("model: no point of rest was found in the plane of the draggers")
-
-
-def _newton(drift: Callable[[Array], Array], start: Array, scale: float) -> Array | None:
-    """A stable root by Newton's method, None if it finds none."""
-    unit = max(scale, float(np.linalg.norm(start)))
-    solution = optimize.root(lambda x: drift(x * unit) / unit, start / unit, tol=1e-11)
-    root = solution.x * unit
-    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in np.eye(2))
-    if not np.linalg.norm(drift(root)) < 1e-7 * typical:
-        return None
-    h = 1e-4 * scale
-    columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in np.eye(2)]
-    stable = (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all()
-    return root if stable else None
+def _require_gaussian(model: GradientModel, law: Mixture, searched: int) -> None:
+    """Refuse what has no exact expression: several axes without a Gaussian part of the noise."""
+    several = law.axes > 1 if (law.shape > 0).any() else searched > 1
+    if not several:
+        return
+    for i, (_, noise) in enumerate(model.parts):
+        if noise.gaussian == 0:
+            table = "model.noise" if model.domains is None else f"model.domains[{i}].noise"
+            field = "scale" if noise.law == "gaussian" else "gaussian"
+            refuse(
+                f"{table}.{field}",
+                noise.gaussian,
+                "> 0 for an exact bias where the gradients do not lie on one line "
+                "(the lengths of purely discrete or gamma noise have no known law there)",
+            )
 
 
 @dataclass(frozen=True)
 class ExactBias:
     """The exact asymptotic bias of one rule at one micro-batch size.
 
-    `bias` = ‖Λw̄‖ is that of the stable root nearest to 0, None when there is none (the draggers
-    win); `roots` holds the norms of all that were found.
+    `bias` = ‖∇f‖ is that of the stable root nearest to 0, None when there is none (the draggers
+    win); `roots` holds the norms of all that were found. `clipping_norm` is E ρ at the first one,
+    for `adaptive` only, and None where it differs between points of rest of the same norm.
     """
 
     micro_batch_size: int
     bias: float | None
     roots: tuple[float, ...]
+    clipping_norm: float | None = None
 
 
 def exact_bias(
@@ -178,16 +165,27 @@ def exact_bias(
     batch_size: int,
     micro_batch_size: int,
     threshold: float | None = None,
+    pure: bool = False,
 ) -> ExactBias:
     """Norm of the gradient where the rule settles for small steps, in units of the gradient.
 
     `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size only, `sgd`
-    and `global` on the batch size only. Second routes: tests/analysis/test_exact.py.
+    and `global` on the batch size only, unless domains are `pure`: one for each micro-batch.
+    Second routes: tests/analysis/test_exact.py and test_laws_*.py.
     """
+    group = micro_batch_size if pure else 1
     if rule == "global":  # per-micro-batch clipping with a single micro-batch
         sizes = (batch_size, 1)
     else:
         sizes = (micro_batch_size, batch_size // micro_batch_size)
-    found = stable_roots(model, sizes[0], rule, sizes[1], threshold)
+    found = stable_roots(model, sizes[0], rule, sizes[1], threshold, group)
     norms = tuple(float(np.linalg.norm(a)) for a in found)
-    return ExactBias(micro_batch_size, norms[0] if norms else None, norms)
+    rho = None
+    if rule == "adaptive" and found and not _ambiguous(model, sizes[1]):
+        rho = clipping_norm(mixture(model, sizes[0], group), found[0], sizes[1])
+    return ExactBias(micro_batch_size, norms[0] if norms else None, norms, rho)
+
+
+def _ambiguous(model: GradientModel, m: int) -> bool:
+    """A single micro-batch and opposing draggers: every point of a sphere is one of rest."""
+    return m == 1 and model.dragger.law == "opposing" and span(model).axes > 1

@@ -1,10 +1,28 @@
-"""The laws of benign noise and of dragger gradients that a model is made of."""
+"""The laws of benign noise, of dragger gradients and of domains that a model is made of.
+
+Every noise law has a Gaussian part, of total standard deviation `gaussian`, and a part along the
+first axis. The sum of the latter over n benign samples depends on one random number, the law's
+`draw`: see `first_axis`.
+"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
-from analysis.fields import Checked, checked, choice, real, refuse, several
+from analysis.fields import (
+    Checked,
+    SpecificationError,
+    checked,
+    choice,
+    instance,
+    one_or_several,
+    optional,
+    read_law,
+    real,
+    refuse,
+    several,
+)
 
 LARGEST_STEP = 2**26  # numbers in the micro-batch gradients of one step: 512 MiB in float64
 
@@ -20,13 +38,16 @@ class Gaussian(Checked):
     scale: float = checked(magnitude)
 
     probability: ClassVar[float] = 0.0
-    hit: ClassVar[float] = 0.0
-    miss: ClassVar[float] = 0.0
+    has_axis: ClassVar[bool] = False
 
     @property
     def gaussian(self) -> float:
         """Total standard deviation of the Gaussian part."""
         return self.scale
+
+    def first_axis(self, n: Any, draw: Any) -> Any:
+        """Nothing beyond the Gaussian part: zeros of the shape of n."""
+        return 0.0 * n
 
     @property
     def total_variance(self) -> float:
@@ -64,21 +85,94 @@ class Rare(Checked):
         q = self.probability
         return self.value**2 * q / (1 - q) + self.gaussian**2
 
+    @property
+    def has_axis(self) -> bool:
+        """Whether the first axis differs from the others."""
+        return self.value != 0
+
+    def first_axis(self, n: Any, draw: Any) -> Any:
+        """Sum of the first coordinates of n samples, `draw` of them rare; arrays of one shape."""
+        return draw * self.hit + (n - draw) * self.miss
+
 
 @dataclass(frozen=True)
-class Dragger(Checked):
-    """A dragger's gradient: norm·direction (`persistent`), or that plus Λw (`additive`).
+class Gamma(Checked):
+    """Skewed noise along the first axis, plus isotropic Gaussian noise.
 
-    `direction` [d] is normalised on construction.
+    The first coordinate is scale·sign·(X - shape)/√shape with X ~ Γ(shape): mean zero, standard
+    deviation `scale`, skewness 2·sign/√shape. `gaussian` is the total standard deviation of the
+    Gaussian part.
     """
 
-    table: ClassVar[str] = "model.dragger"
-    law: str = checked(choice("persistent", "additive"))
-    norm: float = checked(magnitude)
-    direction: tuple[float, ...] = checked(several(real(), 1, LARGEST_STEP))
+    table: ClassVar[str] = "model.noise"
+    law: str = checked(choice("gamma"))
+    shape: float = checked(real(1e-3, 1e6))
+    scale: float = checked(magnitude)
+    sign: float = checked(real(-1, 1))
+    gaussian: float = checked(magnitude)
+
+    probability: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.sign not in (-1, 1):
+            refuse("model.noise.sign", self.sign, "1 or -1")
+
+    @property
+    def unit(self) -> float:
+        """Change of the first coordinate when X grows by one."""
+        return self.scale * self.sign / math.sqrt(self.shape)
+
+    @property
+    def total_variance(self) -> float:
+        """σ² = E‖ξ‖² = scale² + gaussian²."""
+        return self.scale**2 + self.gaussian**2
+
+    @property
+    def has_axis(self) -> bool:
+        """Whether the first axis differs from the others."""
+        return self.scale != 0
+
+    def first_axis(self, n: Any, draw: Any) -> Any:
+        """Sum of the first coordinates of n samples; `draw` is the sum of their X, Γ(n·shape)."""
+        return self.unit * (draw - n * self.shape)
+
+
+Noise = Gaussian | Rare | Gamma
+NOISE_LAWS: dict[str, type[Noise]] = {"gaussian": Gaussian, "rare": Rare, "gamma": Gamma}
+
+DIRECTED = (
+    "persistent",
+    "additive",
+    "orthogonal",
+)  # the dragger laws with a direction of their own
+
+
+@dataclass(frozen=True)
+class Dragger(Checked):
+    """A dragger's gradient, for v = `direction` and ∇f the gradient of the benign population.
+
+    `persistent`: norm·v. `additive`: ∇f + norm·v. `orthogonal`: norm·v, where the loss is flat
+    along v. `opposing`: -norm·∇f/‖∇f‖, zero where ∇f = 0. `isotropic`: Gaussian with mean zero and
+    total standard deviation `norm`. The first three need `direction` [d], normalised on
+    construction; the others refuse it.
+    """
+
+    table: ClassVar[str] = "model.dragger"
+    law: str = checked(choice(*DIRECTED, "opposing", "isotropic"))
+    norm: float = checked(magnitude)
+    direction: tuple[float, ...] | None = checked(optional(several(real(), 1, LARGEST_STEP)), None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.direction is None:
+            if self.law in DIRECTED:
+                raise SpecificationError(
+                    f"model.dragger: the key 'direction' is required by law = {self.law!r}"
+                )
+            return
+        if self.law not in DIRECTED:
+            refuse("model.dragger.direction", self.direction, f"absent with law = {self.law!r}")
         largest = max(abs(x) for x in self.direction)
         if largest == 0:
             refuse("model.dragger.direction", self.direction, "a non-zero vector")
@@ -87,4 +181,38 @@ class Dragger(Checked):
         object.__setattr__(self, "direction", tuple(x / length for x in scaled))
 
 
-NOISE_LAWS: dict[str, type[Gaussian] | type[Rare]] = {"gaussian": Gaussian, "rare": Rare}
+@dataclass(frozen=True)
+class Domain(Checked):
+    """A part of the benign population, with a loss and a noise law of its own.
+
+    A benign sample belongs to it with chance `weight`; its loss is that of the model with the
+    minimum moved to `optimum`, a number in dimension 1, else a list [d].
+    """
+
+    table: ClassVar[str] = "model.domains"
+    weight: float = checked(real(0, 1, open_low=True))
+    optimum: float | tuple[float, ...] = checked(one_or_several(real(-1e100, 1e100), LARGEST_STEP))
+    noise: Noise = checked(instance(Gaussian, Rare, Gamma))
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build from one [[model.domains]] table."""
+        values = cls.entries(table)
+        values["noise"] = read_law("model.noise", values["noise"], NOISE_LAWS)
+        return cls(**values)
+
+
+def read_domains(tables: Any) -> tuple[Domain, ...]:
+    """The list [[model.domains]]; refusals name the domain by its place in the list."""
+    if not isinstance(tables, (list, tuple)) or not all(isinstance(t, Mapping) for t in tables):
+        refuse("model.domains", tables, "a list of tables [[model.domains]]")
+    domains = []
+    for i, table in enumerate(tables):
+        try:
+            domains.append(Domain.read(table))
+        except SpecificationError as error:
+            message, place = str(error), f"model.domains[{i}]"
+            own = message.removeprefix("model.domains")
+            inner = f"{place}{message.removeprefix('model')}"
+            raise SpecificationError(inner if own == message else place + own) from None
+    return tuple(domains)

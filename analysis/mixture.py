@@ -1,95 +1,267 @@
 """A micro-batch's mean gradient as an exact mixture of Gaussian vectors."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from analysis.fields import refuse
-from analysis.model import GradientModel
+from analysis.gradient import GradientModel
+from analysis.laws import Gamma, Noise
+from analysis.span import span
 
 Array = NDArray[np.float64]
+Outcomes = tuple[Array, Array]  # values [n] and their chances [n]
 NEGLIGIBLE = 1e-13  # total chance of the compositions that are left out
 LARGEST = 200_000  # compositions; the time per evaluation grows with their number
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A micro-batch's mean gradient: Gaussian given its composition c.
+    """A micro-batch's mean gradient g given its composition c, in the coordinates of the span.
 
-    In the coordinates of the plane spanned by the first axis and the dragger's direction, where
-    every mean lies: weight [c], benign [c] (the factor of a = Λw), offset [c, axes], scale [c] (the
-    standard deviation per coordinate, 0 for a composition without noise).
+    g = benign·a - backward·a/‖a‖ + offset + stretch·X e₁ + scale·N(0, I) at a = ∇f, with
+    X ~ Γ(shape) where shape > 0. One entry per composition: weight, benign, backward, scale, shape,
+    stretch [c], offset [c, axes]. scale is 0 for a composition without Gaussian noise, and only
+    such a one has a shape: gamma noise with a Gaussian part is summed by quadrature.
     """
 
     dimension: int
     weight: Array
     benign: Array
+    backward: Array
     offset: Array
     scale: Array
+    shape: Array
+    stretch: Array
 
     @property
     def axes(self) -> int:
-        """1 when every mean lies on one line, else 2."""
+        """Number of coordinates; 1 when every mean lies on one line."""
         return self.offset.shape[1]
+
+    @cached_property
+    def noisy(self) -> NDArray[np.bool_]:
+        """Which compositions have Gaussian noise [c]."""
+        return self.scale > 0
+
+    @cached_property
+    def equal_scales(self) -> list[NDArray[np.intp]]:
+        """The compositions with Gaussian noise, counted among themselves, by equal scale."""
+        scale = self.scale[self.noisy]
+        order = np.argsort(scale, kind="stable")
+        return np.split(order, np.flatnonzero(np.diff(scale[order])) + 1)
+
+    @property
+    def reach(self) -> float:
+        """How far the draggers and the rare samples can move a mean."""
+        return float(np.linalg.norm(self.offset, axis=1).max() + self.backward.max())
+
+    def only(self, keep: NDArray[np.bool_]) -> "Mixture":
+        """The compositions where `keep` [c] is true, their chances not rescaled."""
+        columns = {f.name: getattr(self, f.name)[keep] for f in fields(self)[1:]}
+        return replace(self, **columns)
 
     def thinned(self, chance: float) -> "Mixture":
         """The mixture without its least likely compositions, of total chance at most `chance`."""
         order = np.argsort(self.weight)
         keep = np.ones(order.size, dtype=bool)
         keep[order[np.cumsum(self.weight[order]) <= chance]] = False
-        weight = self.weight[keep] / self.weight[keep].sum()
-        benign, offset, scale = self.benign[keep], self.offset[keep], self.scale[keep]
-        return Mixture(self.dimension, weight, benign, offset, scale)
+        thin = self.only(keep)
+        return replace(thin, weight=thin.weight / thin.weight.sum())
 
     def means(self, a: Array) -> Array:
-        """Mean gradient of each composition [c, axes] at a = Λw [axes]."""
-        return self.benign[:, None] * a + self.offset
+        """Mean gradient (for X = 0) of each composition [c, axes] at a = ∇f [axes]."""
+        length = float(np.linalg.norm(a))
+        unit = a / length if length > 0 else np.zeros_like(a)
+        return self.benign[:, None] * a - self.backward[:, None] * unit + self.offset
 
 
-def mixture(model: GradientModel, b: int) -> Mixture:
+class _Compositions:
+    """Compositions in the making: their chances, and a column of numbers for each name."""
+
+    def __init__(self, b: int) -> None:
+        self.weight, self.columns = np.ones(1), {"left": np.array([float(b)])}
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name]
+
+    def split(self, name: str, law: Callable[..., Outcomes], *keys: Array) -> None:
+        """Put one row in place of each for every outcome of law(*keys), its value in `name`."""
+        cases, which = np.unique(np.column_stack(keys), axis=0, return_inverse=True)
+        which = which.ravel()
+        outcomes = [law(*case) for case in cases]
+        size = np.array([values.size for values, _ in outcomes])[which]
+        if size.sum() > 4 * LARGEST:
+            raise OverflowError
+        index = np.repeat(np.arange(which.size), size)
+        weight = self.weight[index] * np.concatenate([outcomes[i][1] for i in which])
+        keep = weight > NEGLIGIBLE / weight.size
+        if np.count_nonzero(keep) > LARGEST:
+            raise OverflowError
+        self.weight = weight[keep]
+        self.columns = {key: column[index[keep]] for key, column in self.columns.items()}
+        self.columns[name] = np.concatenate([outcomes[i][0] for i in which])[keep]
+
+    def take(self, name: str, chance: float) -> None:
+        """Move a Binomial(left, chance) part of `left` to `name`."""
+        self.split(name, lambda n: binomial(int(n), chance), self["left"])
+        self.columns["left"] = self["left"] - self[name]
+
+
+@lru_cache(maxsize=2)
+def mixture(model: GradientModel, b: int, group: int = 1) -> Mixture:
     """The mixture for micro-batches of b samples, without compositions of total chance 1e-13.
 
-    Raises SpecificationError when more than 200 000 compositions are left.
+    `group` samples at a time share a domain: 1 when each has its own, b when a micro-batch has one.
+    Raises SpecificationError when more than 200 000 compositions are left, and where noise without
+    a Gaussian part has no known law.
     """
-    draggers, chance = _binomial(b, model.dragger_fraction)
-    rest = [_binomial(b - int(k), model.noise.probability) for k in draggers]
-    if sum(r.size for r, _ in rest) > LARGEST:
-        refuse("algorithm.micro_batch_sizes", b, f"smaller for an exact bias ({LARGEST} kinds)")
-    weight = np.concatenate([c * part for c, (_, part) in zip(chance, rest, strict=True)])
-    draggers = np.repeat(draggers, [r.size for r, _ in rest])
-    rare = np.concatenate([r for r, _ in rest])
-    keep = weight > NEGLIGIBLE / weight.size
-    mean = model.micro_batch_mean(b, draggers[keep], rare[keep])
-    first, direction = plane(model)
-    offset = mean.first_axis[:, None] * first + mean.dragger[:, None] * direction
-    weight = weight[keep] / weight[keep].sum()
-    return Mixture(model.dimension, weight, mean.benign, offset, np.sqrt(mean.variance))
+    rows = _Compositions(b)
+    try:
+        clean = _counts(model, rows, b, group)
+        laws = list(dict.fromkeys(noise for _, noise in model.parts))
+        totals = [f"total {i}" for i in range(len(laws))]
+        for name, law in zip(totals, laws, strict=True):
+            same = [
+                rows[c] for c, (_, noise) in zip(clean, model.parts, strict=True) if noise == law
+            ]
+            rows.columns[name] = np.sum(same, axis=0)
+        still = [(law, rows[name], np.zeros(1)) for law, name in zip(laws, totals, strict=True)]
+        variance = model.composition_mean(b, rows["draggers"], still).variance
+        rows.columns["scale"] = np.sqrt(variance + np.zeros(rows.weight.size))
+        for i, law in enumerate(laws):
+            _draw(rows, f"draw {i}", law, rows[totals[i]], b)
+    except OverflowError:
+        refuse(
+            "algorithm.micro_batch_sizes",
+            b,
+            f"smaller for an exact bias (it has more than {LARGEST} kinds of micro-batch)",
+        )
+    benign = [
+        (law, rows[t], rows[f"draw {i}"])
+        for i, (law, t) in enumerate(zip(laws, totals, strict=True))
+    ]
+    mean = model.composition_mean(b, rows["draggers"], benign)
+    place = span(model)
+    dragger = np.zeros(rows.weight.size) + mean.dragger
+    opposing = model.dragger.law == "opposing"
+    offset = mean.first_axis[:, None] * place.first + dragger[:, None] * place.direction
+    for name, shift in zip(clean, place.shifts, strict=True):
+        offset += rows[name][:, None] / b * shift
+    shape, stretch = _bare_gamma(rows, laws, totals, b)
+    return Mixture(
+        model.dimension,
+        rows.weight / rows.weight.sum(),
+        mean.benign,
+        dragger if opposing else np.zeros_like(dragger),
+        offset,
+        rows["scale"],
+        shape,
+        stretch,
+    )
 
 
-def _binomial(n: int, q: float) -> tuple[NDArray[np.int64], Array]:
+def _counts(model: GradientModel, rows: _Compositions, b: int, group: int) -> list[str]:
+    """Columns with the number of draggers and, their names returned, of each domain's samples."""
+    weights, eps = [weight for weight, _ in model.parts], model.dragger_fraction
+    names = [f"clean {k}" for k in range(len(weights))]
+    rest = np.cumsum(weights[::-1])[::-1]
+    mixed = group == 1 or len(weights) == 1
+    if mixed:
+        rows.take("draggers", eps)
+    else:
+        rows.columns["left"] = np.array([b / group])
+    for name, weight, share in zip(names[:-1], weights, rest, strict=False):
+        rows.take(name, weight / share)
+    rows.columns[names[-1]] = rows["left"]
+    if not mixed:
+        rows.columns["draggers"] = np.zeros(rows.weight.size)
+        for name in names:
+            rows.split("hit", lambda n: binomial(int(n) * group, eps), rows[name])
+            rows.columns[name] = rows[name] * group - rows["hit"]
+            rows.columns["draggers"] = rows["draggers"] + rows["hit"]
+    return names
+
+
+def _draw(rows: _Compositions, name: str, law: Noise, count: Array, b: int) -> None:
+    """A column with the law's draw; 0 for gamma noise without a Gaussian part, see Mixture."""
+    if isinstance(law, Gamma) and law.scale > 0:
+        unit = abs(law.unit) / b
+        rows.split(name, lambda n, w: gamma_rule(n * law.shape, w / unit), count, rows["scale"])
+    else:
+        rows.split(name, lambda n: binomial(int(n), law.probability), count)
+
+
+def _bare_gamma(
+    rows: _Compositions, laws: list[Noise], totals: list[str], b: int
+) -> tuple[Array, Array]:
+    """Shape and stretch of the gamma noise that stands alone, zeros elsewhere."""
+    shape, stretch = np.zeros(rows.weight.size), np.zeros(rows.weight.size)
+    for law, name in zip(laws, totals, strict=True):
+        if isinstance(law, Gamma) and law.scale > 0:
+            bare = (rows["scale"] == 0) & (rows[name] > 0)
+            if (bare & (shape > 0)).any():
+                refuse("model.domains", "different gamma laws", "one law or a Gaussian part > 0")
+            shape = np.where(bare, rows[name] * law.shape, shape)
+            stretch = np.where(bare, law.unit / b, stretch)
+    return shape, stretch
+
+
+def binomial(n: int, q: float) -> Outcomes:
     """The counts of Binomial(n, q) within ten standard deviations and more, and their chances."""
     if n == 0 or q == 0:
-        return np.zeros(1, np.int64), np.ones(1)
+        return np.zeros(1), np.ones(1)
+    if q >= 1:
+        return np.full(1, float(n)), np.ones(1)
     reach = 10 * np.sqrt(n * q * (1 - q)) + 40
     k = np.arange(max(0, int(n * q - reach)), min(n, int(n * q + reach)) + 1)
     log_chance = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     chance = np.exp(log_chance + k * np.log(q) + (n - k) * np.log1p(-q))
     keep = chance > NEGLIGIBLE / k.size
-    return k[keep], chance[keep]
+    return k[keep].astype(np.float64), chance[keep]
 
 
-def plane(model: GradientModel) -> tuple[Array, Array]:
-    """The first axis and the dragger's direction in an orthonormal basis of their span.
+@lru_cache(maxsize=4096)
+def gamma_rule(shape: float, width: float) -> Outcomes:
+    """Nodes and weights for E F(X), X ~ Γ(shape), F as smooth as a Gaussian of scale `width`.
 
-    One axis where that is enough: the noise has no preferred axis, or there are no draggers, or the
-    two are parallel.
+    Gauss-Legendre panels of eight nodes where the density exceeds 1e-16, and Gauss-Jacobi, exact
+    for the singularity x^(shape-1), on a panel that begins at 0: relative error about 1e-10. Where
+    the density is so smooth that equal steps are as good, those: fewer nodes. Shape 0 or width 0:
+    the point 0.
     """
-    along = model.dragger.direction[0]
-    across = float(np.linalg.norm(model.dragger.direction[1:]))
-    if model.noise.probability == 0 or model.noise.hit == 0:
-        return np.array([0.0]), np.array([1.0])
-    if across < 1e-12 or model.dragger_fraction == 0 or model.dragger.norm == 0:
-        return np.array([1.0]), np.array([along])
-    return np.array([1.0, 0.0]), np.array([along, across])
+    if shape == 0 or width == 0:
+        return np.zeros(1), np.ones(1)
+    low, high = special.gammaincinv(shape, 1e-16), special.gammainccinv(shape, 1e-16)
+    # Aliasing of equal steps: the characteristic function |1 - 2πi/h|^(-shape) below e^-28.
+    smooth = 1 / np.sqrt(1 / width**2 + 1 / max(shape, 1.0))
+    step = min(0.8 * smooth, 2 * np.pi / np.sqrt(np.expm1(min(56 / shape, 600.0))))
+    panel = 2 * smooth
+    if 3.2 * step > panel:
+        if (high - low) / step > LARGEST:
+            raise OverflowError
+        x = np.arange(low, high, step) if low > step else np.arange(step, high, step)
+        weight = _gamma_density(shape, x) * step
+        return x, weight / weight.sum()
+    if 8 * (high - low) / panel > LARGEST:
+        raise OverflowError
+    low = low if low > panel else 0.0
+    edges = np.linspace(low, high, 2 + int((high - low) / panel))
+    nodes, gauss = np.polynomial.legendre.leggauss(8)
+    half = np.diff(edges)[:, None] / 2
+    x = edges[:-1, None] + half * (nodes + 1)
+    weight = _gamma_density(shape, x) * gauss * half
+    if low == 0:
+        nodes, gauss = special.roots_jacobi(8, 0.0, shape - 1)
+        x[0] = half[0] * (nodes + 1)
+        weight[0] = gauss * np.exp(shape * np.log(half[0]) - x[0] - special.gammaln(shape))
+    keep = weight > NEGLIGIBLE / weight.size
+    return x[keep], weight[keep] / weight[keep].sum()
+
+
+def _gamma_density(shape: float, x: Array) -> Array:
+    return np.exp((shape - 1) * np.log(x) - x - special.gammaln(shape))

@@ -2,18 +2,13 @@
 
 Theory and simulation read the same file with the same reader, so they speak about the same model
 and refuse the same files in the same words.
-
-The loss is f(w) = w·Λw/2 on R^d. A benign sample has gradient Λw + ξ with E ξ = 0; with probability
-`dragger_fraction` a sample is a dragger and its gradient replaces the benign one.
 """
 
 import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
-
-import numpy as np
+from typing import Any, ClassVar, Self
 
 from analysis.fields import (
     Checked,
@@ -24,80 +19,26 @@ from analysis.fields import (
     integer,
     one_or_several,
     optional,
-    read_law,
     real,
     refuse,
     several,
 )
-from analysis.laws import LARGEST_STEP, NOISE_LAWS, Dragger, Gaussian, Rare
+from analysis.gradient import GradientModel, positive
+from analysis.laws import LARGEST_STEP, Gamma, Rare
+
+__all__ = ["RULES", "Algorithm", "Experiment", "Gamma", "GradientModel", "Rare", "Run"]
 
 RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 
-positive = real(0, open_low=True)
-
-
-class MicroBatchMean(NamedTuple):
-    """Law of a micro-batch's mean gradient given its composition; each field has its shape.
-
-    Mean: benign·Λw + first_axis·e₁ + dragger·direction. Covariance: variance·I (per coordinate).
-    """
-
-    benign: Any
-    first_axis: Any
-    dragger: Any
-    variance: Any
-
-
-@dataclass(frozen=True)
-class GradientModel(Checked):
-    """The stochastic gradient: curvature Λ, benign noise, draggers and their fraction ε."""
-
-    table: ClassVar[str] = "model"
-    dimension: int = checked(integer(1, LARGEST_STEP))
-    dragger_fraction: float = checked(real(0, 1, open_high=True))
-    noise: Gaussian | Rare = checked(instance(Gaussian, Rare))
-    dragger: Dragger = checked(instance(Dragger))
-    curvature: float | tuple[float, ...] = checked(one_or_several(positive, LARGEST_STEP), 1.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._length("curvature", self.curvature)
-        self._length("dragger.direction", self.dragger.direction)
-
-    def _length(self, name: str, value: float | tuple[float, ...]) -> None:
-        if isinstance(value, tuple) and len(value) != self.dimension:
-            allowed = f"a list of model.dimension = {self.dimension} values"
-            refuse(f"model.{name}", list(value), allowed)
-
-    @classmethod
-    def read(cls, table: Any) -> Self:
-        """Build from the [model] table, the laws from their own tables."""
-        values = cls.entries(table)
-        values["noise"] = read_law("model.noise", values["noise"], NOISE_LAWS)
-        values["dragger"] = Dragger.read(values["dragger"])
-        return cls(**values)
-
-    def micro_batch_mean(self, b: int, draggers: Any, rare: Any) -> MicroBatchMean:
-        """Law of the mean of b sample gradients, `draggers` of them draggers, `rare` rare ones.
-
-        The two counts may be arrays of one shape. Samples are independent, so the Gaussian parts
-        of the b - draggers benign ones add up to one Gaussian vector.
-        """
-        clean = b - draggers
-        first_axis = (rare * self.noise.hit + (clean - rare) * self.noise.miss) / b
-        additive = self.dragger.law == "additive"
-        return MicroBatchMean(
-            benign=np.ones_like(clean / b) if additive else clean / b,
-            first_axis=first_axis,
-            dragger=draggers * (self.dragger.norm / b),
-            variance=clean * (self.noise.gaussian**2 / self.dimension / b**2),
-        )
-
 
 @dataclass(frozen=True)
 class Algorithm(Checked):
-    """The update rule, the mini-batch size B and the micro-batch sizes b to compare."""
+    """The update rule, the mini-batch size B and the micro-batch sizes b to compare.
+
+    `domains`: whether every sample's domain is drawn for itself (mixed, the default) or that of a
+    whole micro-batch at once (pure).
+    """
 
     table: ClassVar[str] = "algorithm"
     rule: str = checked(choice(*RULES))
@@ -105,6 +46,7 @@ class Algorithm(Checked):
     micro_batch_sizes: tuple[int, ...] = checked(several(integer(1, LARGEST_STEP), 1, 10_000))
     aggregate: str = checked(choice("mean", "sum"), "mean")
     threshold: float | None = checked(optional(positive), None)
+    domains: str | None = checked(optional(choice("mixed", "pure")), None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -169,6 +111,8 @@ class Experiment(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         d = self.model.dimension
+        if self.algorithm.domains is not None and self.model.domains is None:
+            refuse("algorithm.domains", self.algorithm.domains, "absent without [[model.domains]]")
         if isinstance(self.run.start, tuple) and len(self.run.start) != d:
             allowed = f"a number, or a list of model.dimension = {d} values"
             refuse("run.start", list(self.run.start), allowed)

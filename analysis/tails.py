@@ -6,12 +6,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.bare import bare
+from analysis.coalesce import cloud
 from analysis.mixture import Mixture
 from analysis.radial import radial_density
 
 Array = NDArray[np.float64]
-REACH = 9.0  # a Gaussian vector's length stays this close to its centre, in standard deviations
-NODES = 16
+FINE = (8.0, 2.0)  # how far a Gaussian vector's length is followed, width of a panel, in
+ROUGH = (5.0, 4.0)  # standard deviations; the rough choice leaves errors of about 1e-6
+NODES = 12
 
 
 @lru_cache(maxsize=1)
@@ -27,24 +30,37 @@ def _gauss() -> tuple[Array, Array, Array]:
     return nodes, weights, tails @ np.linalg.inv(vandermonde)
 
 
-def _edges(centre: Array, scale: Array, jumps: Array) -> Array:
-    """Panel edges on [0, ∞): 1.5 standard deviations wide where there is mass, finer towards 0."""
-    low = np.maximum(centre - REACH * scale, 0)
-    high = centre + REACH * scale
+def _union(low: Array, high: Array) -> tuple[Array, Array]:
+    """Starts and stops of the disjoint intervals that together cover low..high, in order."""
     order = np.argsort(low)
-    pieces = [np.zeros(1), jumps]
-    i = 0
-    while i < order.size:
-        start, stop, width = low[order[i]], high[order[i]], scale[order[i]]
-        while i + 1 < order.size and low[order[i + 1]] <= stop:
-            i += 1
-            stop, width = max(stop, high[order[i]]), min(width, scale[order[i]])
-        pieces.append(
-            np.linspace(start, stop, 1 + max(2, int(np.ceil((stop - start) / width / 1.5))))
-        )
-        if start == 0:
+    low, far = low[order], np.maximum.accumulate(high[order])
+    new = np.append(True, low[1:] > far[:-1])
+    return low[new], far[np.append(new[1:], True)]
+
+
+def _edges(low: Array, high: Array, scale: Array, wide: float, points: Array) -> Array:
+    """Panel edges on [0, ∞): `wide` scales apart from low to high, finer towards 0, and the points.
+
+    Where several overlap the narrowest counts, up to a factor of two.
+    """
+    pieces = [np.zeros(1), points]
+    octave = np.floor(np.log2(scale / scale.min(initial=np.inf)))
+    starts, stops = np.empty(0), np.empty(0)  # what narrower panels cover already
+    for level in np.unique(octave):
+        chosen = octave == level
+        width = scale[chosen].min()
+        begin, end = _union(low[chosen], high[chosen])
+        if begin[0] == 0:
             pieces.append(width * 2.0 ** -np.arange(0, 27))
-        i += 1
+        for first, last in zip(begin, end, strict=True):
+            inside = (stops > first) & (starts < last)
+            gap_begin = np.append(first, stops[inside])
+            gap_end = np.append(starts[inside], last)
+            for left, right in zip(gap_begin, gap_end, strict=True):
+                if left < right:
+                    count = max(2, int(np.ceil((right - left) / width / wide)))
+                    pieces.append(np.linspace(left, right, 1 + count))
+        starts, stops = _union(np.append(starts, begin), np.append(stops, end))
     return np.unique(np.concatenate(pieces))
 
 
@@ -58,32 +74,39 @@ class Tails:
     direction: Array
 
 
-def tails(law: Mixture, a: Array, cut: float = np.inf) -> Tails:
-    """Survival function of ‖g‖ and C(t) = E[u; ‖g‖ > t] at a = Λw [axes], for t up to `cut`."""
+def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> Tails:
+    """Survival function of ‖g‖ and C(t) = E[u; ‖g‖ > t] at a = ∇f [axes], for t up to `cut`."""
+    far, wide = ROUGH if rough else FINE
     x, gauss, tail = _gauss()
-    means = law.means(a)
-    length = np.linalg.norm(means, axis=1)
-    noisy = law.scale > 0
-    scale, kappa = law.scale[noisy], length[noisy] / law.scale[noisy]
+    still = bare(law, a)
+    scale, kappa, weight, vector = cloud(law, a)
     centre = scale * np.sqrt(kappa**2 + law.dimension - 1)
-    edges = _edges(centre, scale, length[~noisy])
+    low, high = np.maximum(centre - far * scale, 0), centre + far * scale
+    edges = _edges(
+        np.append(low, still.low),
+        np.append(high, still.high),
+        np.append(scale, still.widths()),
+        wide,
+        still.points(),
+    )
     if cut < edges[-1]:
         edges = np.unique(np.append(edges, cut))
     half = np.diff(edges) / 2
     nodes = edges[:-1, None] + half[:, None] * (x + 1)
 
     # Each noisy composition adds its density on the panels that it reaches, all at once.
-    first = np.searchsorted(edges, np.maximum(centre - REACH * scale, 0), side="right") - 1
-    last = np.minimum(np.searchsorted(edges, centre + REACH * scale), half.size)
+    first = np.searchsorted(edges, low, side="right") - 1
+    last = np.minimum(np.searchsorted(edges, high), half.size)
     count = last - first
     which = np.repeat(np.arange(scale.size), count)
     panel = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - first, count)
     r = nodes[panel] / scale[which, None]
     density, cosine = radial_density(law.dimension, kappa[which, None], r)
-    density *= (law.weight[noisy] / scale)[which, None]
+    density /= scale[which, None]
+    turned = density * cosine
     flat = (panel[:, None] * NODES + np.arange(NODES)).ravel()
-    columns = [density]
-    columns += [density * cosine * (means[noisy, i] / scale)[which, None] for i in range(law.axes)]
+    columns = [density * weight[which, None]]
+    columns += [turned * vector[:, i][which, None] for i in range(law.axes)]
     summed = np.stack(
         [np.bincount(flat, c.ravel(), minlength=nodes.size).reshape(nodes.shape) for c in columns],
         axis=-1,
@@ -92,16 +115,8 @@ def tails(law: Mixture, a: Array, cut: float = np.inf) -> Tails:
     above = np.cumsum(full[::-1], axis=0)[::-1] - full
     values = above[:, None] + np.einsum("pnc,kn,p->pkc", summed, tail, half)
 
-    if not noisy.all():  # compositions without noise: each counts below its own length
-        order = np.argsort(length[~noisy])
-        jump = length[~noisy][order]
-        weight = law.weight[~noisy][order]
-        unit = means[~noisy][order] / np.where(jump > 0, jump, 1.0)[:, None]
-        steps = np.column_stack([weight, weight[:, None] * unit])
-        beyond = np.vstack([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros(1 + law.axes)])
-        values += beyond[np.searchsorted(jump, nodes, side="right")]
-
-    total = law.weight[noisy].sum() - full[:, 0].sum()  # quadrature error, at most about 1e-9
+    values += still.tails(nodes)
+    total = weight.sum() - full[:, 0].sum()  # quadrature error, at most about 1e-9
     survival = np.clip(values[..., 0] + total, 0, 1)
     measure = np.where(nodes < cut, half[:, None] * gauss, 0.0)
     return Tails(nodes, measure, survival, values[..., 1:])

@@ -38,7 +38,7 @@ class SweetSpot(Figure):
         (experiment,) = self.experiments(profile)
         (estimates,) = simulated.values()
         model, algorithm = experiment.model, experiment.algorithm
-        B, sigma = algorithm.batch_size, float(np.sqrt(model.noise.total_variance))
+        B, sigma = algorithm.batch_size, model.noise_scale()
 
         def exact(rule: str, b: int) -> float | None:
             return exact_bias(model, rule, B, b).bias

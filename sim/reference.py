@@ -9,33 +9,68 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.model import Experiment, GradientModel
+from analysis.fields import refuse
+from analysis.model import Experiment, Gamma, GradientModel, Rare
 
 Vector = list[float]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What chance decides about one sample: its kind, and standard normals for the noise [d]."""
+    """What chance decides about one sample: its kind, and standard normals for the noise [d].
+
+    `draw` is the random number of the noise law's part along the first axis: 1 for a rare sample
+    and 0 for others, X ~ Γ(shape) for gamma noise.
+    """
 
     dragger: bool
-    rare: bool
+    draw: float
     normal: Sequence[float]
 
 
-def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
-    """Gradient of one sample at w: benign, or that of a dragger."""
+def loss_gradient(model: GradientModel, w: Vector) -> Vector:
+    """Gradient of the benign loss at w: Λw, or PΛPw where it is flat along the draggers."""
     d = model.dimension
     curvature = model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
-    gradient = [curvature[i] * w[i] for i in range(d)]
+    if model.dragger.law != "orthogonal":
+        return [curvature[i] * w[i] for i in range(d)]
+    v = model.dragger.direction or ()
+    bent = [c * x for c, x in zip(curvature, without(v, w), strict=True)]
+    return without(v, bent)
+
+
+def without(v: Sequence[float], x: Vector) -> Vector:
+    """Subtract from x its component along the unit vector v."""
+    along = sum(a * b for a, b in zip(v, x, strict=True))
+    return [b - along * a for a, b in zip(v, x, strict=True)]
+
+
+def dragger_gradient(model: GradientModel, gradient: Vector, sample: Sample) -> Vector:
+    """Gradient of a dragger where that of the benign loss is `gradient`."""
+    law, size = model.dragger.law, model.dragger.norm
+    if law == "isotropic":
+        return [size / math.sqrt(model.dimension) * z for z in sample.normal]
+    if law == "opposing":
+        length = norm(gradient)
+        return [-size * x / length for x in gradient] if length > 0 else gradient
+    push = [size * v for v in model.dragger.direction or ()]
+    if law == "additive":
+        return [x + y for x, y in zip(gradient, push, strict=True)]
+    return push
+
+
+def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
+    """Gradient of one sample at w: benign, or that of a dragger. Without domains."""
+    gradient = loss_gradient(model, w)
     if sample.dragger:
-        push = [model.dragger.norm * v for v in model.dragger.direction]
-        return [
-            gradient[i] + push[i] if model.dragger.law == "additive" else push[i] for i in range(d)
-        ]
-    noise = [model.noise.gaussian / math.sqrt(d) * z for z in sample.normal]
-    noise[0] += model.noise.hit if sample.rare else model.noise.miss
-    return [gradient[i] + noise[i] for i in range(d)]
+        return dragger_gradient(model, gradient, sample)
+    [(_, law)] = model.parts
+    noise = [law.gaussian / math.sqrt(model.dimension) * z for z in sample.normal]
+    if isinstance(law, Rare):
+        noise[0] += law.hit if sample.draw else law.miss
+    elif isinstance(law, Gamma):
+        noise[0] += law.scale * law.sign * (sample.draw - law.shape) / math.sqrt(law.shape)
+    return [x + y for x, y in zip(gradient, noise, strict=True)]
 
 
 def norm(g: Vector) -> float:
@@ -95,7 +130,12 @@ def trajectory(
     step_size: float,
     batches: Iterable[Sequence[Sample]],
 ) -> list[Vector]:
-    """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`."""
+    """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`.
+
+    Raises SpecificationError for several domains.
+    """
+    if experiment.model.domains is not None:
+        refuse("model.domains", len(experiment.model.domains), "absent in a simulation")
     model, algorithm, b = experiment.model, experiment.algorithm, micro_batch_size
     m = algorithm.batch_size // b
     start = experiment.run.start

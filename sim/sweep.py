@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from analysis.fields import refuse
 from analysis.model import Experiment
+from sim.draws import require_simulated
 from sim.engines import mixture
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.store import Store
@@ -81,7 +82,7 @@ def run(
     With `out`, finished sizes are kept there and reused. `workers` > 1 starts processes, for which
     a script must guard its own code with `if __name__ == "__main__"`. `progress` None shows a bar
     when stderr is a terminal. The result depends on none of the three. Raises SpecificationError
-    when `out` cannot be used.
+    when `out` cannot be used, for opposing draggers and for domains.
     """
     estimates = simulate(experiment, out, workers, progress)
     for b, found in estimates.items():
@@ -111,6 +112,7 @@ def simulate(
     experiment: Experiment, out: str | Path | None, workers: int, progress: bool | None
 ) -> dict[int, Estimate]:
     """Estimates by micro-batch size, in the experiment's order."""
+    require_simulated(experiment.model)
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)

@@ -133,10 +133,31 @@ def test_sweet_spot_json(capsys):
 def test_bias_json(capsys):
     result = document(capsys, f"analysis bias {PRESET} --json")
     assert set(result) == {"rule", "batch_size", "results", "best"}
-    keys = {"micro_batch_size", "bias", "bias_radius"}
+    keys = {"micro_batch_size", "bias", "bias_radius", "roots", "clipping_norm"}
     assert all(set(r) == keys for r in result["results"])
     assert result["best"]["micro_batch_size"] == 8
     assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
+
+
+def test_bias_shows_every_point_of_rest(capsys, tmp_path):
+    """In one dimension opposing draggers and skewed noise leave two."""
+    path = tmp_path / "two.toml"
+    path.write_text(
+        """
+        model.dimension = 1
+        model.dragger_fraction = 0.02
+        model.dragger = {law = "opposing", norm = 5.0}
+        model.noise = {law = "rare", probability = 0.1, value = 3.0, gaussian = 0.5}
+        algorithm = {rule = "normalized", batch_size = 64, micro_batch_sizes = [8, 1]}
+        """
+    )
+    first, second = document(capsys, f"analysis bias {path} --json")["results"]
+    assert first["bias"] == first["roots"][0] < first["roots"][1]
+    assert len(second["roots"]) == 1
+    assert first["clipping_norm"] is None
+    _, out, _ = call(capsys, f"analysis bias {path}")
+    assert "several points of rest at micro-batch size 8: 0.04705" in out
+    assert "at micro-batch size 1:" not in out
 
 
 def test_eval_takes_names_and_symbols(capsys):

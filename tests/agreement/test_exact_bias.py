@@ -1,8 +1,8 @@
 """Where theory and simulation meet: exact bias inside the interval, bounds not crossed.
 
-Six small models of both noise laws, both dragger laws and all rules with a threshold or without,
-two step sizes each. One comparison is one z-score, |z| < 6 on 31 degrees of freedom or more: a
-false alarm in 10⁶ for each, 12 comparisons, so 1.2e-5 in all; the seeds are fixed.
+Nine small models of all noise laws, the simulated dragger laws and all rules with a threshold or
+without, two step sizes each. One comparison is one z-score, |z| < 6 on 31 degrees of freedom or
+more: a false alarm in 10⁶ for each, 18 comparisons, so 1.8e-5 in all; the seeds are fixed.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def experiment(rule, noise, dragger, fraction, sizes, threshold=None, batch=32):
     return Experiment.from_mapping(
         {
             "model": {
-                "dimension": len(dragger["direction"]),
+                "dimension": len(dragger.get("direction", [0.0, 0.0])),
                 "dragger_fraction": fraction,
                 "noise": noise,
                 "dragger": dragger,
@@ -37,9 +37,12 @@ def experiment(rule, noise, dragger, fraction, sizes, threshold=None, batch=32):
 
 
 RARE = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.5}
+GAMMA = {"law": "gamma", "shape": 0.5, "scale": 1.0, "sign": 1, "gaussian": 0.3}
 GAUSSIAN = {"law": "gaussian", "scale": 1.0}
 BACK = {"law": "persistent", "norm": 5.0, "direction": [-1.0, 0.0]}
 ACROSS = {"law": "persistent", "norm": 3.0, "direction": [0.5, -1.0, 0.0]}
+SLANTED = {"law": "orthogonal", "norm": 5.0, "direction": [1.0, 2.0, 0.0]}
+ANY = {"law": "isotropic", "norm": 5.0}
 ADDED = {"law": "additive", "norm": 5.0, "direction": [1.0] * 5}
 
 CASES = {
@@ -48,6 +51,9 @@ CASES = {
     "adaptive, gaussian, additive": experiment("adaptive", GAUSSIAN, ADDED, 0.05, [2, 8]),
     "normalized, rare": experiment("normalized", RARE, BACK, 0.03, [4, 8]),
     "fixed, gaussian": experiment("fixed", GAUSSIAN, ACROSS, 0.1, [1, 4], 0.5),
+    "adaptive, gamma": experiment("adaptive", GAMMA, BACK, 0.03, [2, 8]),
+    "normalized, rare, orthogonal": experiment("normalized", RARE, SLANTED, 0.1, [2, 4]),
+    "adaptive, rare, isotropic": experiment("adaptive", RARE, ANY, 0.1, [1, 2]),
     "global, rare": experiment("global", RARE, BACK, 0.05, [4, 32], 0.3),
 }
 

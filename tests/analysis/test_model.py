@@ -36,14 +36,17 @@ BAD = [
     ("model.dragger_fraction", ABSENT, "'dragger_fraction' is missing"),
     ("model.noise", ABSENT, "'noise' is missing"),
     ("model.noise", 3, "a table"),
-    ("model.noise.law", "cauchy", "one of gaussian, rare"),
+    ("model.noise.law", "cauchy", "one of gaussian, rare, gamma"),
     ("model.noise.law", ABSENT, "'law' is missing"),
     ("model.noise.probability", 1.0, "> 0 and < 1"),
     ("model.noise.value", 10**400, "a finite number"),
     ("model.noise.gaussian", -1, ">= 0"),
     ("model.noise.sigma", 1, "unknown key 'sigma'"),
     ("model.dragger", ABSENT, "'dragger' is missing"),
-    ("model.dragger.law", "sneaky", "one of persistent, additive"),
+    ("model.dragger.law", "sneaky", "one of persistent, additive, orthogonal, opposing, isotropic"),
+    ("model.dragger.law", "opposing", "absent with law = 'opposing'"),
+    ("model.dragger.law", "isotropic", "absent with law = 'isotropic'"),
+    ("model.dragger.direction", ABSENT, "'direction' is required by law = 'persistent'"),
     ("model.dragger.norm", -20, ">= 0"),
     ("model.dragger.direction", [0.0, 0.0], "a non-zero vector"),
     ("model.dragger.direction", [1.0], "a list of model.dimension = 2 values"),
@@ -54,6 +57,7 @@ BAD = [
     ("algorithm.rule", ABSENT, "'rule' is missing"),
     ("algorithm.rule", "fixed", "'threshold' is required by rule = 'fixed'"),
     ("algorithm.threshold", 1.0, "absent with rule = 'adaptive'"),
+    ("algorithm.domains", "pure", "absent without [[model.domains]]"),
     ("algorithm.aggregate", "median", "one of mean, sum"),
     ("algorithm.batch_size", 0, "an integer from 1"),
     ("algorithm.batch_size", 255, "a divisor of algorithm.batch_size = 255"),
@@ -101,6 +105,87 @@ def test_bad_values_are_refused_in_one_line(path, value, allowed):
     assert "\n" not in message
     named = path.split(".")[-1] if value is ABSENT else path.split(".")[0]
     assert named in message
+
+
+GAMMA = {"law": "gamma", "shape": 2.0, "scale": 1.0, "sign": -1, "gaussian": 0.3}
+BAD_GAMMA = [
+    ("shape", 0.0, "model.noise.shape = 0.0: must be a finite number >= 0.001"),
+    ("scale", -1.0, ">= 0"),
+    ("sign", 0, "model.noise.sign = 0.0: must be 1 or -1"),
+    ("sign", 2, "<= 1"),
+    ("gaussian", "none", "a finite number"),
+    ("value", 3.0, "unknown key 'value'"),
+    ("shape", ABSENT, "'shape' is missing"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), BAD_GAMMA)
+def test_bad_gamma_noise_is_refused(key, value, allowed):
+    noise = {k: v for k, v in (GAMMA | {key: value}).items() if v is not ABSENT}
+    with pytest.raises(SpecificationError, match=re.escape(allowed)):
+        Experiment.from_mapping(changed("model.noise", noise))
+
+
+def with_domains(**first):
+    """Two domains, the entries of the first one changed."""
+    noise = {"law": "gaussian", "scale": 0.5}
+    one = {"weight": 0.7, "optimum": [0.0, 0.0], "noise": noise}
+    other = {"weight": 0.3, "optimum": [1.0, 0.0], "noise": GAMMA}
+    table = changed("model.noise", ABSENT)
+    one = {k: v for k, v in (one | first).items() if v is not ABSENT}
+    table["model"]["domains"] = [one, other]
+    return table
+
+
+BAD_DOMAIN = [
+    ("weight", 0.6, "model.domains.weight = [0.6, 0.3]: must be weights that sum to 1"),
+    ("weight", 0.0, "model.domains[0].weight = 0.0"),
+    ("weight", ABSENT, "model.domains[0]: the required key 'weight' is missing"),
+    ("optimum", 0.0, "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2"),
+    ("optimum", [0.0], "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2"),
+    ("noise", ABSENT, "model.domains[0]: the required key 'noise' is missing"),
+    ("noise", {"law": "gaussian", "scale": -1}, "model.domains[0].noise.scale = -1"),
+    ("colour", "red", "model.domains[0]: unknown key 'colour'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), BAD_DOMAIN)
+def test_bad_domains_are_refused(key, value, allowed):
+    with pytest.raises(SpecificationError, match=re.escape(allowed)) as caught:
+        Experiment.from_mapping(with_domains(**{key: value}))
+    assert "\n" not in str(caught.value)
+
+
+def test_domains_replace_the_noise():
+    table = with_domains()
+    assert Experiment.from_mapping(table).algorithm.domains is None
+    table["algorithm"]["domains"] = "pure"
+    experiment = Experiment.from_mapping(table)
+    assert Experiment.from_mapping(experiment.to_mapping()) == experiment
+    table["model"]["noise"] = GAMMA
+    with pytest.raises(SpecificationError, match=r"model\.noise = .* absent with \[\[model"):
+        Experiment.from_mapping(table)
+    for bad in (3, [], [3]):
+        table = with_domains()
+        table["model"]["domains"] = bad
+        with pytest.raises(SpecificationError, match=r"model\.domains = .*: must be a list"):
+            Experiment.from_mapping(table)
+
+
+def test_new_laws_round_trip():
+    for law in ("opposing", "isotropic"):
+        table = changed("model.dragger", {"law": law, "norm": 3.0})
+        table["model"]["noise"] = GAMMA
+        experiment = Experiment.from_mapping(table)
+        assert Experiment.from_mapping(experiment.to_mapping()) == experiment
+
+
+def test_orthogonal_draggers_need_two_dimensions():
+    table = changed("model.dimension", 1)
+    table["model"]["dragger"] = {"law": "orthogonal", "norm": 3.0, "direction": [1.0]}
+    table["run"] = {}
+    with pytest.raises(SpecificationError, match=r"model\.dimension = 1: must be >= 2"):
+        Experiment.from_mapping(table)
 
 
 def test_a_model_too_large_for_memory_is_refused():

@@ -44,7 +44,7 @@ def samples(model, rng):
     rare = rng.random((STEPS, B)) < model.noise.probability
     normal = rng.normal(size=(STEPS, B, D))
     batches = [
-        [Sample(bool(dragger[t, i]), bool(rare[t, i]), normal[t, i]) for i in range(B)]
+        [Sample(bool(dragger[t, i]), float(rare[t, i]), normal[t, i]) for i in range(B)]
         for t in range(STEPS)
     ]
     return batches, dragger, rare, normal
@@ -66,7 +66,7 @@ def run_engine(e, b, step, draws):
     w = np.array([e.run.start])
     iterates = [w[0]]
     for t in range(STEPS):
-        w = engine.advance(w, np.array(e.model.curvature), step, direction, factor[:, t], xi[:, t])
+        w = engine.advance(w, e.model.hessian(w), step, direction, factor[:, t], xi[:, t])
         iterates.append(w[0])
     return np.array(iterates)
 
@@ -128,7 +128,7 @@ def test_draws_have_the_right_law():
     """Means of the counts and of their product, |z| < 6 for 5 numbers: false alarms 1e-8."""
     model = experiment().model
     draws = Source(model, 6, 4, 1, 0.1, range(2)).draw(20_000)
-    k, r = draws.draggers.ravel(), draws.rare.ravel()
+    k, r = draws.draggers.ravel(), draws.draw.ravel()
     eps, q, n = model.dragger_fraction, model.noise.probability, k.size
     assert abs(k.mean() - 6 * eps) < 6 * k.std() / math.sqrt(n)
     assert abs(r.mean() - 6 * (1 - eps) * q) < 6 * r.std() / math.sqrt(n)

@@ -1,0 +1,155 @@
+"""Stable roots of an expected update: on a line by scanning, with more axes by Newton's method.
+
+A root is stable when small steps against the update return to it: on a line the drift changes sign
+from - to +, with more axes its Jacobian has eigenvalues with positive real parts. For anisotropic
+curvature that is exact wherever the Jacobian is symmetric: for every rule but `adaptive`, and for
+all of them on a line.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from analysis.fields import SpecificationError
+
+Array = NDArray[np.float64]
+Drift = Callable[[Array], Array]
+SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
+FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
+RADII = (0.3, 1.0, 3.0)  # of the first points, in units of the noise
+
+
+def on_line(
+    drift: Callable[[float], float], scale: float, reach: float, xtol: float, ray: bool = False
+) -> list[float]:
+    """Sign changes of the drift from - to +, found on a grid that is dense near 0.
+
+    With `ray` only at x > 0, and at 0 itself where the drift just beside it points back.
+    """
+    ends = []
+    for sign in (1.0,) if ray else (-1.0, 1.0):
+        end = reach
+        while sign * drift(sign * end) <= 0 and end < FAR * reach:
+            end *= 2
+        ends.append(end)
+    spread = np.arcsinh(16 * max(ends) / scale)
+    grid = np.sinh(np.linspace(-spread, spread, SCAN)) * scale / 16
+    grid[SCAN // 2] = 0.0
+    points = np.unique(np.clip(grid, 1e-6 * scale if ray else -ends[0], ends[-1]))
+    values = np.array([drift(x) for x in points])
+    found = [0.0] if ray and values[0] > 0 else []
+    points, values = points[values != 0], values[values != 0]
+    for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
+        low, high = points[i : i + 2]
+        found.append(float(optimize.brentq(drift, low, high, xtol=xtol * scale)))
+    return found
+
+
+def refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
+    """The stable root next to x, None unless it is within a tenth of the scale."""
+    for reach in (2e-3 * scale, 2e-2 * scale, 1e-1 * scale):
+        if drift(x - reach) < 0 < drift(x + reach):
+            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
+    return None
+
+
+def with_axes(
+    drift: Drift,
+    rough: Drift,
+    axes: int,
+    scale: float,
+    reach: float,
+    starts: list[Array],
+    ray: bool = False,
+) -> list[Array]:
+    """Stable roots with several axes, the nearest to 0 first; [] when the mean flow runs away.
+
+    With `ray` the drift is the same for both signs of the last coordinate: one root of each pair.
+
+    Newton's method on the `rough` drift, from the starts and from points all around at several
+    distances, shows where to look for roots of the drift itself. When that finds none the mean
+    flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs away.
+    """
+    signs = np.append(np.ones(axes - 1), -1.0)
+
+    def upwards(y: Array | None) -> Array | None:
+        return y * signs if ray and y is not None and y[-1] < 0 else y
+
+    def roots(points: list[Array]) -> list[Array]:
+        return _distinct([upwards(newton(drift, y, scale)) for y in points], scale, 1e-6)
+
+    directions = [u for u in _directions(axes) if not ray or u[-1] > -1e-9]
+    around = [r * u for r in _distances(scale, reach) for u in directions]
+    near = [upwards(guess(rough, y, scale)) for y in [*starts, *around]]
+    found = roots(_distinct(near, scale, 1e-2)) or roots(starts)
+    if not found:
+        found = _follow(drift, axes, scale, reach)
+    return sorted(found, key=lambda y: float(np.linalg.norm(y)))
+
+
+def _distances(scale: float, reach: float) -> list[float]:
+    near = [r * scale for r in RADII]
+    return near + ([float(np.sqrt(3 * scale * reach)), reach] if reach > 6 * scale else [])
+
+
+def _directions(axes: int) -> list[Array]:
+    """Eight points of the circle; with more axes both ends of each and of random directions."""
+    if axes == 2:
+        angle = np.pi / 4 * np.arange(8)
+        return list(np.column_stack([np.cos(angle), np.sin(angle)]))
+    random = np.random.default_rng(1).normal(size=(4 * axes, axes))
+    random /= np.linalg.norm(random, axis=1)[:, None]
+    return [*np.eye(axes), *-np.eye(axes), *random]
+
+
+def _distinct(roots: list[Array | None], scale: float, apart: float) -> list[Array]:
+    found: list[Array] = []
+    for root in roots:
+        if root is not None and all(
+            np.linalg.norm(root - y) > apart * max(scale, float(np.linalg.norm(y))) for y in found
+        ):
+            found.append(root)
+    return found
+
+
+def _follow(drift: Drift, axes: int, scale: float, reach: float) -> list[Array]:
+    """Where the mean flow from 0 comes to rest; [] when it runs away."""
+    y, step, before = np.zeros(axes), 0.1 * scale, np.zeros(axes)
+    for i in range(600):
+        update = drift(y)
+        unit = update / max(float(np.linalg.norm(update)), 1e-300)
+        step *= 1.4 if unit @ before > 0.5 else 0.6
+        y, before = y - step * unit, unit
+        if step < 1e-9 * scale:
+            return [y]
+        if i % 10 == 9 and (root := newton(drift, y, scale)) is not None:
+            return [root]
+        if np.linalg.norm(y) > FAR * reach:
+            return []
+    raise SpecificationError("model: no point of rest was found in the span of the means")
+
+
+def guess(drift: Drift, start: Array, scale: float) -> Array | None:
+    """Where Newton's method arrives in few steps, to a hundredth of the scale; None if nowhere."""
+    unit = max(scale, float(np.linalg.norm(start)))
+    options = {"maxfev": 16 + 4 * start.size}
+    solution = optimize.root(
+        lambda y: drift(y * unit) / unit, start / unit, tol=1e-3, options=options
+    )
+    return solution.x * unit if solution.success else None
+
+
+def newton(drift: Drift, start: Array, scale: float) -> Array | None:
+    """A stable root by Newton's method, None if it finds none."""
+    unit = max(scale, float(np.linalg.norm(start)))
+    solution = optimize.root(lambda y: drift(y * unit) / unit, start / unit, tol=1e-9)
+    root = solution.x * unit
+    axes = np.eye(start.size)
+    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in axes)
+    if not np.linalg.norm(drift(root)) < 1e-7 * typical:
+        return None
+    h = 1e-4 * scale
+    columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in axes]
+    return root if (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all() else None

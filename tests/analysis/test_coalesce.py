@@ -1,0 +1,31 @@
+"""Coalesced compositions against all of them, one by one."""
+
+import numpy as np
+import pytest
+
+import analysis.coalesce
+from analysis.exact import expected_update
+from analysis.gradient import GradientModel
+from analysis.laws import Dragger, Rare
+from analysis.mixture import mixture
+
+
+@pytest.mark.parametrize("rule", ["adaptive", "normalized", "fixed"])
+@pytest.mark.parametrize("d", [1, 2, 7])
+@pytest.mark.parametrize("a", [0.0, 0.3])
+def test_the_grid_changes_nothing(monkeypatch, rule, d, a):
+    """Rare samples so many and so small that their steps are finer than the noise."""
+    dragger = Dragger("persistent", 5.0, (-1.0,) + (0.0,) * (d - 1))
+    law = mixture(GradientModel(d, 0.02, Rare("rare", 0.3, 0.3, 0.7 * d**0.5), dragger), 512)
+    point, c = np.array([a]), 0.05 if rule == "fixed" else None
+    few = analysis.coalesce.cloud(law, point).kappa.size
+    found = expected_update(law, point, rule, 4, c)
+    monkeypatch.setattr(analysis.coalesce, "WORTH", 10**9)
+    assert analysis.coalesce.cloud(law, point).kappa.size == law.noisy.sum() > 2 * few
+    assert found == pytest.approx(expected_update(law, point, rule, 4, c), abs=1e-9)
+
+
+def test_lagrange_reproduces_polynomials():
+    x = np.array([7.0, 7.3, 7.999])
+    share = analysis.coalesce._lagrange(x)
+    assert share @ np.arange(16.0) ** 5 == pytest.approx(x**5, rel=1e-11)
