@@ -99,11 +99,12 @@ class Claim:
         return [step.relation for step in every if not trace.supposed[step.name]]
 
     def _look_up(self, step: Earlier) -> None:
-        from analysis.claims import CLAIMS
+        from analysis import claims
 
         if step.claim not in self.uses:
             raise StepError(f"{step.name}: {step.claim} is not among the claims used")
-        if step.statement not in CLAIMS[step.claim].proved():
+        source: Claim = getattr(claims, step.claim)
+        if step.statement not in source.proved():
             raise StepError(f"{step.name}: {step.claim} does not prove that")
 
     def lambdify(self) -> Callable[..., dict[str, Any]]:

@@ -1,14 +1,41 @@
-"""One result per file; `claims.NAME` is the Claim, CLAIMS has them in the argument's order."""
+"""One result per file; `claims.NAME` is the Claim, CLAIMS has them in the argument's order.
 
+Files are read when they are asked for: a command that needs one formula does not wait for all.
+"""
+
+import sys
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import Any
 
 from analysis.claim import PARTS, Claim
 
-if TYPE_CHECKING:
+NAMES = frozenset(name for _, name, _ in iter_modules(__path__))
 
-    def __getattr__(name: str) -> Claim: ...
+
+class _Package(ModuleType):
+    """The import system binds a submodule under its name here; what is meant is its claim."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.claim if isinstance(value, ModuleType) else value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CLAIMS":
+        globals()[name] = _in_order({each: _load(each) for each in NAMES})
+        return globals()[name]
+    if name in NAMES:
+        return _load(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _load(name: str) -> Claim:
+    claim: Claim = import_module(f"{__name__}.{name}").claim
+    return claim
 
 
 def _in_order(found: dict[str, Claim]) -> dict[str, Claim]:
@@ -23,9 +50,3 @@ def _in_order(found: dict[str, Claim]) -> dict[str, Claim]:
     for name in sorted(found, key=lambda name: (PARTS.index(found[name].part), name)):
         add(name)
     return ordered
-
-
-CLAIMS = _in_order(
-    {name: import_module(f"{__name__}.{name}").claim for _, name, _ in iter_modules(__path__)}
-)
-globals().update(CLAIMS)

@@ -10,10 +10,20 @@ import sympy as sp
 
 from analysis.calculus import Monotone, Tangent
 from analysis.claim import Claim, Implicit
-from analysis.claims import rare_outlier, rare_signal
 from analysis.claims.bias_radius import radius
+from analysis.claims.rare_outlier import bias as outlier_bias
+from analysis.claims.rare_outlier import in_parameters as outlier_in_parameters
 from analysis.claims.rare_outlier import k
+from analysis.claims.rare_outlier import limit as outlier_limit
+from analysis.claims.rare_outlier import measured as outlier_measured
+from analysis.claims.rare_outlier import reach as outlier_reach
+from analysis.claims.rare_signal import bias as signal_bias
+from analysis.claims.rare_signal import claim as signal_claim
 from analysis.claims.rare_signal import ell, setting, unit
+from analysis.claims.rare_signal import in_parameters as signal_in_parameters
+from analysis.claims.rare_signal import limit as signal_limit
+from analysis.claims.rare_signal import measured as signal_measured
+from analysis.claims.rare_signal import reach as signal_reach
 from analysis.signs import Relation
 from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
 from analysis.symbols import alpha, kappa, x
@@ -33,8 +43,8 @@ def second_share(t: sp.Expr) -> sp.Expr:
 
 
 worst = radius.subs(alpha, 1)
-first, second = rare_signal.reach, rare_outlier.reach
-first_limit, second_limit = rare_signal.limit, rare_outlier.limit
+first, second = signal_reach, outlier_reach
+first_limit, second_limit = signal_limit, outlier_limit
 share = first_share(crossing)
 logarithm = sp.log(1 + x)
 
@@ -52,13 +62,13 @@ laws = (
     Definition("outlier rarity", Relation(k, "=", sp.log(1 + kappa)), "as in rare_outlier"),
     Axiom(
         "first law",
-        Relation(largest, ">=", rare_signal.bias),
+        Relation(largest, ">=", signal_bias),
         "`largest`, the larger of the two biases",
     ),
     _quoted(
         "first bias",
         "rare_signal",
-        Relation(rare_signal.bias, "=", first),
+        Relation(signal_bias, "=", first),
         "the law in which rare samples carry the gradient",
     ),
     _quoted(
@@ -75,13 +85,13 @@ laws = (
     ),
     Axiom(
         "second law",
-        Relation(largest, ">=", rare_outlier.bias),
+        Relation(largest, ">=", outlier_bias),
         "`largest`, the larger of the two biases",
     ),
     _quoted(
         "second bias",
         "rare_outlier",
-        Relation(rare_outlier.bias, "=", second),
+        Relation(outlier_bias, "=", second),
         "the law in which rare samples point back",
     ),
     _quoted(
@@ -230,7 +240,7 @@ witness = (
 def share_reached(size: int, scaled: float) -> float:
     """The larger bias of the two laws, enumerated, in units of the radius, at λb = scaled."""
     clean = np.exp(-scaled)
-    law = rare_signal.measured(size, clean), rare_outlier.measured(size, clean)
+    law = signal_measured(size, clean), outlier_measured(size, clean)
     return float(max(law) * np.sqrt(size * (2 * clean - 1)))
 
 
@@ -259,7 +269,7 @@ claim = Claim(
     title="the bias radius against what two benign laws reach, at any micro-batch size",
     kind="lower bound",
     assumptions=(
-        *rare_signal.claim.assumptions[::2],
+        *signal_claim.assumptions[::2],
         "`largest` is the bias under rare_signal or rare_outlier, whichever is larger",
         "κ₀ solves f₁ = f₂, f₁(κ)² = κ log(1 + 1/κ), f₂(κ)² = κ(1 - log(1 + κ))²/log(1 + κ)",
     ),
@@ -270,8 +280,8 @@ claim = Claim(
         "margin": Implicit(kappa, first_share(kappa) - second_share(kappa), near_by, sp.S.One),
         "share": first_share(kappa),
         "bias_radius": worst,
-        "signal_bias": rare_signal.in_parameters,
-        "outlier_bias": rare_outlier.in_parameters,
+        "signal_bias": signal_in_parameters,
+        "outlier_bias": outlier_in_parameters,
     },
     attack=attack,
     uses=("bias_radius", "rare_signal", "rare_outlier"),
