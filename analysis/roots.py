@@ -132,24 +132,53 @@ def _follow(drift: Drift, axes: int, scale: float, reach: float) -> list[Array]:
 
 
 def guess(drift: Drift, start: Array, scale: float) -> Array | None:
-    """Where Newton's method arrives in few steps, to a hundredth of the scale; None if nowhere."""
+    """Where Newton's method arrives in few steps, roughly; None if nowhere or clearly unstable."""
     unit = max(scale, float(np.linalg.norm(start)))
-    options = {"maxfev": 16 + 4 * start.size}
+    options = {"maxfev": 10 + 4 * start.size}
     solution = optimize.root(
         lambda y: drift(y * unit) / unit, start / unit, tol=1e-3, options=options
     )
-    return solution.x * unit if solution.success else None
+    if not solution.success:
+        return None
+    slopes, _ = _slopes(drift, solution.x * unit, 1e-2 * scale)
+    clearly_unstable = slopes.min() < -0.1 * np.abs(slopes).max()
+    return None if clearly_unstable else solution.x * unit
+
+
+def _slopes(drift: Drift, y: Array, h: float) -> tuple[Array, Array]:
+    """Real parts of the Jacobian's eigenvalues [q] and eigenvectors [q, q], by differences."""
+    axes = np.eye(y.size)
+    columns = [(drift(y + h * e) - drift(y - h * e)) / (2 * h) for e in axes]
+    values, vectors = np.linalg.eig(np.stack(columns, axis=1))
+    return values.real, vectors.real
 
 
 def newton(drift: Drift, start: Array, scale: float) -> Array | None:
-    """A stable root by Newton's method, None if it finds none."""
-    unit = max(scale, float(np.linalg.norm(start)))
-    solution = optimize.root(lambda y: drift(y * unit) / unit, start / unit, tol=1e-9)
-    root = solution.x * unit
-    axes = np.eye(start.size)
-    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in axes)
-    if not np.linalg.norm(drift(root)) < 1e-7 * typical:
+    """A stable root by Newton's method, None if it finds none.
+
+    From an unstable one, such as that between two which have just parted, it starts once more a
+    little to either side.
+    """
+    root = _solution(drift, start, scale)
+    if root is None:
         return None
-    h = 1e-4 * scale
-    columns = [(drift(root + h * e) - drift(root - h * e)) / (2 * h) for e in axes]
-    return root if (np.linalg.eigvals(np.stack(columns, axis=1)).real > 0).all() else None
+    values, vectors = _slopes(drift, root, 1e-4 * scale)
+    if (values > 0).all():
+        return root
+    aside = 0.1 * scale * vectors[:, values.argmin()]
+    for again in (root + aside, root - aside):
+        other = _solution(drift, again, scale)
+        if other is not None and (_slopes(drift, other, 1e-4 * scale)[0] > 0).all():
+            return other
+    return None
+
+
+def _solution(drift: Drift, start: Array, scale: float) -> Array | None:
+    """A root, stable or not; None if Newton's method does not arrive in 100 evaluations."""
+    unit = max(scale, float(np.linalg.norm(start)))
+    solution = optimize.root(
+        lambda y: drift(y * unit) / unit, start / unit, tol=1e-9, options={"maxfev": 100}
+    )
+    root = solution.x * unit
+    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in np.eye(start.size))
+    return root if np.linalg.norm(drift(root)) < 1e-7 * typical else None

@@ -8,7 +8,7 @@ from scipy import integrate, optimize
 
 from analysis.exact import clipping_norm, exact_bias, expected_update, stable_roots
 from analysis.gradient import GradientModel
-from analysis.laws import Dragger, Gaussian, Rare
+from analysis.laws import Dragger, Gamma, Gaussian, Rare
 from analysis.mixture import mixture
 from analysis.span import span
 
@@ -187,3 +187,17 @@ def test_opposing_draggers_are_searched_around_the_first_axis():
     assert (place.axes, place.free.shape, place.ray) == (2, (2, 2), True)
     place = span(GradientModel(5, 0.1, NORMAL, OPPOSING))
     assert (place.axes, place.free.shape, place.ray) == (1, (1, 1), True)
+
+
+def test_two_points_of_rest_around_the_first_axis():
+    """Skewed noise and opposing draggers: one on the axis, and a ring that has left it."""
+    noise = Gamma("gamma", 2.0, 1.0, 1, 0.3)
+    model = GradientModel(3, 0.02, noise, Dragger("opposing", 5.0))
+    ring, point = stable_roots(model, 16, "normalized", 16)
+    assert np.linalg.norm(ring) < np.linalg.norm(point)
+    assert ring[0] < 0 < ring[1]
+    assert point == pytest.approx([np.linalg.norm(point), 0.0], abs=1e-9)
+    for root in (ring, point):
+        assert (
+            np.abs(expected_update(mixture(model, 16), root, "normalized", 16, None)).max() < 1e-9
+        )
