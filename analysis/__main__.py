@@ -23,20 +23,6 @@ example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 
 keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows instead
 of values, one object of inputs and values for each row"""
 
-BIAS = """\
-The exact asymptotic bias ‖∇f‖ of the file's rule at each of its micro-batch sizes, without
-simulation, beside the worst-case radius (alignment 1, total standard deviation of the benign
-gradients) and, for the adaptive rule, the mean of its clipping norm ρ at the point of rest. Noise
-is gaussian, rare or gamma, the draggers persistent, additive, orthogonal, opposing or isotropic,
-and there may be several domains; what has no exact expression is refused with the reason.
-
-example: python -m analysis bias sim/presets/sweet_spot.toml
-
-keys with --json: rule, batch_size, results[{micro_batch_size, bias|null, roots[], bias_radius|null,
-clipping_norm|null}], best{micro_batch_size, bias}; bias is null where the draggers win and nothing
-comes to rest, else the smallest of roots, the norms at all stable points of rest that were found;
-bias_radius is null from the breakdown on, clipping_norm for rules other than adaptive"""
-
 
 def _claim(name: str):  # type: ignore[no-untyped-def]
     from analysis.claims import CLAIMS
@@ -136,40 +122,6 @@ def _eval(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bias(options: argparse.Namespace) -> int:
-    from analysis.advice import bias_table
-    from analysis.model import Experiment
-
-    result = bias_table(Experiment.load(options.file))
-    if options.json:
-        print(command.to_json(result))
-        return 0
-    header = ["micro-batch size", "exact bias", "radius (normalized)"]
-    keys = ["bias", "bias_radius"]
-    if result["rule"] == "adaptive":
-        header, keys = [*header, "clipping norm"], [*keys, "clipping_norm"]
-    rows = [
-        [str(r["micro_batch_size"]), *(command.number(r[key]) for key in keys)]
-        for r in result["results"]
-    ]
-    print(f"rule {result['rule']}, batch size {result['batch_size']}")
-    print(command.table(header, rows))
-    best = result["best"]["micro_batch_size"]
-    if len({r["bias"] for r in result["results"]}) == 1 and result["rule"] in ("sgd", "global"):
-        print("the micro-batch size has no effect under this rule")
-    elif best is None:
-        print("nothing comes to rest at any size: the draggers win")
-    else:
-        print(f"smallest exact bias at micro-batch size {best}")
-    for r in result["results"]:
-        if len(r["roots"]) > 1:
-            norms = ", ".join(map(command.number, r["roots"]))
-            print(f"several points of rest at micro-batch size {r['micro_batch_size']}: {norms}")
-    if result["rule"] != "normalized":
-        print("the radius bounds the normalized rule, not this one")
-    return 0
-
-
 def _bounds(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
     from analysis.report import bounds_page
@@ -214,9 +166,6 @@ def parser() -> command.Parser:
     new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
     command.add_json(new)
     decide.add(commands)
-    new = command.add_command(commands, "bias", _bias, "the exact bias of an experiment", BIAS)
-    new.add_argument("file", metavar="EXPERIMENT.toml")
-    command.add_json(new)
     command.add_command(
         commands,
         "notation",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.exact import ExactBias, exact_bias
+from analysis.exact import ExactBias, clipped_sizes, exact_bias, stable_roots
 from analysis.fields import integer, refuse
 from analysis.model import Experiment
 
@@ -170,8 +170,30 @@ def divisors(batch_size: int) -> np.ndarray:
     return np.asarray(candidates[batch_size % candidates == 0])
 
 
-def bias_table(experiment: Experiment) -> dict[str, Any]:
-    """The document of `analysis bias`: exact bias and worst-case radius at each size."""
+def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[str, float | None]:
+    from analysis.fluctuation import fluctuation
+
+    model, algorithm = experiment.model, experiment.algorithm
+    found = None
+    if bias is not None:
+        size, m = clipped_sizes(algorithm.rule, algorithm.batch_size, b)
+        rule = (size, algorithm.rule, m, algorithm.threshold)
+        group = b if algorithm.domains == "pure" else 1
+        root = stable_roots(model, *rule, group)[0]
+        found = fluctuation(model, root, *rule, group)
+    total = algorithm.batch_size // b if algorithm.aggregate == "sum" else 1
+    return {
+        "contraction": None if found is None else total * found.contraction,
+        "update_noise": None if found is None else total**2 * found.noise,
+        "step_slope": None if found is None else total * found.slope,
+    }
+
+
+def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, Any]:
+    """The document of `analysis bias`: exact bias and worst-case radius at each size.
+
+    With `finite_step` also how the iterates behave at the point of rest nearest to 0.
+    """
     model, algorithm = experiment.model, experiment.algorithm
     sizes, pure = np.array(algorithm.micro_batch_sizes), algorithm.domains == "pure"
     scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
@@ -189,6 +211,9 @@ def bias_table(experiment: Experiment) -> dict[str, Any]:
         asdict(one) | {"bias_radius": float(bound) if np.isfinite(bound) else None}
         for one, bound in zip(found, radius, strict=True)
     ]
+    if finite_step:
+        for one in results:
+            one |= _at_finite_step(experiment, one["micro_batch_size"], one["bias"])
     finite = [r for r in results if r["bias"] is not None]
     best = min(finite, key=lambda r: r["bias"], default=None)
     return {

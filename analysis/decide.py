@@ -5,6 +5,23 @@ from typing import Any
 
 from analysis import command
 
+BIAS = """\
+The exact asymptotic bias ‖∇f‖ of the file's rule at each of its micro-batch sizes, without
+simulation, beside the worst-case radius (alignment 1, total standard deviation of the benign
+gradients) and, for the adaptive rule, the mean of its clipping norm ρ at the point of rest. Noise
+is gaussian, rare or gamma, the draggers persistent, additive, orthogonal, opposing or isotropic,
+and there may be several domains; what has no exact expression is refused with the reason.
+
+example: python -m analysis bias sim/presets/sweet_spot.toml
+
+keys with --json: rule, batch_size, results[{micro_batch_size, bias|null, roots[], bias_radius|null,
+clipping_norm|null}], best{micro_batch_size, bias}; bias is null where the draggers win and nothing
+comes to rest, else the smallest of roots, the norms at all stable points of rest that were found;
+bias_radius is null from the breakdown on, clipping_norm for rules other than adaptive. With
+--finite-step each result also has, or null where the expansion does not exist: contraction (per
+unit of step and curvature, how fast deviations shrink), update_noise (variance of one update over
+all coordinates) and step_slope (change of the stationary ‖E ∇f‖ per unit of step, at zero step)"""
+
 SWEET_SPOT = """\
 The size that minimises the worst-case bias radius of the normalized rule: ε is the fraction of
 draggers, σ the standard deviation of a benign sample's gradient (over all coordinates together), α
@@ -79,6 +96,42 @@ def _sweet_spot(options: argparse.Namespace) -> int:
         lines.append(
             f"best divisor of {options.batch_size:<7}{number(size)} (bias radius {number(radius)})"
         )
+    return _print(options, result, lines)
+
+
+def _bias(options: argparse.Namespace) -> int:
+    from analysis.advice import bias_table
+    from analysis.model import Experiment
+
+    result = bias_table(Experiment.load(options.file), options.finite_step)
+    columns = {"bias": "exact bias", "bias_radius": "radius (normalized)"}
+    if result["rule"] == "adaptive":
+        columns["clipping_norm"] = "clipping norm"
+    if options.finite_step:
+        columns |= {"contraction": "contraction", "update_noise": "update noise"}
+        columns["step_slope"] = "slope in the step"
+    rows = [
+        [str(r["micro_batch_size"]), *(command.number(r[key]) for key in columns)]
+        for r in result["results"]
+    ]
+    lines = [
+        f"rule {result['rule']}, batch size {result['batch_size']}",
+        command.table(["micro-batch size", *columns.values()], rows),
+    ]
+    best = result["best"]["micro_batch_size"]
+    if len({r["bias"] for r in result["results"]}) == 1 and result["rule"] in ("sgd", "global"):
+        lines.append("the micro-batch size has no effect under this rule")
+    elif best is None:
+        lines.append("nothing comes to rest at any size: the draggers win")
+    else:
+        lines.append(f"smallest exact bias at micro-batch size {best}")
+    for r in result["results"]:
+        if len(r["roots"]) > 1:
+            norms = ", ".join(map(command.number, r["roots"]))
+            size = r["micro_batch_size"]
+            lines.append(f"several points of rest at micro-batch size {size}: {norms}")
+    if result["rule"] != "normalized":
+        lines.append("the radius bounds the normalized rule, not this one")
     return _print(options, result, lines)
 
 
@@ -160,6 +213,11 @@ def add(commands: Any) -> None:
     )
     _add_model(new)
     new.add_argument("--batch-size", type=int, help="B, to find its best divisor")
+    command.add_json(new)
+
+    new = command.add_command(commands, "bias", _bias, "the exact bias of an experiment", BIAS)
+    new.add_argument("file", metavar="EXPERIMENT.toml")
+    new.add_argument("--finite-step", action="store_true", help="also what a finite step adds")
     command.add_json(new)
 
     summary = "SGD's bound against clipping's in a run of given length"

@@ -174,16 +174,20 @@ def exact_bias(
     Second routes: tests/analysis/test_exact.py and test_laws_*.py.
     """
     group = micro_batch_size if pure else 1
-    if rule == "global":  # per-micro-batch clipping with a single micro-batch
-        sizes = (batch_size, 1)
-    else:
-        sizes = (micro_batch_size, batch_size // micro_batch_size)
+    sizes = clipped_sizes(rule, batch_size, micro_batch_size)
     found = stable_roots(model, sizes[0], rule, sizes[1], threshold, group)
     norms = tuple(float(np.linalg.norm(a)) for a in found)
     rho = None
     if rule == "adaptive" and found and not _ambiguous(model, sizes[1]):
         rho = clipping_norm(mixture(model, sizes[0], group), found[0], sizes[1])
     return ExactBias(micro_batch_size, norms[0] if norms else None, norms, rho)
+
+
+def clipped_sizes(rule: str, batch_size: int, micro_batch_size: int) -> tuple[int, int]:
+    """Samples in what is clipped as one, and how many such units a step has."""
+    if rule == "global":  # per-micro-batch clipping with a single micro-batch
+        return batch_size, 1
+    return micro_batch_size, batch_size // micro_batch_size
 
 
 def _ambiguous(model: GradientModel, m: int) -> bool:
