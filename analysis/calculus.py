@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from analysis.signs import Relation, strictly
+from analysis.signs import Relation, plain, regular, strictly
 from analysis.steps import Known, Step, StepError
 
 
@@ -18,6 +18,8 @@ class Tangent(Step):
     def verify(self, known: Known) -> None:
         """Raise StepError for any other relation, or a logarithm of what may not be positive."""
         curve, sign, line = self.relation.lhs, self.relation.relation, self.relation.rhs
+        if not curve.is_real:
+            raise StepError(f"{self.name}: {curve} may not be real")
         if isinstance(curve, sp.exp) and sign == ">=":
             difference = line - (1 + curve.args[0])
         elif isinstance(curve, sp.log) and sign in ("<=", ">="):
@@ -57,13 +59,20 @@ class Monotone(Step):
             and slope.rhs == 0
             and sign in "<>",
             "the order": order in (_least(self.low, self.high), _most(self.high, self.low)),
+            "the variable": plain(x, "positive"),
             "the domain": not x.is_positive
             or all(strictly(end, inside) for end in (self.low, self.high)),
+            "the function": regular(self.function, [r for r in rest if not touches(r, x)]),
             "the conclusion": self.relation == (_least(*value) if sign == ">" else _most(*value)),
         }
         for name, fit in fits.items():
             if not fit:
                 raise StepError(f"{self.name}: {name} does not fit")
+
+
+def touches(relation: Relation, symbol: sp.Symbol) -> bool:
+    """Whether the relation says something about the symbol."""
+    return symbol in relation.lhs.free_symbols | relation.rhs.free_symbols
 
 
 def _least(low: sp.Expr, high: sp.Expr) -> Relation:
@@ -117,6 +126,7 @@ class UniqueMinimum(Step):
         """Raise StepError naming the first of the four that does not fit."""
         slope, falls, low, high, *signs = (known[n] for n in self.using)
         D, x = self.numerator, self.symbol
+        domain = [*signs, Relation(x, ">", self.interval[0])]
         fits = {
             "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * D),
             "the factor": strictly(self.factor, signs),
@@ -127,6 +137,8 @@ class UniqueMinimum(Step):
             "the high end": high.relation == "="
             and high.lhs == D.subs(x, self.interval[1])
             and strictly(-high.rhs, signs),
+            "the functions": regular(self.function, domain) and regular(D, domain),
+            "the sign of the zero": self.zero.assumptions0 == x.assumptions0,
             "the name of the zero": not any(
                 self.zero in r.lhs.free_symbols | r.rhs.free_symbols for r in known.values()
             ),

@@ -8,8 +8,8 @@ import numpy as np
 import sympy as sp
 
 from analysis.signs import Relation
-from analysis.steps import Earlier, Known, Step, StepError
-from analysis.trace import Trace
+from analysis.steps import Axiom, Definition, Earlier, Known, Step, StepError, Suppose
+from analysis.trace import Trace, symbols
 
 
 @dataclass(frozen=True)
@@ -72,16 +72,10 @@ class Claim:
         rests on a supposition that is never discharged, or varies a symbol that is tied down.
         """
         known: Known = {}
-        trace = Trace()
+        trace = Trace(self.steps + self.witness)
         for step in self.steps + self.witness:
-            missing = [name for name in step.using if name not in known]
-            if missing:
-                raise StepError(f"{step.name}: rests on {missing[0]!r}, which comes later or never")
-            if step.name in known:
-                raise StepError(f"{step.name}: there are two steps of this name")
             if isinstance(step, Earlier):
-                self._look_up(step)
-            trace.add(step)
+                self._look_up(step, known)
             step.verify(known)
             known[step.name] = step.relation
         if self.steps[-1].relation != self.statement:
@@ -90,22 +84,37 @@ class Claim:
             raise StepError(f"{self.name}: the statement rests on a supposition")
         return len(self.steps) + len(self.witness)
 
-    def proved(self) -> list[Relation]:
-        """What other claims may quote: the statement, and every step without a supposition."""
-        trace = Trace()
-        for step in self.steps + self.witness:
-            trace.add(step)
-        every = self.steps + self.witness
-        return [step.relation for step in every if not trace.supposed[step.name]]
+    def source(self, relation: Relation) -> frozenset[Step] | None:
+        """The axioms, definitions and quotations behind a derived step that states the relation.
 
-    def _look_up(self, step: Earlier) -> None:
+        None where the claim does not prove it, or only under a supposition.
+        """
+        trace = Trace(self.steps + self.witness)
+        for step in self.steps + self.witness:
+            derived = not isinstance(step, (Axiom, Definition, Suppose))
+            if step.relation == relation and derived and not trace.supposed[step.name]:
+                return trace.given[step.name]
+        return None
+
+    def _look_up(self, step: Earlier, known: Known) -> None:
         from analysis import claims
 
         if step.claim not in self.uses:
             raise StepError(f"{step.name}: {step.claim} is not among the claims used")
-        source: Claim = getattr(claims, step.claim)
-        if step.statement not in source.proved():
+        behind = getattr(claims, step.claim).source(step.statement)
+        if behind is None:
             raise StepError(f"{step.name}: {step.claim} does not prove that")
+        spoken = symbols(step.relation)
+        missing = [given for given in behind if given.relation not in known.values()]
+        assumed = {g.name for g in missing if isinstance(g, Axiom) and g.axiom == "assumption"}
+        defined = {
+            g.name for g in missing if isinstance(g, Definition) and g.relation.lhs in spoken
+        }
+        if defined:
+            raise StepError(f"{step.name}: {step.claim} defines {', '.join(sorted(defined))}")
+        if assumed != set(step.holding):
+            names = ", ".join(sorted(assumed)) or "nothing"
+            raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
 
     def lambdify(self) -> Callable[..., dict[str, Any]]:
         """Function of the claim's inputs, by name or symbol, scalars or arrays that broadcast."""

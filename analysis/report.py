@@ -136,8 +136,14 @@ def _markdown(step: Step) -> str:
         how = "Certificate $" + latex(sp.Add(*step.terms, evaluate=False)) + "$"
     if isinstance(step, Earlier):
         how = f"Proved in `{step.claim}`"
+        if step.holding:
+            how += f", whose {_joined(step.holding)} hold here"
     because = f", from {', '.join(step.using)}" if step.using else ""
     return f"*{step.name}*: {relation}: {step.reason}. {how}{because}."
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    return ", ".join(repr(name) for name in names)
 
 
 def _pretty(relation: Relation) -> str:
@@ -159,6 +165,8 @@ def _step(number: int, step: Step) -> str:
         how = "certificate " + " + ".join(f"({term})" for term in step.terms)
     if isinstance(step, Earlier):
         how = f"proved in {step.claim}"
+        if step.holding:
+            how += f", whose {_joined(step.holding)} hold here"
     return "\n".join(
         [
             f"\n  {number}. {step.name}{because}",

@@ -1,8 +1,8 @@
 """Relations between expressions, and the two questions that SymPy answers about them.
 
 Does an expression vanish (`reduced`)? Is its sign visible (`non_negative`, `strictly`)? A sign is
-visible when SymPy's assumptions imply it, when it is a known fact, or part by part; denominators
-are taken to be non-zero. Whatever is not visible counts as unknown, so a wrong proof is refused.
+visible when SymPy's assumptions imply it, when it is a known fact, or part by part. Whatever is not
+visible counts as unknown, so a wrong proof is refused.
 """
 
 from collections.abc import Sequence
@@ -57,10 +57,11 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         return remainder
     numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
     denominator = sp.denom(sp.together(remainder))
-    generators = sorted(sp.Tuple(numerator, denominator, *ideal).free_symbols, key=str)
+    parts = sp.Tuple(numerator, *ideal)
+    generators = sorted(parts.free_symbols | parts.atoms(sp.exp), key=str)
     try:
         basis = sp.groebner(ideal, *generators)
-        if basis.reduce(sp.expand(denominator))[1] == 0:  # the expression has no value
+        if not non_zero(denominator, relations):  # the expression may have no value
             return remainder
         return basis.reduce(sp.expand(numerator))[1]
     except sp.PolynomialError:
@@ -73,17 +74,19 @@ def _substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
     return expression.subs(equality.lhs, equality.rhs)
 
 
-def non_negative(expression: sp.Expr, facts: Sequence[sp.Expr]) -> bool:
-    """Whether the sign is visible: from SymPy's assumptions, the facts, or part by part."""
-    if expression.is_nonnegative or any(_same_sign(expression, fact) for fact in facts):
+def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
+    """Whether the sign is visible: from SymPy's assumptions, the relations, or part by part."""
+    if expression.is_nonnegative or any(_same_sign(expression, r.slack) for r in relations):
         return True
     if expression.is_Add or expression.is_Mul:
-        return all(non_negative(part, facts) for part in expression.args)
+        return all(non_negative(part, relations) for part in expression.args)
     if isinstance(expression, sp.log):
-        return non_negative(expression.args[0] - 1, facts)
-    return bool(
-        expression.is_Pow and expression.exp.is_real and non_negative(expression.base, facts)
-    )
+        return non_negative(expression.args[0] - 1, relations)
+    if not (expression.is_Pow and expression.exp.is_real):
+        return False
+    if expression.exp.is_nonnegative:
+        return non_negative(expression.base, relations)
+    return strictly(expression.base, relations)  # a quotient: the denominator must not vanish
 
 
 def _same_sign(expression: sp.Expr, fact: sp.Expr) -> bool:
@@ -99,11 +102,51 @@ def strictly(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
     if expression.is_positive or any(_same_sign(expression, fact) for fact in facts):
         return True
     if expression.is_Add:
-        signs = non_negative(expression, [r.slack for r in relations])
-        return signs and any(strictly(part, relations) for part in expression.args)
+        some = any(strictly(part, relations) for part in expression.args)
+        return some and non_negative(expression, relations)
     if expression.is_Mul:
         return all(strictly(part, relations) for part in expression.args)
     if isinstance(expression, sp.log):
         return strictly(expression.args[0] - 1, relations)
     real = expression.is_Pow and expression.exp.is_real
     return bool(real and strictly(expression.base, relations))
+
+
+def non_zero(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
+    """Whether the expression visibly has no zero, factor by factor."""
+    return all(
+        factor.is_nonzero or strictly(factor, relations) or strictly(sp.expand(-factor), relations)
+        for factor in sp.Mul.make_args(sp.factor(expression))
+        for factor in [factor.base if factor.is_Pow else factor]
+    )
+
+
+def plain(symbol: sp.Symbol, *signs: str) -> bool:
+    """Whether the symbol assumes nothing, or is real, or has one of the signs, and nothing more."""
+    templates = [sp.Symbol(symbol.name), sp.Symbol(symbol.name, real=True)]
+    templates += [sp.Symbol(symbol.name, **{sign: True}) for sign in signs]
+    return symbol in templates
+
+
+def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
+    """Whether it is visibly smooth: made of powers, exp, log and integrals, in their domain.
+
+    Functions without a formula count as smooth, as the axioms that speak of their slope say.
+    """
+    if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
+        return True
+    if isinstance(function, sp.Integral):
+        return all(regular(part, relations) for part in function.args[0].args) and all(
+            regular(end, relations) for end in function.limits[0][1:]
+        )
+    if function.is_Pow and not (function.exp.is_integer and function.exp.is_nonnegative):
+        return (
+            function.exp.is_number
+            and strictly(function.base, relations)
+            and regular(function.base, relations)
+        )
+    if isinstance(function, sp.log) and not strictly(function.args[0], relations):
+        return False
+    known = function.is_Add or function.is_Mul or function.is_Pow
+    known = known or isinstance(function, (sp.exp, sp.log))
+    return known and all(regular(part, relations) for part in function.args)

@@ -12,10 +12,11 @@ from typing import ClassVar
 
 import sympy as sp
 
-from analysis.signs import FORMS, STRICT, E, Relation, non_negative, reduced, strictly
+from analysis.signs import FORMS, STRICT, E, Relation, non_negative, plain, reduced, strictly
 
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
+    "name": "a symbol for a quantity of the argument, named nowhere else",
     "inner product": "lengths and angles are those of an inner product space",
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",
     "probability": "a chance lies between 0 and 1",
@@ -83,13 +84,13 @@ class Definition(Step):
             raise StepError(f"{self.name}: {new} is not a new symbol")
         relations = [known[n] for n in self.using]
         rhs = self.relation.rhs
-        visible = non_negative(rhs, [r.slack for r in relations])
+        visible = non_negative(rhs, relations)
         if new.is_positive:
             visible = visible and strictly(rhs, relations)
         signed = new.is_nonnegative or new.is_positive
         if (signed and not visible) or (new.is_real and not (visible or rhs.is_real)):
             raise StepError(f"{self.name}: the sign of {rhs} is not visible")
-        if new.is_nonpositive or new.is_integer or new.is_zero or new.is_imaginary:
+        if not plain(new, "positive", "nonnegative"):
             raise StepError(f"{self.name}: {new} claims more than a sign")
 
 
@@ -162,9 +163,8 @@ class Inequality(Step):
         remainder = reduced(self.relation.slack - sum(self.terms), relations)
         if remainder != 0:
             raise StepError(f"{self.name}: the certificate is off by {remainder}")
-        facts = [r.slack for r in relations]
         for term in self.terms:
-            if not non_negative(term, facts):
+            if not non_negative(term, relations):
                 raise StepError(f"{self.name}: the sign of {term} is not visible")
         strict = self.relation.relation in STRICT
         if strict and not any(strictly(term, relations) for term in self.terms):
@@ -187,7 +187,7 @@ class Expectation(Step):
         """Raise StepError if the expression is not affine, or a moment points the wrong way."""
         relations = [known[n] for n in self.using]
         moments = [r for r in relations if isinstance(r.lhs, E)]
-        facts = [r.slack for r in relations if r not in moments]
+        facts = [r for r in relations if r not in moments]
         if not isinstance(self.relation.lhs, E):
             raise StepError(f"{self.name}: the left side must be an expectation")
         if self.relation.relation in STRICT:
@@ -213,22 +213,21 @@ class Expectation(Step):
 
 @dataclass(frozen=True)
 class Earlier(Step):
-    """What another claim has proved, its symbols replaced by `at`.
+    """What another claim has proved: `statement`, its own or that of one of its derived steps.
 
-    `statement` is the claim's statement or one of its steps; `Claim.verify` looks it up there.
+    `Claim.verify` looks it up there. What the other claim has defined about the same symbols must
+    be defined here as well, and each of its assumptions be a step here or be named in `holding`,
+    with the reason why it holds in `reason`.
     """
 
     how: ClassVar[str] = "the statement of an earlier claim"
     claim: str = ""
     statement: Relation | None = None
-    at: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+    holding: tuple[str, ...] = ()
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError unless the relation is that statement at `at`."""
-        if self.statement is None:
-            raise StepError(f"{self.name}: no statement is quoted")
-        lhs, rhs = (side.subs(self.at) for side in (self.statement.lhs, self.statement.rhs))
-        if self.relation != Relation(lhs, self.statement.relation, rhs):
+        """Raise StepError unless the relation is that statement."""
+        if self.relation != self.statement:
             raise StepError(f"{self.name}: is not what {self.claim} states")
 
 

@@ -80,10 +80,12 @@ linear_drift = (
     Earlier(
         "linear drift bound",
         Relation(drift, ">=", tangent),
-        "drift = E⟨∇f, u⟩; the tangent to the sharp bound at G = s (at G = 0 it reads 0 ≥ -ps)",
+        "drift = E⟨∇f, u⟩, (A4) is assumed here too; the tangent to the sharp bound at G = s (at "
+        "G = 0 it reads 0 ≥ -ps)",
         ("noise of a micro-batch",),
         claim="drift",
         statement=Relation(drift, ">=", tangent),
+        holding=("contaminated case",),
     ),
 )
 

@@ -53,10 +53,11 @@ at_rest = (
     Earlier(
         "drift bound",
         Relation(drift, ">=", h),
-        "drift = E⟨∇f, u⟩, u the direction of a micro-batch",
+        "drift = E⟨∇f, u⟩, u the direction of a micro-batch; (A4) is assumed here too",
         ("noise of a micro-batch",),
         claim="drift",
         statement=drift_bound,
+        holding=("contaminated case",),
     ),
     Axiom("stationarity", Relation(drift, "=", sp.S.Zero), "the expected update has come to rest"),
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),

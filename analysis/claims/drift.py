@@ -45,6 +45,7 @@ steps = (
         ("noise",),
         claim="alignment_lemma",
         statement=lemma,
+        holding=("mean zero", "variance"),
     ),
     Axiom(
         "clean case",

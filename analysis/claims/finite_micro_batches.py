@@ -34,8 +34,8 @@ steps = (
     Earlier(
         "hypothesis of the lemma",
         Relation(spread, "<=", s**2),
-        "spread = E‖z‖², z the noise of a clean micro-batch",
-        claim="drift",
+        "spread = E‖z‖², z the noise of a clean micro-batch, the mean of b independent samples",
+        claim="bias_radius",
         statement=Relation(spread, "<=", s**2),
     ),
     Earlier(
@@ -271,7 +271,7 @@ claim = Claim(
         "largest_ratio": chance / (alpha * (1 - chance)),
     },
     attack=attack,
-    uses=("convexity_lemma", "drift"),
+    uses=("convexity_lemma", "bias_radius"),
     attained="p = 1, in the limit m → ∞: z = -s or s, the first slightly more likely",
     remarks=(
         "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖",

@@ -74,10 +74,11 @@ steps = (
     Earlier(
         "drift bound",
         Relation(drift, ">=", drift_at),
-        "drift = E⟨∇f, u⟩, u the direction of a micro-batch",
+        "drift = E⟨∇f, u⟩, u the direction of a micro-batch; (A4) is assumed here too",
         ("noise of a micro-batch",),
         claim="drift",
         statement=drift_bound,
+        holding=("contaminated case",),
     ),
     Identity(
         "factored drift",

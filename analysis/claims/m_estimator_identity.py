@@ -89,11 +89,12 @@ witness = (
     Identity("one micro-batch", Relation(score.subs(m, 1), "=", r), "m = 1: SGD, the mean"),
     Identity("slope", Relation(sp.Derivative(score, r), "=", S(r) ** (m - 1)), "H' ≥ 0: H grows"),
     Axiom("several", Relation(m, ">=", sp.S.One), "at least one micro-batch"),
+    Axiom("within reach", Relation(S(r), ">", sp.S.Zero), "beyond the largest norm H is constant"),
     Inequality(
         "bend",
         Relation(-(m - 1) * S(r) ** (m - 2) * fall, "<=", sp.S.Zero),
         "H'' ≤ 0, fall = -S': H is concave, with H(0) = 0",
-        ("several",),
+        ("several", "within reach"),
         certificate=(m - 1) * S(r) ** (m - 2) * fall,
     ),
     Axiom(

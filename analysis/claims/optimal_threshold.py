@@ -59,17 +59,19 @@ steps = (
     Earlier(
         "hypothesis of the lemma",
         Relation(spread, "<=", s**2),
-        "spread = E‖z‖², z the noise of a clean micro-batch",
-        claim="drift",
+        "spread = E‖z‖², z the noise of a clean micro-batch, the mean of b independent samples",
+        claim="bias_radius",
         statement=Relation(spread, "<=", s**2),
     ),
     Earlier(
         "Huber lemma",
         Relation(E(pull), ">=", near),
-        "the form that holds for every threshold, for a clean micro-batch",
+        "the form that holds for every threshold, for a clean micro-batch: its noise has mean zero "
+        "and meets the hypothesis; at any length either nothing or the threshold is exceeded",
         ("hypothesis of the lemma",),
         claim="huber_lemma",
         statement=Relation(E(pull), ">=", near),
+        holding=("mean zero", "variance", "beyond the threshold"),
     ),
     Axiom(
         "clean case",

@@ -111,6 +111,7 @@ witness = (
         "x = x* = λb*, the scaled sweet spot at α = 1",
         claim="sweet_spot",
         statement=Relation(zero, "=", 1 / (2 * (1 - x))),
+        holding=("zero at α = 1",),
     ),
     Axiom(
         "at the radius",

@@ -134,6 +134,12 @@ witness = (
             sigma * (1 - k) * (k - b * q) / (sp.sqrt(k) + sp.sqrt(b * q)) / (b * sp.sqrt(q * k)),
         ),
     ),
+    Chain(
+        "bias against its limit",
+        Relation(bias, ">=", limit),
+        "transitivity",
+        ("point of rest", "against its limit"),
+    ),
     Identity(
         "large size",
         Relation(sp.Limit(b * (1 - usual), b, sp.oo), "=", k),

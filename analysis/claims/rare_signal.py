@@ -105,6 +105,12 @@ witness = (
         ("tangent at ell/b", "rare samples exist"),
         certificate=sigma * (jump - 1 - ell / b) / (sp.sqrt(jump - 1) + sp.sqrt(ell) / sp.sqrt(b)),
     ),
+    Chain(
+        "bias against its limit",
+        Relation(bias, ">=", limit),
+        "transitivity",
+        ("point of rest", "against its limit"),
+    ),
     Identity(
         "large size",
         Relation(sp.Limit(b * (jump - 1), b, sp.oo), "=", ell),

@@ -209,7 +209,7 @@ witness = (
         "attained by a quadratic",
         Relation(rest, "=", limit.subs(alpha, 1)),
         "its SGD has this point of rest at every step size",
-        ("at rest", "share"),
+        ("at rest", "share", "not all draggers"),
     ),
 )
 

@@ -90,10 +90,17 @@ witness = (
         "found by SymPy's solve; D falls, so there is no other root",
         ("zero at α = 1",),
     ),
-    Axiom(
+    Identity(
+        "exponential at the zero",
+        Relation(sp.exp(x), "=", 2 * (1 - x)),
+        "the same equation",
+        ("zero at α = 1",),
+    ),
+    Identity(
         "at the zero for α = 1",
         Relation(sp.exp(-x), "=", 1 / (2 * (1 - x))),
-        "the same equation, e^x = 2(1 - x)",
+        "its inverse",
+        ("exponential at the zero",),
     ),
     Identity(
         "smallest squared radius at α = 1",

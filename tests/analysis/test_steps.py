@@ -60,7 +60,7 @@ def test_identity_modulo_earlier_equalities():
     refuse(Identity("n", Relation(a**4 + b**4, "=", sp.S.One), "", ("circle",)), known)
     nothing = {"a": Relation(2 * a, "=", sp.S.Zero), "b": Relation(2 * b, "=", sp.S.Zero)}
     refuse(Identity("n", Relation(a / b, "=", sp.Integer(3)), "", ("a", "b")), nothing)
-    Identity("n", Relation(a**4 / z, "=", (1 - b**2) ** 2 / z), "", ("circle",)).verify(known)
+    Identity("n", Relation(a**4 / x, "=", (1 - b**2) ** 2 / x), "", ("circle",)).verify(known)
     refuse(Identity("n", Relation(a**4 / z, "=", b**4 / z), "", ("circle",)), known)
     strange = {"exp": Relation(a + sp.sqrt(x), "=", sp.exp(x))}
     refuse(Identity("n", Relation(a, "=", x), "", ("exp",)), strange)
@@ -152,10 +152,9 @@ def test_solution_is_found_and_is_the_only_one():
 
 def test_earlier_quotes_a_statement():
     statement = Relation(a, ">=", b)
-    quoted = {"claim": "other", "statement": statement, "at": ((b, x),)}
-    Earlier("n", Relation(a, ">=", x), "", **quoted).verify({})
-    refuse(Earlier("n", Relation(a, ">=", b), "", **quoted))
-    refuse(Earlier("n", Relation(a, ">=", x), ""))
+    Earlier("n", statement, "", claim="other", statement=statement).verify({})
+    refuse(Earlier("n", Relation(a, ">=", x), "", claim="other", statement=statement))
+    refuse(Earlier("n", statement, ""))
 
 
 def minimum(function, numerator, factor, **changes):
