@@ -56,9 +56,9 @@ def fluctuation(
 ) -> Fluctuation | None:
     """Jacobian, noise and finite-step shift at a stable root [axes] of `stable_roots`.
 
-    The other arguments as there. None where there is no such expansion: a curvature that is not one number,
-    draggers that are orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a sphere),
-    and noise without a Gaussian part, where the expected update is not smooth.
+    The other arguments as there. None where there is no such expansion: a curvature that is not one
+    number, draggers that are orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a
+    sphere), and noise without a Gaussian part, where the expected update is not smooth.
     """
     law = mixture(model, b, group)
     smooth = bool((law.scale[law.benign > 0] > 0).all()) and law.noisy.any()
@@ -71,13 +71,13 @@ def fluctuation(
         law = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
         root = np.append(root, 0.0)
 
-    def F(a: Array) -> Array:
+    def update(a: Array) -> Array:
         return expected_update(law, a, rule, m, threshold)
 
     h = 0.02 * float(law.scale[law.noisy].min()) * np.eye(root.size)
     inside = range(axes)
-    centre = F(root)
-    J = np.stack([(F(root + e) - F(root - e)) / (2 * e.max()) for e in h], axis=1)
+    centre = update(root)
+    J = np.stack([(update(root + e) - update(root - e)) / (2 * e.max()) for e in h], axis=1)
     C = covariance(law, root, rule, m, threshold, centre)
     free = slice(0, axes)
     contraction = np.linalg.eigvals(J[free, free]).real
@@ -85,13 +85,13 @@ def fluctuation(
     bent = np.zeros(axes)
     for i in inside:
         for j in inside:
-            corners = F(root + h[i] + h[j]) + F(root - h[i] - h[j])
-            corners -= F(root + h[i] - h[j]) + F(root - h[i] + h[j])
+            corners = update(root + h[i] + h[j]) + update(root - h[i] - h[j])
+            corners -= update(root + h[i] - h[j]) + update(root - h[i] + h[j])
             bent += sigma[i, j] * corners[free] / (4 * h[i, i] * h[j, j])
     noise = float(np.trace(C[free, free]))
     if outside:
         side = h[-1]
-        aside = 2 * (F(root + side) - centre)[free] / side[-1] ** 2
+        aside = 2 * (update(root + side) - centre)[free] / side[-1] ** 2
         bent += outside * C[-1, -1] / (2 * J[-1, -1]) * aside
         contraction = np.append(contraction, J[-1, -1])
         noise += outside * float(C[-1, -1])

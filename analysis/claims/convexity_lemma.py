@@ -46,8 +46,8 @@ steps = (
         axiom="inner product",
     ),
     Axiom("noise along v", Relation(inner, "<=", zeta), "ζ = ‖z‖", axiom="Cauchy-Schwarz"),
-    Axiom("potential at v", Relation(at_v, "=", potential(r)), "Π_v = Π(‖v‖)"),
-    Axiom("potential at z", Relation(at_z, "=", potential(zeta)), "Π_z = Π(‖z‖)"),
+    Axiom("potential at v", Relation(at_v, "=", potential(r)), "Π_v = Π(‖v‖)", axiom="name"),
+    Axiom("potential at z", Relation(at_z, "=", potential(zeta)), "Π_z = Π(‖z‖)", axiom="name"),
     Axiom(
         "rise of the potential",
         Relation(potential(r) - potential(zeta), "<=", (r - zeta) * H(r)),

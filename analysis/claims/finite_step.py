@@ -18,10 +18,8 @@ shift = -gamma * bend * variance / (4 * slope**2)
 statement = Relation(mean, "=", shift)
 
 steps = (
-    Axiom(
-        "mean", Relation(E(w), "=", mean), "a name; expectations are those of the stationary law"
-    ),
-    Axiom("second moment", Relation(E(w2), "=", square), "a name; w_2 = w²"),
+    Axiom("mean", Relation(E(w), "=", mean), "under the stationary law", axiom="name"),
+    Axiom("second moment", Relation(E(w2), "=", square), "w_2 = w²", axiom="name"),
     Axiom(
         "the mean rests",
         Relation(E(slope * w + bend * w2 / 2), "=", sp.S.Zero),
