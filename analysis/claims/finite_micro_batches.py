@@ -91,12 +91,19 @@ steps = (
     Axiom("stationarity", Relation(mean, "=", sp.S.Zero), "the expected update has come to rest"),
     Axiom("the clean ones win", Relation(margin, ">", sp.S.Zero), "else nothing is said"),
     Inequality(
+        "clean pull beyond the push",
+        Relation(p * usual - alpha * (1 - p) * longest, ">", sp.S.Zero),
+        "the same, in units of H(s)",
+        ("the clean ones win", "ratio"),
+        certificate=usual * margin,
+    ),
+    Inequality(
         "stationary points",
         Relation(G, "<=", p * s / margin),
         "clean pull and contaminated push balance",
         (
             *("chance", "linear pull", "contaminated case", "ratio"),
-            *("two cases", "stationarity", "the clean ones win"),
+            *("two cases", "stationarity", "the clean ones win", "clean pull beyond the push"),
         ),
         certificate=(
             p * (clean - usual * (G - s)) / (usual * margin),
