@@ -15,6 +15,7 @@ from analysis.mixture import Mixture
 Array = NDArray[np.float64]
 STEP = 0.25
 POINTS = 16
+NEIGHBOURS = 6
 WORTH = 2  # compositions for each point of the grid
 
 
@@ -42,14 +43,48 @@ def cloud(law: Mixture, a: Array) -> Cloud:
             keep[members] = False
             pieces.append(_on_grid(Cloud(*(column[members] for column in whole))))
     rest = Cloud(*(column[keep] for column in whole))
+    ratio = 0.1 / (8 + np.sqrt(2 * law.dimension))
+    if rest.scale.size > WORTH * _points_needed(rest, ratio):
+        pieces.append(_on_grids(rest, ratio))
+        rest = Cloud(*(column[:0] for column in whole))
     return Cloud(*map(np.concatenate, zip(rest, *pieces, strict=True))) if pieces else whole
+
+
+def _points_needed(part: Cloud, ratio: float) -> float:
+    """About how many points the grids of all scales would have."""
+    if part.scale.size == 0:
+        return np.inf
+    scales = np.log(part.scale.max() / part.scale.min()) / ratio + NEIGHBOURS
+    return float(scales * (np.ptp(part.kappa) / STEP + POINTS))
+
+
+def _on_grids(part: Cloud, ratio: float) -> Cloud:
+    """Compositions of many scales handed over to scales e^(j·ratio), and there to the grid.
+
+    At a fixed mean, w·F and F·μ/s vary with the scale s over relative distances of 1/8 at most, as
+    far out as anything counts, and of 1/√(2d): interpolation in log s from six of the new scales.
+    """
+    place = np.log(part.scale) / ratio
+    base = np.floor(place).astype(np.int64) - NEIGHBOURS // 2 + 1
+    share = _lagrange(place - base, NEIGHBOURS)
+    pieces = []
+    for j in range(int(base.min()), int(base.max()) + NEIGHBOURS):
+        (rows,) = np.nonzero((base <= j) & (j < base + NEIGHBOURS))
+        if rows.size == 0:
+            continue
+        weight = share[rows, j - base[rows]]
+        change = part.scale[rows] / np.exp(j * ratio)
+        vector = (weight * change)[:, None] * part.vector[rows]
+        new = (np.full(rows.size, np.exp(j * ratio)), part.kappa[rows] * change)
+        pieces.append(_on_grid(Cloud(*new, weight * part.weight[rows], vector)))
+    return Cloud(*map(np.concatenate, zip(*pieces, strict=True)))
 
 
 def _on_grid(part: Cloud) -> Cloud:
     """The weights of one scale handed over to the points (j + ½)/4, negative ones folded."""
     place = part.kappa / STEP - 0.5
     base = np.floor(place).astype(np.int64) - POINTS // 2 + 1
-    share = _lagrange(place - base)
+    share = _lagrange(place - base, POINTS)
     index = base[:, None] + np.arange(POINTS)
     index = np.where(index < 0, -1 - index, index)
     low = index.min()
@@ -63,10 +98,10 @@ def _on_grid(part: Cloud) -> Cloud:
     return Cloud(np.full(size, part.scale[0]), kappa, gathered(part.weight), vector)
 
 
-def _lagrange(x: Array) -> Array:
-    """Values at x [c] of the Lagrange polynomials of the points 0 … 15 [c, 16]."""
-    j = np.arange(POINTS, dtype=np.float64)
-    gaps = (j[:, None] - j[None, :]) + np.eye(POINTS)
+def _lagrange(x: Array, points: int) -> Array:
+    """Values at x [c] of the Lagrange polynomials of the points 0, 1, … [c, points]."""
+    j = np.arange(points, dtype=np.float64)
+    gaps = (j[:, None] - j[None, :]) + np.eye(points)
     distance = x[:, None] - j
     before = np.cumprod(np.column_stack([np.ones(x.size), distance[:, :-1]]), axis=1)
     after = np.cumprod(np.column_stack([np.ones(x.size), distance[:, :0:-1]]), axis=1)[:, ::-1]

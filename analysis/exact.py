@@ -86,6 +86,8 @@ def stable_roots(
         return [np.zeros(place.axes)]
     reach = 2 * law.reach + scale
     thin = law.thinned(5e-3)
+    if q > 1:  # many evaluations of the rough drift, few of the exact one
+        law, thin = law.thinned(1e-10), thin.lumped()
 
     def searched(y: Array, rough: bool) -> Array:
         a = place.free @ y

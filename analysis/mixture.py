@@ -73,6 +73,26 @@ class Mixture:
         thin = self.only(keep)
         return replace(thin, weight=thin.weight / thin.weight.sum())
 
+    def lumped(self) -> "Mixture":
+        """Compositions of nearly the same mean and scale as one: for a rough look."""
+        size = np.round(4 * np.log(np.where(self.noisy, self.scale, 1.0)))
+        cell = np.where(self.noisy, np.exp(size / 4), 1e-9 + np.abs(self.offset).max(axis=1))
+        place = np.column_stack([self.offset, self.backward]) / cell[:, None]
+        keys = np.column_stack(
+            [self.noisy, size, self.shape, self.stretch, 10 * self.benign, place]
+        )
+        _, which = np.unique(np.round(keys), axis=0, return_inverse=True)
+        which = which.ravel()
+        weight = np.bincount(which, self.weight)
+
+        def mean(column: Array) -> Array:
+            if column.ndim > 1:
+                return np.stack([mean(part) for part in column.T], axis=1)
+            return np.asarray(np.bincount(which, self.weight * column) / weight)
+
+        columns = {f.name: mean(getattr(self, f.name)) for f in fields(self)[2:]}
+        return replace(self, weight=weight, **columns)
+
     def means(self, a: Array) -> Array:
         """Mean gradient (for X = 0) of each composition [c, axes] at a = ∇f [axes]."""
         length = float(np.linalg.norm(a))
