@@ -155,12 +155,15 @@ claim = Claim(
     assumptions=(
         "one dimension, normalized rule (Algorithm 1 with many micro-batches)",
         "noise with a density, three moments and skewness κ_3 > 0 against the draggers",
-        "draggers straight back, as strong as they like; λ of order b^(-3/2)",
+        "draggers straight back, as strong as they like; λ of order b^(-3/2), b < ln(2)/λ",
     ),
     statement=statement,
     steps=steps,
     witness=witness,
-    values={"bias": expansion, "best_micro_batch_size": optimum},
+    values={
+        "bias": sp.Piecewise((expansion, sp.exp(lam * b) < 2), (sp.nan, True)),
+        "best_micro_batch_size": sp.Piecewise((optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)),
+    },
     attack=attack,
     remarks=(
         "for skewness of the other sign the two terms cancel at some size: no bias at all there",
