@@ -54,7 +54,7 @@ def random_noise(rng: np.random.Generator, sigma: float) -> Law:
 
 
 def mean_law(law: Law, count: int) -> Law:
-    """The law of the mean of `count` independent draws."""
+    """The law of the mean of `count` independent draws; atoms are numbers [n] or vectors [n, d]."""
     atoms, chances = law
     index = np.array(list(product(range(len(atoms)), repeat=count)))
     return atoms[index].mean(1), chances[index].prod(1)

@@ -87,9 +87,11 @@ witness = (
 )
 
 
-def random_case(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+def random_case(
+    rng: np.random.Generator, dimension: int | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Atoms [n, d] of clean noise, centred, their chances [n], and its scale √(E‖z‖²)."""
-    n, d = rng.integers(2, 6), rng.integers(1, 4)
+    n, d = rng.integers(2, 6), dimension or rng.integers(1, 4)
     chances = rng.dirichlet(np.full(n, 0.5))
     points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
     points = points - chances @ points
