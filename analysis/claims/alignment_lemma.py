@@ -118,7 +118,7 @@ def slack(
 
 
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over 2000 random laws and a search over three-atom laws in the plane."""
+    """Smallest slack over 2000 random laws, 200 witness laws and a search over three-atom laws."""
     from scipy import optimize
 
     found = []
@@ -127,6 +127,11 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
         points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
         chances = rng.dirichlet(np.full(n, 0.5))
         found.append(slack(points, chances, rng.lognormal(0, 1), improvement))
+
+    for norm, noise in rng.lognormal(0, 1, (200, 2)):
+        points = np.array([[-norm * (1 + 1e-12)], [noise**2 / norm]])
+        back = noise**2 / (norm**2 + noise**2)
+        found.append(slack(points, np.array([back, 1 - back]), norm, improvement))
 
     def objective(theta: np.ndarray) -> float:
         chances = np.exp(theta[6:] - theta[6:].max())
