@@ -9,7 +9,7 @@ import sympy as sp
 
 from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
-from analysis.claims.alignment_lemma import c as cosine
+from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Inequality
@@ -49,7 +49,7 @@ steps = (
     Axiom(
         "clean case",
         Relation(clean, "=", G * E(cosine)),
-        "⟨∇f, u⟩ = G cos, averaged over clean micro-batches",
+        "⟨∇f, u⟩ = Gk, k = cos(∇f, u), averaged over clean micro-batches",
         axiom="inner product",
     ),
     Axiom("contaminated case", Relation(contaminated, ">=", -alpha * G), "(A4)"),

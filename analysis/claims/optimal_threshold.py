@@ -17,8 +17,7 @@ from analysis.signs import E, Relation
 from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
 from analysis.symbols import G, alpha, b, c, p, s, sigma, theta
 
-clean, contaminated, mean = sp.symbols("clean contaminated mean", real=True)
-M = sp.Symbol("M", real=True)
+clean, contaminated, mean, M = sp.symbols("clean contaminated mean M", real=True)
 best, beta = sp.symbols("c_star beta", positive=True)
 
 push = alpha * (1 - chance)

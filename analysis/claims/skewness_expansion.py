@@ -14,7 +14,7 @@ from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import b, lam, p, sigma, skewness
 
 nu, ell, g = sp.symbols("nu ell g", positive=True)
-mass, bias = sp.symbols("F beta_1", real=True)
+mass, bias = sp.symbols("F bias", real=True)
 best = sp.Symbol("b_star", positive=True)
 half = sp.Rational(1, 2)
 
@@ -68,7 +68,7 @@ steps = (
         "at rest the first order vanishes; what is left out is of order ν² in g's equation",
         axiom="expansion",
     ),
-    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "β_1 is the first order of G"),
+    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "bias, the first order of G"),
     Identity(
         "solved",
         Relation(g, "=", skewness / 6 + root * ell),

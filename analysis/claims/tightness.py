@@ -13,7 +13,7 @@ from analysis.claim import Claim, Implicit
 from analysis.claims.bias_radius import radius
 from analysis.claims.rare_outlier import bias as outlier_bias
 from analysis.claims.rare_outlier import in_parameters as outlier_in_parameters
-from analysis.claims.rare_outlier import k
+from analysis.claims.rare_outlier import k, usual, w
 from analysis.claims.rare_outlier import limit as outlier_limit
 from analysis.claims.rare_outlier import measured as outlier_measured
 from analysis.claims.rare_outlier import reach as outlier_reach
@@ -43,8 +43,6 @@ def second_share(t: sp.Expr) -> sp.Expr:
 
 
 worst = radius.subs(alpha, 1)
-first, second = signal_reach, outlier_reach
-first_limit, second_limit = signal_limit, outlier_limit
 share = first_share(crossing)
 logarithm = sp.log(1 + x)
 
@@ -68,18 +66,18 @@ laws = (
     _quoted(
         "first bias",
         "rare_signal",
-        Relation(signal_bias, "=", first),
+        Relation(signal_bias, "=", signal_reach),
         "the law in which rare samples carry the gradient",
     ),
     _quoted(
         "first bias against its limit",
         "rare_signal",
-        Relation(first, ">=", first_limit),
+        Relation(signal_reach, ">=", signal_limit),
         "it is never below its limit for b → ∞",
     ),
     Identity(
         "first share",
-        Relation(first_limit, "=", first_share(kappa) * unit),
+        Relation(signal_limit, "=", first_share(kappa) * unit),
         "in units of the radius",
         ("signal rarity",),
     ),
@@ -89,20 +87,29 @@ laws = (
         "`largest`, the larger of the two biases",
     ),
     _quoted(
+        "rare samples exist",
+        "rare_outlier",
+        Relation(usual, "<", sp.S.One),
+        "the usual sample has the chance e^(-k/b)",
+    ),
+    Definition(
+        "rare chance", Relation(w, "=", 1 - usual), "of a rare sample", ("rare samples exist",)
+    ),
+    _quoted(
         "second bias",
         "rare_outlier",
-        Relation(outlier_bias, "=", second),
+        Relation(outlier_bias, "=", outlier_reach),
         "the law in which rare samples point back",
     ),
     _quoted(
         "second bias against its limit",
         "rare_outlier",
-        Relation(second, ">=", second_limit),
+        Relation(outlier_reach, ">=", outlier_limit),
         "it is never below its limit for b → ∞",
     ),
     Identity(
         "second share",
-        Relation(second_limit, "=", second_share(kappa) * unit),
+        Relation(outlier_limit, "=", second_share(kappa) * unit),
         "in units of the radius",
         ("outlier rarity",),
     ),
