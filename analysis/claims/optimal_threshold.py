@@ -259,9 +259,9 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
         points /= np.sqrt(chances @ (points**2).sum(1))
         return (1 - fraction) * pull_of(points, chances, gradient, c) - fraction
 
-    for fraction in (0.05, 0.25, 0.45):
-        values = claim.evaluate(b=1, dragger_fraction=fraction, noise_scale=1.0, alignment=1.0)
-        case = (values["bias_radius"] * (1 - improvement), values["threshold"], fraction)
+    for share in (0.05, 0.25, 0.45):
+        values = claim.evaluate(b=1, dragger_fraction=share, noise_scale=1.0, alignment=1.0)
+        case = (values["bias_radius"] * (1 - improvement), values["threshold"], share)
         start, options = rng.normal(size=9), {"maxiter": 1200, "fatol": 1e-12}
         best = optimize.minimize(objective, start, case, method="Nelder-Mead", options=options)
         found.append(best.fun)
