@@ -30,7 +30,9 @@ def best_sizes(
 ) -> dict[str, Any]:
     """The document of `analysis sweet-spot`: derived in claims/sweet_spot.py.
 
-    Raises SpecificationError for a value outside its domain.
+    The best size is real-valued, and may be below one sample; the radius is that at one sample
+    then, None where even that is beyond the breakdown. Raises SpecificationError for a value
+    outside its domain.
     """
     from analysis.claims.sweet_spot import claim
 
@@ -38,9 +40,10 @@ def best_sizes(
         dragger_fraction=dragger_fraction, noise_scale=noise_scale, alignment=alignment
     )
     interior = dragger_fraction > 0 and alignment > 0
+    protected = interior and not np.isnan(values["bias_radius"])
     result = {
         "micro_batch_size": values["micro_batch_size"] if interior else None,
-        "bias_radius": values["bias_radius"] if interior else None,
+        "bias_radius": values["bias_radius"] if protected else None,
         "breakdown": values["breakdown"] if interior else None,
     }
     if batch_size is not None:

@@ -30,9 +30,10 @@ how strongly a contaminated micro-batch pulls back (1 is always safe).
 example: python -m analysis sweet-spot --dragger-fraction 0.01 --noise-scale 1 --batch-size 256
 
 keys with --json: micro_batch_size (the real-valued optimum; null when alignment or fraction is 0),
-bias_radius, breakdown (no bound from this size on; null when there is none), and with --batch-size
-admissible{micro_batch_size, bias_radius}, the best divisor of the batch size (null when each one
-is beyond the breakdown)"""
+bias_radius (there, or at one sample where the optimum is below one; null when even that is beyond
+the breakdown), breakdown (no bound from this size on; null when there is none), and with
+--batch-size admissible{micro_batch_size, bias_radius}, the best divisor of the batch size (null
+when each one is beyond the breakdown)"""
 
 HORIZON = """\
 Is clipping worth it in a run of T steps? Compares two guarantees for the gradient norm, averaged
@@ -90,7 +91,7 @@ def _sweet_spot(options: argparse.Namespace) -> int:
     elif result["breakdown"] <= 1:
         lines.append("no size is protected: already a single sample is too often a dragger")
     elif result["micro_batch_size"] < 1:
-        lines.append("the optimum lies below one sample: b = 1 is the best size there is")
+        lines.append("the optimum lies below one sample: b = 1 is best, and the radius is that one")
     if "admissible" in result:
         size, radius = result["admissible"].values()
         lines.append(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +84,14 @@ class Mixture:
         )
         _, which = np.unique(np.round(keys), axis=0, return_inverse=True)
         which = which.ravel()
-        weight = np.bincount(which, self.weight)
+        weight: Array = np.bincount(which, self.weight).astype(np.float64)
 
         def mean(column: Array) -> Array:
             if column.ndim > 1:
                 return np.stack([mean(part) for part in column.T], axis=1)
             return np.asarray(np.bincount(which, self.weight * column) / weight)
 
-        columns = {f.name: mean(getattr(self, f.name)) for f in fields(self)[2:]}
+        columns: dict[str, Any] = {f.name: mean(getattr(self, f.name)) for f in fields(self)[2:]}
         return replace(self, weight=weight, **columns)
 
     def means(self, a: Array) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from scipy.optimize import elementwise
+from sympy.codegen.cfunctions import expm1, log1p
 
 from analysis.claim import Claim, Implicit
 from analysis.fields import SpecificationError, refuse
@@ -33,7 +34,10 @@ def inputs(claim: Claim) -> tuple[Entry, ...]:
 
 
 def compiled(claim: Claim) -> Callable[..., Values]:
-    """Function of the claim's inputs (by name or symbol; arrays broadcast) to its values."""
+    """Function of the claim's inputs (by name or symbol; arrays broadcast) to its values.
+
+    All values of a call have one shape, that of the inputs broadcast together.
+    """
     entries = inputs(claim)
 
     def function(**given: Any) -> Values:
@@ -41,13 +45,18 @@ def compiled(claim: Claim) -> Callable[..., Values]:
         if epsilon in at:
             at[lam] = -np.log1p(-at[epsilon])
         result: Values = {}
+        try:
+            shape = np.broadcast_shapes(*(array.shape for array in at.values()))
+        except ValueError:
+            shapes = ", ".join(f"{e.name} {at[e.symbol].shape}" for e in entries)
+            raise SpecificationError(f"{claim.name}: shapes do not broadcast: {shapes}") from None
         with np.errstate(all="ignore"):  # outside its range a claim says NaN or infinity
             for name, value in claim.values.items():
                 if isinstance(value, Implicit):
                     result[name] = at[value.symbol] = _root(value, at)
                 else:
-                    result[name] = _function(value, at)[()]
-        return result
+                    result[name] = _function(value, at)
+        return {name: np.array(np.broadcast_to(v, shape))[()] for name, v in result.items()}
 
     return function
 
@@ -89,12 +98,36 @@ def in_domain(entry: Entry, value: Any) -> np.ndarray:
     return array
 
 
+def accurate(expression: sp.Expr) -> sp.Expr:
+    """The same expression with c e^y - c as c expm1(y) and log(1 + y) as log1p(y).
+
+    A chance of draggers may be far below the spacing of floats around 1.
+    """
+    exponential = expression.replace(lambda e: e.is_Add and e.has(sp.exp), _with_expm1)
+    return exponential.replace(
+        lambda e: isinstance(e, sp.log) and e.args[0].is_Add and sp.S.One in e.args[0].args,
+        lambda e: log1p(e.args[0] - 1),
+    )
+
+
+def _with_expm1(total: sp.Expr) -> sp.Expr:
+    terms = list(total.args)
+    for term in total.args:
+        powers = [factor for factor in sp.Mul.make_args(term) if isinstance(factor, sp.exp)]
+        if len(powers) == 1 and -term / powers[0] in terms:
+            scale = term / powers[0]
+            terms.remove(term)
+            terms.remove(-scale)
+            terms.append(scale * expm1(powers[0].args[0]))
+    return sp.Add(*terms)
+
+
 @cache
 def _lambdified(expression: sp.Expr, first: sp.Symbol | None = None) -> tuple[Any, list[sp.Symbol]]:
     """The expression as a function, and its symbols in the order of the arguments."""
     free = sorted(expression.free_symbols - {first}, key=str)
     order = free if first is None else [first, *free]
-    return sp.lambdify(order, expression, modules=["numpy", "scipy"]), free
+    return sp.lambdify(order, accurate(expression), modules=["numpy", "scipy"]), free
 
 
 def _function(expression: sp.Expr, at: dict[sp.Symbol, Any]) -> Any:

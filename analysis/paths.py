@@ -54,7 +54,7 @@ def random_noise(rng: np.random.Generator, sigma: float) -> Law:
 
 
 def mean_law(law: Law, count: int) -> Law:
-    """The law of the mean of `count` independent draws."""
+    """The law of the mean of `count` independent draws; atoms are numbers [n] or vectors [n, d]."""
     atoms, chances = law
     index = np.array(list(product(range(len(atoms)), repeat=count)))
     return atoms[index].mean(1), chances[index].prod(1)
@@ -129,18 +129,19 @@ def random_batch(rng: np.random.Generator) -> Batch:
 
 
 def normalized_run(
-    loss: Loss, batch: Batch, start: float, step: float, horizon: int
+    loss: Loss, batch: Batch, start: float, step: float, horizon: int, reach: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean of ‖∇f(w_t)‖ and of f(w_t) for t = 0, …, horizon - 1, under the normalized rule.
 
-    Its iterates stay on a lattice, so that the law of w_t is a vector.
+    Its iterates stay on a lattice, so that the law of w_t is a vector. What ever gets `reach` steps
+    away from the start is dropped, which makes both means smaller.
     """
-    m = batch.count
-    w = start + step / m * np.arange(-m * horizon, m * horizon + 1)
+    m, reach = batch.count, horizon if reach is None else reach
+    w = start + step / m * np.arange(-m * reach, m * reach + 1)
     slope, value = loss.slope(w), loss.value(w)
     moves = batch.mean_direction(slope)
     law = np.zeros(len(w))
-    law[m * horizon] = 1.0
+    law[m * reach] = 1.0
     norms, values = np.zeros(horizon), np.zeros(horizon)
     for t in range(horizon):
         norms[t], values[t] = law @ np.abs(slope), law @ value

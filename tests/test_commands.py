@@ -128,6 +128,9 @@ def test_sweet_spot_json(capsys):
     line = "analysis sweet-spot --dragger-fraction 0.01 --alignment 0 --json"
     result = document(capsys, line)
     assert result == {"micro_batch_size": None, "bias_radius": None, "breakdown": None}
+    result = document(capsys, "analysis sweet-spot --dragger-fraction 0.6 --json")
+    assert result["bias_radius"] is None
+    assert result["micro_batch_size"] < 1
 
 
 def test_bias_json(capsys):

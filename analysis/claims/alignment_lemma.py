@@ -12,17 +12,17 @@ from analysis.steps import Averaged, Axiom, Chain, Definition, Expectation, Iden
 from analysis.symbols import G, s
 
 R = sp.Symbol("R", positive=True)
-c = sp.Symbol("c", real=True)
+k = sp.Symbol("k", real=True)
 x = sp.Symbol("x", nonnegative=True)
 z1, z2 = sp.symbols("z_1 z_2", real=True)
 w = sp.Symbol("w", positive=True)
 
 bound = (G**2 - s**2) / (G**2 + s**2)
-quadratic = 1 - 2 * (x**2 - 2 * x * c + 1)
+quadratic = 1 - 2 * (x**2 - 2 * x * k + 1)
 affine = 1 - 2 * ((G - R) ** 2 + 2 * (G - R) * z1 + z2) / R**2
 moments = 1 - 2 * ((G - R) ** 2 + s**2) / R**2
 
-statement = Relation(E(c), ">=", bound)
+statement = Relation(E(k), ">=", bound)
 
 steps = (
     Definition("radius", Relation(R, "=", G + s**2 / G), "the best point to measure from is Re"),
@@ -34,20 +34,20 @@ steps = (
     ),
     Axiom(
         "projection",
-        Relation(R * x * c, "=", G + z1),
-        "⟨v, e⟩ = ‖v‖ cos; at v = 0 both sides vanish",
+        Relation(R * x * k, "=", G + z1),
+        "⟨v, e⟩ = ‖v‖k, k = cos(v, e); at v = 0 both sides vanish",
         axiom="inner product",
     ),
-    Axiom("cosine at most 1", Relation(c, "<=", sp.S.One), "c = cos", axiom="Cauchy-Schwarz"),
-    Axiom("cosine at least -1", Relation(c, ">=", -sp.S.One), "c = cos", axiom="Cauchy-Schwarz"),
+    Axiom("cosine at most 1", Relation(k, "<=", sp.S.One), "k = cos", axiom="Cauchy-Schwarz"),
+    Axiom("cosine at least -1", Relation(k, ">=", -sp.S.One), "k = cos", axiom="Cauchy-Schwarz"),
     Inequality(
         "pointwise",
-        Relation(c, ">=", quadratic),
-        "linear in c, and a non-negative polynomial in x at either end",
+        Relation(k, ">=", quadratic),
+        "linear in k, and a non-negative polynomial in x at either end",
         ("cosine at most 1", "cosine at least -1"),
-        certificate=(1 + c) * (1 - x) ** 2 + (1 - c) * x * (x + 2),
+        certificate=(1 + k) * (1 - x) ** 2 + (1 - k) * x * (x + 2),
     ),
-    Averaged("average", Relation(E(c), ">=", E(quadratic)), "monotone", ("pointwise",)),
+    Averaged("average", Relation(E(k), ">=", E(quadratic)), "monotone", ("pointwise",)),
     Identity(
         "distance to Re",
         Relation(quadratic, "=", affine),
@@ -64,7 +64,7 @@ steps = (
         Relation(E(affine), ">=", moments),
         "affine in z₁ and z₂, decreasing in z₂",
         ("mean zero", "variance"),
-        random=(z1, z2, c, x),
+        random=(z1, z2, k, x),
     ),
     Identity(
         "closed form", Relation(moments, "=", bound), "R maximises the left side", ("radius",)
@@ -118,7 +118,7 @@ def slack(
 
 
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over 2000 random laws and a search over three-atom laws in the plane."""
+    """Smallest slack over 2000 random laws, 200 witness laws and a search over three-atom laws."""
     from scipy import optimize
 
     found = []
@@ -127,6 +127,11 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
         points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
         chances = rng.dirichlet(np.full(n, 0.5))
         found.append(slack(points, chances, rng.lognormal(0, 1), improvement))
+
+    for norm, noise in rng.lognormal(0, 1, (200, 2)):
+        points = np.array([[-norm * (1 + 1e-12)], [noise**2 / norm]])
+        back = noise**2 / (norm**2 + noise**2)
+        found.append(slack(points, np.array([back, 1 - back]), norm, improvement))
 
     def objective(theta: np.ndarray) -> float:
         chances = np.exp(theta[6:] - theta[6:].max())

@@ -18,11 +18,11 @@ from analysis.steps import Averaged, Axiom, Chain, Expectation, Identity, Inequa
 from analysis.symbols import G, b, s, sigma
 
 H = sp.Function("H", nonnegative=True)
-r, zeta = sp.symbols("r zeta", nonnegative=True)
+r, r_z = sp.symbols("r r_z", nonnegative=True)
 t, y = sp.symbols("t y", real=True)
-pull, inner = sp.symbols("X i", real=True)
+pull, along = sp.symbols("X z_v", real=True)
 at_v, at_z = sp.symbols("Pi_v Pi_z", nonnegative=True)
-x = sp.Symbol("x", positive=True)
+x, a = sp.symbols("x a", positive=True)
 spread = sp.Symbol("spread", nonnegative=True)
 
 
@@ -41,27 +41,27 @@ statement = Relation(E(pull), ">=", potential(G) - potential(s))
 steps = (
     Axiom(
         "pull",
-        Relation(pull, "=", H(r) * (r - inner)),
-        "X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, i = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0",
+        Relation(pull, "=", H(r) * (r - along)),
+        "X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, z_v = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0",
         axiom="inner product",
     ),
-    Axiom("noise along v", Relation(inner, "<=", zeta), "ζ = ‖z‖", axiom="Cauchy-Schwarz"),
+    Axiom("noise along v", Relation(along, "<=", r_z), "r_z = ‖z‖", axiom="Cauchy-Schwarz"),
     Axiom("potential at v", Relation(at_v, "=", potential(r)), "Π_v = Π(‖v‖)", axiom="name"),
-    Axiom("potential at z", Relation(at_z, "=", potential(zeta)), "Π_z = Π(‖z‖)", axiom="name"),
+    Axiom("potential at z", Relation(at_z, "=", potential(r_z)), "Π_z = Π(‖z‖)", axiom="name"),
     Axiom(
         "rise of the potential",
-        Relation(potential(r) - potential(zeta), "<=", (r - zeta) * H(r)),
-        "H does not decrease; also where r < ζ",
+        Relation(potential(r) - potential(r_z), "<=", (r - r_z) * H(r)),
+        "H does not decrease; also where r < r_z",
         axiom="monotone integral",
     ),
     Inequality(
         "pointwise",
         Relation(pull, ">=", at_v - at_z),
-        "the noise takes away at most ζ of the length r",
+        "the noise takes away at most r_z of the length r",
         ("pull", "noise along v", "potential at v", "potential at z", "rise of the potential"),
         certificate=(
-            H(r) * (zeta - inner),
-            (r - zeta) * H(r) - (potential(r) - potential(zeta)),
+            H(r) * (r_z - along),
+            (r - r_z) * H(r) - (potential(r) - potential(r_z)),
         ),
     ),
     Averaged("average", Relation(E(pull), ">=", E(at_v - at_z)), "monotone", ("pointwise",)),
@@ -78,16 +78,16 @@ steps = (
     ),
     Axiom(
         "concave score",
-        Relation(x * sp.diff(H(x), x), "<=", H(x)),
-        "H is concave, H(0) = 0",
+        Relation(a * sp.diff(H(a), a), "<=", H(a)),
+        "H is concave, H(0) = 0; at every length a",
         axiom="concave",
     ),
     Inequality(
         "the slope falls",
-        Relation(sp.Derivative(slope(x), x), "<=", sp.S.Zero),
-        "at every length √x, here x: Π(√x) is concave",
+        Relation(sp.Derivative(slope(a), a), "<=", sp.S.Zero),
+        "in the length a = √x, so also in x: Π(√x) is concave",
         ("concave score",),
-        certificate=(H(x) - x * sp.diff(H(x), x)) / (2 * x**2),
+        certificate=(H(a) - a * sp.diff(H(a), a)) / (2 * a**2),
     ),
     Axiom(
         "potential of the noise",
@@ -131,7 +131,7 @@ steps = (
         Relation(E(at_v - at_z), ">=", potential(G) - potential(s)),
         "linear in Π_v and Π_z",
         ("potential of the mean", "potential of the noise, at most"),
-        random=(at_v, at_z, pull, inner, r, zeta),
+        random=(at_v, at_z, pull, along, r, r_z),
     ),
     Chain("conclusion", statement, "transitivity", ("average", "moments")),
 )
@@ -242,7 +242,7 @@ claim = Claim(
     name="convexity_lemma",
     part="How a noisy gradient points",
     title="the pull of a micro-batch under any concave score, Algorithm 1 included",
-    kind="lower bound, tight for the normalized rule",
+    kind="lower bound, tight for the normalized rule at G = s",
     assumptions=(
         "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, as the limit c → 0)",
         "E z = 0, E‖z‖² ≤ s²",

@@ -9,7 +9,7 @@ import sympy as sp
 
 from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
-from analysis.claims.alignment_lemma import c as cosine
+from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Inequality
@@ -50,7 +50,7 @@ steps = (
     Axiom(
         "clean case",
         Relation(clean, "=", G * E(cosine)),
-        "⟨∇f, u⟩ = G cos, averaged over clean micro-batches",
+        "⟨∇f, u⟩ = Gk, k = cos(∇f, u), averaged over clean micro-batches",
         axiom="inner product",
     ),
     Axiom("contaminated case", Relation(contaminated, ">=", -alpha * G), "(A4)"),
@@ -88,9 +88,11 @@ witness = (
 )
 
 
-def random_case(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+def random_case(
+    rng: np.random.Generator, dimension: int | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Atoms [n, d] of clean noise, centred, their chances [n], and its scale √(E‖z‖²)."""
-    n, d = rng.integers(2, 6), rng.integers(1, 4)
+    n, d = rng.integers(2, 6), dimension or rng.integers(1, 4)
     chances = rng.dirichlet(np.full(n, 0.5))
     points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
     points = points - chances @ points

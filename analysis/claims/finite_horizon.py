@@ -124,7 +124,9 @@ witness = (
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
     """Smallest relative excess of the averaged guarantee over its minimum, at random sizes.
 
-    20 000 problems, a third of the sizes close to the best one.
+    20 000 problems, a third of the sizes close to the best one. What is compared is what the claim
+    is about, the formula of averaged_guarantee at different sizes; that guarantee itself is
+    attacked by runs in averaged_guarantee.
     """
     n = 20_000
     at = {

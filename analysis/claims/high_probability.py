@@ -256,6 +256,7 @@ claim = Claim(
     kind="upper bound",
     assumptions=(
         *averaged_claim.assumptions[:-1],
+        "m = B/b is a positive integer",
         "step size γ = √(2Δ/(LT)); 0 < q < 1 and 0 < ζ < 1",
         "with chance 1 - q at least: on the event of 'total surprise'",
     ),
@@ -263,8 +264,8 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "probable_bound": beyond(bound),
-        "best_split": beyond(_best),
+        "probable_bound": sp.Piecewise((beyond(bound), b <= B), (sp.nan, True)),
+        "best_split": sp.Piecewise((beyond(_best), b <= B), (sp.nan, True)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },
     attack=attack,

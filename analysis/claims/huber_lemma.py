@@ -198,6 +198,13 @@ def value(gradient_norm: float, threshold: float, noise: float) -> float:
     return float(threshold * (square - noise**2) / (square + noise**2))
 
 
+def pull_of(points: np.ndarray, chances: np.ndarray, gradient_norm: float, c: float) -> float:
+    """E⟨e, ψ(v)⟩/c for the law with these atoms [n, d], centred here, and chances [n]."""
+    v = points - chances @ points
+    v[:, 0] += gradient_norm
+    return float(chances @ (v[:, 0] / np.maximum(np.linalg.norm(v, axis=1), c)))
+
+
 def slack(
     points: np.ndarray,
     chances: np.ndarray,
@@ -211,11 +218,8 @@ def slack(
     """
     z = points - chances @ points
     noise = float(np.sqrt(chances @ (z**2).sum(1)))
-    v = z + gradient_norm * np.eye(z.shape[1])[0]
-    length = np.linalg.norm(v, axis=1)
-    clipped = v[:, 0] * np.minimum(1, threshold / np.maximum(length, 1e-300))
     least = value(gradient_norm, threshold, (1 - improvement) * noise)
-    return float(chances @ clipped - least) / threshold
+    return pull_of(points, chances, gradient_norm, threshold) - least / threshold
 
 
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:

@@ -50,7 +50,7 @@ steps = (
     Axiom(
         "given one micro-batch",
         Relation(E(u * sp.Min(r, c)), "=", E(u * H(r))),
-        "H(r) = E min(c, r) for fixed r; c is independent of g_1",
+        "by independence c has the same law whatever g_1 is: H(r) = E min(c, r) for fixed r",
         axiom="total expectation",
     ),
     Axiom(

@@ -1,8 +1,8 @@
 """No rule whatever can have a smaller worst-case bias than σ√(ε/(1-2ε)).
 
 Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the other, with
-chance q; the draggers fill in the missing side. The mixtures that a rule gets to see are one and
-the same law, the benign means are ±Δ, so wherever the rule rests it is Δ off in one world.
+chance w; the draggers fill in the missing side. The mixtures that a rule gets to see are one and
+the same law, the benign means are ±μ, so wherever the rule rests it is μ off in one world.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import epsilon, sigma
 
-q, A, delta = sp.symbols("q A Delta", positive=True)
+w, A, mu = sp.symbols("w A mu", positive=True)
 plus, minus, worst = sp.symbols("error_plus error_minus error", nonnegative=True)
 
 bound = sigma * sp.sqrt(epsilon) / sp.sqrt(1 - 2 * epsilon)
@@ -26,20 +26,20 @@ steps = (
     Axiom("not all", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1/2"),
     Definition(
         "chance of a deviation",
-        Relation(q, "=", epsilon / (1 - epsilon)),
+        Relation(w, "=", epsilon / (1 - epsilon)),
         "as many benign deviations as draggers",
         ("not all",),
     ),
     Identity(
         "same law",
-        Relation((1 - epsilon) * q, "=", epsilon),
-        "mass at A: (1-ε)q benign in one world, ε draggers in the other; likewise at -A",
+        Relation((1 - epsilon) * w, "=", epsilon),
+        "mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A",
         ("chance of a deviation",),
     ),
     Identity(
         "usual samples",
-        Relation(1 - q, "=", (1 - 2 * epsilon) / (1 - epsilon)),
-        "positive, so q is a chance",
+        Relation(1 - w, "=", (1 - 2 * epsilon) / (1 - epsilon)),
+        "positive, so w is a chance",
         ("chance of a deviation",),
     ),
     Definition(
@@ -50,29 +50,29 @@ steps = (
     ),
     Identity(
         "variance",
-        Relation(q * A**2 - (q * A) ** 2, "=", sigma**2),
+        Relation(w * A**2 - (w * A) ** 2, "=", sigma**2),
         "both benign laws have the variance σ²",
         ("chance of a deviation", "size"),
     ),
-    Definition("mean", Relation(delta, "=", q * A), "the benign means are Δ and -Δ"),
+    Definition("mean", Relation(mu, "=", w * A), "the benign means are μ and -μ"),
     Axiom("first world", Relation(plus, "<=", worst), "the larger of the two errors"),
     Axiom("second world", Relation(minus, "<=", worst), "the larger of the two errors"),
     Axiom(
         "one outcome",
-        Relation(plus + minus, ">=", 2 * delta),
+        Relation(plus + minus, ">=", 2 * mu),
         "the same law, so the same point of rest; triangle inequality between the two means",
         axiom="inner product",
     ),
     Inequality(
         "one of them is large",
-        Relation(worst, ">=", delta),
+        Relation(worst, ">=", mu),
         "the average of three slacks",
         ("first world", "second world", "one outcome"),
-        certificate=((worst - plus) / 2, (worst - minus) / 2, (plus + minus - 2 * delta) / 2),
+        certificate=((worst - plus) / 2, (worst - minus) / 2, (plus + minus - 2 * mu) / 2),
     ),
     Identity(
         "closed form",
-        Relation(delta, "=", bound),
+        Relation(mu, "=", bound),
         "definitions",
         ("mean", "chance of a deviation", "size"),
     ),

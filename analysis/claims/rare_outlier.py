@@ -15,11 +15,11 @@ from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import b, kappa, lam, p, sigma
 
-k, q = sp.symbols("k q", positive=True)
+k, w = sp.symbols("k w", positive=True)
 bias = sp.Symbol("beta_2", positive=True)
 
 usual, root = sp.exp(-k / b), sp.exp(k / (2 * b))
-reach = sigma * (1 - b * q) * root / (b * sp.sqrt(q))
+reach = sigma * (1 - b * w) * root / (b * sp.sqrt(w))
 limit = sigma * (1 - k) / (sp.sqrt(b) * sp.sqrt(k))
 exponent = (sp.log(2) - lam * b) / b
 rare = 1 - sp.exp(-exponent)
@@ -44,18 +44,18 @@ steps = (
         certificate=(usual * (sp.exp(k / b) - 1 - k / b), usual * k / b),
     ),
     Definition(
-        "rare chance", Relation(q, "=", 1 - usual), "of a rare sample", ("rare samples exist",)
+        "rare chance", Relation(w, "=", 1 - usual), "of a rare sample", ("rare samples exist",)
     ),
     Identity(
         "mean",
-        Relation((1 - q) * sigma * sp.sqrt(q) * root, "=", q * sigma / (sp.sqrt(q) * root)),
-        "ξ = -σ√((1-q)/q) with chance q, else σ√(q/(1-q)), e^(k/(2b)) = 1/√(1-q); mean zero",
+        Relation((1 - w) * sigma * sp.sqrt(w) * root, "=", w * sigma / (sp.sqrt(w) * root)),
+        "ξ = -σ√((1-w)/w) with chance w, else σ√(w/(1-w)), e^(k/(2b)) = 1/√(1-w); mean zero",
         ("rare chance",),
     ),
     Identity(
         "variance",
         Relation(
-            (1 - q) * (sigma * sp.sqrt(q) * root) ** 2 + q * (sigma / (sp.sqrt(q) * root)) ** 2,
+            (1 - w) * (sigma * sp.sqrt(w) * root) ** 2 + w * (sigma / (sp.sqrt(w) * root)) ** 2,
             "=",
             sigma**2,
         ),
@@ -65,7 +65,7 @@ steps = (
     Identity(
         "one rare sample",
         Relation(
-            ((b - 1) * sigma * sp.sqrt(q) * root - sigma / (sp.sqrt(q) * root)) / b, "=", -reach
+            ((b - 1) * sigma * sp.sqrt(w) * root - sigma / (sp.sqrt(w) * root)) / b, "=", -reach
         ),
         "the noise of a clean micro-batch that holds one; with more of them it is more negative",
         ("rare chance",),
@@ -79,7 +79,7 @@ steps = (
     Tangent("tangent at -k/b", Relation(usual, ">=", 1 - k / b), "e^y ≥ 1 + y"),
     Inequality(
         "few rare samples",
-        Relation(b * q, "<=", k),
+        Relation(b * w, "<=", k),
         "1 - e^(-y) ≤ y",
         ("rare chance", "tangent at -k/b"),
         certificate=b * (usual - 1 + k / b),
@@ -94,10 +94,10 @@ steps = (
     ),
     Inequality(
         "less than one on average",
-        Relation(b * q, "<=", sp.S.One),
+        Relation(b * w, "<=", sp.S.One),
         "so the one rare sample has the sign that is claimed",
         ("few rare samples", "k at most 1"),
-        certificate=(k - b * q, 1 - k),
+        certificate=(k - b * w, 1 - k),
     ),
     Axiom(
         "point of rest",
@@ -129,9 +129,9 @@ witness = (
         "e^(k/(2b)) ≥ 1, then (1 - y)/√y falls and y = bq ≤ k",
         ("few rare samples", "k at most 1", "less than one on average", "root above 1"),
         certificate=(
-            sigma * (1 - b * q) * (root - 1) / (b * sp.sqrt(q)),
-            sigma * (k - b * q) / (b * sp.sqrt(q)),
-            sigma * (1 - k) * (k - b * q) / (sp.sqrt(k) + sp.sqrt(b * q)) / (b * sp.sqrt(q * k)),
+            sigma * (1 - b * w) * (root - 1) / (b * sp.sqrt(w)),
+            sigma * (k - b * w) / (b * sp.sqrt(w)),
+            sigma * (1 - k) * (k - b * w) / (sp.sqrt(k) + sp.sqrt(b * w)) / (b * sp.sqrt(w * k)),
         ),
     ),
     Chain(

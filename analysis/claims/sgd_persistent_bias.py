@@ -283,7 +283,7 @@ claim = Claim(
     witness=witness,
     values={
         "gradient_bound": sp.Piecewise((bound, sp.And(L * eta <= 1, D_bar <= D)), (sp.nan, True)),
-        "small_step_bias": limit,
+        "small_step_bias": sp.Piecewise((limit, D_bar <= D), (sp.nan, True)),
     },
     attack=attack,
     attained="as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size",

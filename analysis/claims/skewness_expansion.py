@@ -14,7 +14,7 @@ from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import b, lam, p, sigma, skewness
 
 nu, ell, g = sp.symbols("nu ell g", positive=True)
-mass, bias = sp.symbols("F beta_1", real=True)
+mass, bias = sp.symbols("F bias", real=True)
 best = sp.Symbol("b_star", positive=True)
 half = sp.Rational(1, 2)
 
@@ -68,7 +68,7 @@ steps = (
         "at rest the first order vanishes; what is left out is of order ν² in g's equation",
         axiom="expansion",
     ),
-    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "β_1 is the first order of G"),
+    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "bias, the first order of G"),
     Identity(
         "solved",
         Relation(g, "=", skewness / 6 + root * ell),
@@ -155,12 +155,15 @@ claim = Claim(
     assumptions=(
         "one dimension, normalized rule (Algorithm 1 with many micro-batches)",
         "noise with a density, three moments and skewness κ_3 > 0 against the draggers",
-        "draggers straight back, as strong as they like; λ of order b^(-3/2)",
+        "draggers straight back, as strong as they like; λ of order b^(-3/2), b < ln(2)/λ",
     ),
     statement=statement,
     steps=steps,
     witness=witness,
-    values={"bias": expansion, "best_micro_batch_size": optimum},
+    values={
+        "bias": sp.Piecewise((expansion, sp.exp(lam * b) < 2), (sp.nan, True)),
+        "best_micro_batch_size": sp.Piecewise((optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)),
+    },
     attack=attack,
     remarks=(
         "for skewness of the other sign the two terms cancel at some size: no bias at all there",

@@ -16,14 +16,12 @@ from analysis.claims.rare_outlier import in_parameters as outlier_in_parameters
 from analysis.claims.rare_outlier import k
 from analysis.claims.rare_outlier import limit as outlier_limit
 from analysis.claims.rare_outlier import measured as outlier_measured
-from analysis.claims.rare_outlier import reach as outlier_reach
 from analysis.claims.rare_signal import bias as signal_bias
 from analysis.claims.rare_signal import claim as signal_claim
 from analysis.claims.rare_signal import ell, setting, unit
 from analysis.claims.rare_signal import in_parameters as signal_in_parameters
 from analysis.claims.rare_signal import limit as signal_limit
 from analysis.claims.rare_signal import measured as signal_measured
-from analysis.claims.rare_signal import reach as signal_reach
 from analysis.signs import Relation
 from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
 from analysis.symbols import alpha, kappa, x
@@ -43,8 +41,6 @@ def second_share(t: sp.Expr) -> sp.Expr:
 
 
 worst = radius.subs(alpha, 1)
-first, second = signal_reach, outlier_reach
-first_limit, second_limit = signal_limit, outlier_limit
 share = first_share(crossing)
 logarithm = sp.log(1 + x)
 
@@ -68,12 +64,12 @@ laws = (
     _quoted(
         "first bias",
         "rare_signal",
-        Relation(signal_bias, ">=", first_limit),
+        Relation(signal_bias, ">=", signal_limit),
         "rare samples carry the gradient; never below its limit for b → ∞",
     ),
     Identity(
         "first share",
-        Relation(first_limit, "=", first_share(kappa) * unit),
+        Relation(signal_limit, "=", first_share(kappa) * unit),
         "in units of the radius",
         ("signal rarity",),
     ),
@@ -85,12 +81,12 @@ laws = (
     _quoted(
         "second bias",
         "rare_outlier",
-        Relation(outlier_bias, ">=", second_limit),
+        Relation(outlier_bias, ">=", outlier_limit),
         "rare samples point back; never below its limit for b → ∞",
     ),
     Identity(
         "second share",
-        Relation(second_limit, "=", second_share(kappa) * unit),
+        Relation(outlier_limit, "=", second_share(kappa) * unit),
         "in units of the radius",
         ("outlier rarity",),
     ),

@@ -19,6 +19,11 @@ def test_the_attack_fails():
     assert attack(np.random.default_rng(7)) > -1e-12
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_one_per_cent_more_does_not_survive_the_attack(seed):
+    assert attack(np.random.default_rng(seed), 0.01) < -1e-3
+
+
 def witness_slack(gradient_norm, noise, improvement=1.0):
     """Slack of the two-point law at z = -G(1 + 1e-9), against an improved bound."""
     w = noise**2 / (gradient_norm**2 + noise**2)

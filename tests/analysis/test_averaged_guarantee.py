@@ -25,6 +25,10 @@ def test_the_attack_fails():
     assert attack(np.random.default_rng(7)) > 0
 
 
+def test_one_per_cent_less_does_not_survive_the_attack():
+    assert attack(np.random.default_rng(7), 0.01) < -1e-3
+
+
 def test_value_by_hand():
     """P = 0.9, s = 1, κ = 0.8, √(2LΔ/T) = 0.2: (0.2 + 0.9)/0.8; γ = √(2Δ/(LT)) = 0.1."""
     values = evaluate(micro_batch_size=4, dragger_fraction=1 - 0.9**0.25)

@@ -66,10 +66,16 @@ def test_nothing_beyond_the_breakdown():
     assert np.isfinite(values["crossover_high"]).tolist() == [True, False]
 
 
-def test_without_draggers_clipping_leads_from_the_first_step():
-    values = evaluate(dragger_fraction=0.0, batch_size=16, noise_scale=10.0, micro_batch_size=256)
-    assert values["crossover_low"] == 0
-    assert values["crossover_high"] > 1
+def test_without_draggers_sgd_is_never_worse():
+    """Its noise is σ/√B, that of a micro-batch σ/√b; more than B samples are no micro-batch."""
+    values = evaluate(dragger_fraction=0.0, micro_batch_size=[1, 16, 256, 512], noise_scale=10.0)
+    assert np.isnan(values["crossover_low"]).all()
+    assert (lead(np.logspace(0, 12, 200), dragger_fraction=0.0) < 0).all()
+
+
+def test_nothing_for_micro_batches_larger_than_the_mini_batch():
+    values = evaluate(batch_size=[16, 15])
+    assert np.isfinite(values["crossover_low"]).tolist() == [True, False]
 
 
 def test_inputs_of_different_shapes_broadcast():

@@ -65,6 +65,12 @@ def test_a_smaller_chance_of_failure_costs_its_logarithm():
 
 
 def test_nothing_beyond_the_breakdown():
-    values = evaluate(dragger_fraction=0.01, micro_batch_size=[68, 69])
+    values = evaluate(dragger_fraction=0.01, micro_batch_size=[68, 69], batch_size=690)
     assert np.isfinite(values["probable_bound"]).tolist() == [True, False]
     assert np.isfinite(values["best_split"]).tolist() == [True, False]
+
+
+def test_nothing_for_micro_batches_larger_than_the_mini_batch():
+    values = evaluate(dragger_fraction=0.01, batch_size=[16, 4, 1])
+    assert np.isfinite(values["probable_bound"]).tolist() == [True, True, False]
+    assert np.isfinite(values["best_split"]).tolist() == [True, True, False]

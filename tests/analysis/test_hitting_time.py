@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.claims import CLAIMS
-from analysis.claims.hitting_time import attack, claim
+from analysis.claims.hitting_time import attack, claim, random_problem
 from analysis.paths import Batch, Loss, hitting_time
 
 AT = {
@@ -24,6 +24,23 @@ def test_every_step_follows():
 
 def test_the_attack_fails():
     assert attack(np.random.default_rng(7)) > 0
+
+
+def test_every_case_of_the_attack_could_fail():
+    """Each run starts outside its target, and is followed for several times the bound."""
+    rng = np.random.default_rng(7)
+    slacks = []
+    for _ in range(100):
+        loss, batch, start, at = random_problem(rng)
+        values = claim.evaluate(**at)
+        target, step, bound = (values[n] for n in ("target", "step_size", "hitting_time"))
+        assert abs(loss.slope(np.array(start))) > target
+        taken = hitting_time(loss, batch, start, step, target, int(5 * bound + 5))
+        assert 1 <= taken <= bound
+        slacks.append(1 - taken / bound)
+        stuck = hitting_time(loss, batch, start, 1e-9 * step, target, int(5 * bound + 5))
+        assert stuck > bound
+    assert np.median(slacks) < 0.9
 
 
 def test_values_from_the_radius_and_the_drift_bound():

@@ -1,11 +1,18 @@
 """The best fixed threshold: proved, attacked, attained, and no other threshold does better."""
 
+import dataclasses
+import importlib
+
 import numpy as np
 import pytest
+import sympy as sp
 from scipy import optimize
 
-from analysis.claims.huber_lemma import value
-from analysis.claims.optimal_threshold import attack, claim, slack
+from analysis.claims.huber_lemma import pull_of, value
+from analysis.claims.optimal_threshold import attack, claim, worst_pull
+from analysis.symbols import b, lam
+
+optimal_threshold = importlib.import_module("analysis.claims.optimal_threshold")
 
 INPUTS = {"dragger_fraction": 0.02, "noise_scale": 1.5, "alignment": 0.8}
 
@@ -52,12 +59,26 @@ def test_small_thresholds_rest_at_the_normalized_radius_less_the_threshold():
     assert worst(c, noise, ratio) == pytest.approx(normalized - c)
 
 
-@pytest.mark.parametrize("ratio", [0.01, 0.3, 0.9])
-def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(ratio):
-    law = np.array([[2.0], [0.0]]), np.array([ratio, 1 - ratio]), ratio
-    assert abs(slack(*law)) < 1e-12
-    assert slack(*law, share=0.95) < -1e-4
-    assert slack(*law, share=1.05) > 1e-4
+@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.45])
+def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(fraction):
+    """At α = 1, b = 1: 2c* with chance θ = ε/(1-ε), else 0."""
+    values = claim.evaluate(b=1, epsilon=fraction, sigma=1.0, alpha=1)
+    radius, c, ratio = values["bias_radius"], values["threshold"], fraction / (1 - fraction)
+    law = np.array([[2 * c], [0.0]]), np.array([ratio, 1 - ratio])
+    assert abs(pull_of(*law, radius, c) - ratio) < 1e-12
+    assert pull_of(*law, 0.95 * radius, c) < ratio - 1e-4
+    assert pull_of(*law, 1.05 * radius, c) > ratio + 1e-4
+    assert worst_pull(radius, 1.0, c) == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("wrong", ["threshold", "bias_radius"])
+def test_the_attack_sees_a_wrong_formula(wrong, monkeypatch):
+    """What is attacked is what `evaluate` gives: 10 % off in the size's exponent, or √2 in c*."""
+    values = dict(claim.values)
+    values[wrong] *= sp.sqrt(2) if wrong == "threshold" else sp.exp(-lam * b / 10)
+    worse = dataclasses.replace(claim, values=values)
+    monkeypatch.setattr(optimal_threshold, "claim", worse)
+    assert attack(np.random.default_rng(7)) < -1e-3
 
 
 def test_nothing_beyond_the_breakdown_and_the_mean_without_draggers():

@@ -50,6 +50,17 @@ def test_the_worst_noise_has_the_smallest_mean_direction():
     np.testing.assert_allclose(mean, np.array([1, -1]) * (p * 0.8 - 0.5 * (1 - p)))
 
 
+def test_a_short_lattice_loses_what_leaves_it():
+    loss, batch = Loss("quadratic", 1.0, 1.0), Batch(0.01, 1.0, 1, 2, 1.0, None)
+    norms, values = normalized_run(loss, batch, 1.0, 0.1, 200)
+    wide, _ = normalized_run(loss, batch, 1.0, 0.1, 200, 60)
+    np.testing.assert_allclose(wide, norms, rtol=1e-9)
+    short = normalized_run(loss, batch, 1.0, 0.1, 200, 3)
+    assert (short[0] <= norms * (1 + 1e-12)).all()
+    assert (short[1] <= values * (1 + 1e-12)).all()
+    assert short[0][-1] < 0.9 * norms[-1]
+
+
 def test_the_lattice_agrees_with_every_path():
     rng = np.random.default_rng(5)
     for _ in range(10):

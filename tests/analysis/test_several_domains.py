@@ -1,9 +1,16 @@
 """Several domains: proved, attacked, and the radius that no size removes."""
 
+import dataclasses
+import importlib
+
 import numpy as np
+import pytest
 
 from analysis.claims import CLAIMS
 from analysis.claims.several_domains import attack, claim
+from analysis.symbols import lam, tau
+
+module = importlib.import_module("analysis.claims.several_domains")
 
 AT = {"dragger_fraction": 0.01, "alignment": 1.0, "noise_within": 0.5, "domain_spread": 0.3}
 
@@ -12,8 +19,18 @@ def test_every_step_follows():
     assert claim.verify() == len(claim.steps) + len(claim.witness)
 
 
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
+def test_the_attack_comes_to_rest_at_the_radius():
+    """Noiseless domains reach it at any size and with draggers: one per cent less is not true."""
+    assert -1e-12 < attack(np.random.default_rng(7)) < 1e-10
+    assert attack(np.random.default_rng(7), 0.01) < -1e-3
+
+
+@pytest.mark.parametrize("wrong", [(lam, 0.9 * lam), (tau, 0.99 * tau)])
+def test_the_attack_sees_a_wrong_formula(wrong, monkeypatch):
+    """What is attacked is what `evaluate` gives."""
+    values = claim.values | {"pure_radius": claim.values["pure_radius"].subs(*wrong)}
+    monkeypatch.setattr(module, "claim", dataclasses.replace(claim, values=values))
+    assert attack(np.random.default_rng(7)) < -1e-3
 
 
 def test_the_two_agree_for_single_samples_only():

@@ -63,8 +63,9 @@ def test_a_quadratic_attains_it_at_every_step_size(step):
 def test_nothing_for_longer_steps_and_for_a_mean_above_the_norm():
     bounds = claim.evaluate(**(AT | {"learning_rate": [0.5, 0.51]}))["gradient_bound"]
     assert np.isfinite(bounds).tolist() == [True, False]
-    bounds = claim.evaluate(**(AT | {"dragger_mean": [6.0, 6.1]}))["gradient_bound"]
-    assert np.isfinite(bounds).tolist() == [True, False]
+    values = claim.evaluate(**(AT | {"dragger_mean": [6.0, 6.1]}))
+    assert np.isfinite(values["gradient_bound"]).tolist() == [True, False]
+    assert np.isfinite(values["small_step_bias"]).tolist() == [True, False]
 
 
 def test_no_push_from_the_side_only_noise():

@@ -24,7 +24,7 @@ def test_a_constant_that_is_off_by_five_per_cent_is_seen():
 def test_best_size_by_search():
     found = optimize.minimize_scalar(
         lambda b: float(claim.evaluate(micro_batch_size=b, **AT)["bias"]),
-        bounds=(1, 1e6),
+        bounds=(1, 6e4),
         method="bounded",
         options={"xatol": 1e-6},
     )
@@ -48,3 +48,12 @@ def test_the_size_grows_like_the_fraction_to_the_minus_two_thirds():
         for eps in (1e-6, 8e-6)
     ]
     assert sizes[0] / sizes[1] == pytest.approx(4.0, rel=1e-5)
+
+
+def test_nothing_beyond_the_breakdown():
+    """On a line with all contaminated micro-batches straight back: e^(λb) < 2."""
+    values = claim.evaluate(micro_batch_size=[68, 69], **(AT | {"dragger_fraction": 0.01}))
+    assert np.isfinite(values["bias"]).tolist() == [True, False]
+    assert np.isfinite(values["best_micro_batch_size"]).all()
+    values = claim.evaluate(micro_batch_size=1, **(AT | {"dragger_fraction": 0.9}))
+    assert np.isnan(list(values.values())).all()

@@ -9,6 +9,7 @@ import sympy as sp
 from scipy import optimize, special
 
 from analysis.advice import best_sizes, bias_radius
+from analysis.claims import CLAIMS
 from analysis.claims.sweet_spot import attack, claim, steps
 from analysis.signs import Relation
 from analysis.steps import StepError
@@ -74,6 +75,41 @@ def test_no_interior_optimum_without_draggers_or_without_alignment(fraction, ali
     assert result["micro_batch_size"] is None
     assert result["breakdown"] is None
     assert result["admissible"] == {"micro_batch_size": 64, "bias_radius": pytest.approx(1 / 8)}
+
+
+@pytest.mark.parametrize(("fraction", "alignment"), [(0.45, 1.0), (0.33, 1.0), (0.4, 0.8)])
+def test_below_one_sample_the_radius_is_that_of_one(fraction, alignment):
+    """No bias radius lies below what minimax allows; the best size is not clamped."""
+    result = best_sizes(fraction, 1.0, alignment, 64)
+    assert result["micro_batch_size"] < 1
+    assert result["bias_radius"] == pytest.approx(bias_radius(1, fraction, 1.0, alignment))
+    assert result["admissible"]["bias_radius"] == pytest.approx(result["bias_radius"])
+    assert result["admissible"]["micro_batch_size"] == 1
+    if alignment == 1:
+        bound = CLAIMS["minimax"].evaluate(epsilon=fraction, sigma=1.0)["minimax_bias"]
+        assert result["bias_radius"] > bound
+
+
+def test_the_radius_is_never_below_any_size_there_is():
+    fraction = np.linspace(0.001, 0.7, 300)
+    at = {"dragger_fraction": fraction, "noise_scale": 1.0, "alignment": 1.0}
+    best = claim.evaluate(**at)["bias_radius"]
+    sizes = np.arange(1.0, 800.0)[:, None]
+    radii = CLAIMS["bias_radius"].evaluate(micro_batch_size=sizes, **at)["bias_radius"]
+    smallest = np.where(np.isnan(radii), np.inf, radii).min(0)
+    assert (np.isnan(best) == np.isinf(smallest)).all()
+    kept = np.isfinite(best)
+    assert (best[kept] <= smallest[kept] * (1 + 1e-12)).all()
+    assert (best[kept] >= 0.9 * smallest[kept]).all()  # whole sizes cost a few per cent
+    assert kept.any()
+    assert not kept.all()
+
+
+def test_no_radius_where_a_single_sample_is_past_the_breakdown():
+    result = best_sizes(0.6, 1.0, 1.0)
+    assert result["bias_radius"] is None
+    assert result["breakdown"] < 1
+    assert 0 < result["micro_batch_size"] < 1
 
 
 def test_no_admissible_size_when_most_samples_are_draggers():

@@ -33,3 +33,5 @@ def test_a_tenth_of_a_dragger_per_micro_batch_costs_eight_per_cent():
 def test_nothing_beyond_the_breakdown():
     values = claim.evaluate(b=[68, 69], epsilon=0.01, alpha=1.0, sigma=1)
     assert np.isfinite(values["cost_of_size"]).tolist() == [True, False]
+    beyond = claim.evaluate(b=[1, 4], epsilon=0.6, alpha=0.8, sigma=1)
+    assert np.isnan(list(beyond.values())).all()

@@ -5,6 +5,8 @@ import pytest
 from scipy import optimize
 
 from analysis.claims.tightness import attack, claim, share_reached
+from analysis.steps import Definition
+from analysis.symbols import b, sigma
 
 
 def test_every_step_follows():
@@ -13,6 +15,15 @@ def test_every_step_follows():
 
 def test_the_attack_fails():
     assert attack(np.random.default_rng(7)) > 0
+
+
+def test_the_quoted_biases_are_in_symbols_that_it_defines():
+    known = {b, sigma}
+    for step in claim.steps:
+        if step.name in ("first bias", "second bias"):
+            assert step.relation.rhs.free_symbols <= known
+        if isinstance(step, Definition):
+            known.add(step.relation.lhs)
 
 
 def values(**changes):
@@ -39,7 +50,7 @@ def test_one_of_the_two_laws_reaches_it_and_five_percent_more_is_not_true():
     found = values(micro_batch_size=sizes)
     larger = np.fmax(found["signal_bias"], found["outlier_bias"])
     assert (larger >= found["share"] * found["bias_radius"]).all()
-    assert share_reached(2000, 0.345753) < 1.001 * found["share"]
+    assert (share_reached(2000, 0.345753) < 1.001 * found["share"]).all()
 
 
 def test_beyond_the_breakdown_only_the_factor_remains():
