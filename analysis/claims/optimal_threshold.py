@@ -292,11 +292,7 @@ claim = Claim(
         "gain": sp.Piecewise((sp.sqrt(push / (chance + push)), margin > 0), (sp.nan, True)),
     },
     attack=attack,
-    uses=("huber_lemma", "drift", "bias_radius"),
+    uses=("huber_lemma", "bias_radius"),
     attained="at b = 1: clean gradients 2c* with chance θ, else 0, and a push straight back",
-    remarks=(
-        "the radius of every threshold c is s²/(4c(1-θ)) + θc or less, step `any threshold`",
-        "the step `no better threshold` compares these certificates, not the rules themselves; "
-        "`nor a small one` compares points of rest, for the thresholds of `other form`",
-    ),
+    remarks=("'no better threshold' compares certificates; 'nor a small one' points of rest",),
 )
