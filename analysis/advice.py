@@ -79,7 +79,7 @@ def at_horizon(
 
     run = {"horizon": horizon, "smoothness": smoothness, "initial_gap": initial_gap}
     noise = {"dragger_fraction": dragger_fraction, "noise_scale": noise_scale}
-    B = integer(1, 2**53)("batch_size", batch_size)
+    B = integer(1, 2**26)("batch_size", batch_size)
     sgd = {"batch_size": float(B), "dragger_norm": dragger_norm}
     b = micro_batch_size
     if b is None:
@@ -89,10 +89,15 @@ def at_horizon(
     elif not 1 <= b <= B:
         refuse("micro_batch_size", b, f"a number from 1 to the batch size {B}")
     clipping = {"micro_batch_size": b, "alignment": alignment}
+    sizes, averaged = divisors(B), CLAIMS["averaged_guarantee"]
+    every = averaged.evaluate(micro_batch_size=sizes, alignment=alignment, **run, **noise)
+    bounds = every["averaged_bound"]
+    finite = bool(np.isfinite(bounds).any())
     ends = CLAIMS["crossover"].evaluate(
         smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
     )
     low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
+    crossing = None if np.isnan(low) or high < 1 else [max(low, 1.0), high]
     agreeing = CLAIMS["sgd_persistent_bias"].evaluate(
         learning_rate=1 / smoothness,
         dragger_mean=dragger_norm,
@@ -106,8 +111,12 @@ def at_horizon(
         "clipping_bound": CLAIMS["averaged_guarantee"].evaluate(**run, **noise, **clipping)[
             "averaged_bound"
         ],
-        "crossover": None if np.isnan(low) else [low, high if np.isfinite(high) else None],
+        "crossover": crossing,
         "micro_batch_size": b,
+        "admissible": {
+            "micro_batch_size": int(sizes[np.nanargmin(bounds)]) if finite else None,
+            "clipping_bound": float(np.nanmin(bounds)) if finite else None,
+        },
         "sgd_persistent_bias": agreeing["small_step_bias"],
     }
 
@@ -141,8 +150,13 @@ def at_gradient_norm(
 
     result: dict[str, Any] = {"micro_batch_size": size, "drift": pull(size)}
     if batch_size is not None:
-        sizes = divisors(batch_size)
-        result["admissible"] = {"micro_batch_size": int(sizes[np.argmax(pull(sizes))])}
+        last = best_sizes(dragger_fraction, noise_scale, 1.0, batch_size)["admissible"]
+        best_divisor = last["micro_batch_size"] or 1
+        if result["drift"] > 0:  # else inside the radius, where the schedule has arrived
+            sizes = divisors(batch_size)
+            sizes = sizes[sizes <= best_divisor]
+            best_divisor = int(sizes[np.argmax(pull(sizes))])
+        result["admissible"] = {"micro_batch_size": best_divisor}
     return result
 
 

@@ -46,7 +46,8 @@ example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.001 --b
 keys with --json: sgd_bound, clipping_bound (null beyond the breakdown), micro_batch_size (the one
 with the smallest clipping_bound at T, between 1 and B; or the one that was asked for), crossover
 [low, high] (at that size clipping's bound is the smaller one between these horizons; high is null
-when it stays so for ever) or null (never), sgd_persistent_bias (SGD's for small steps if the
+when it stays so for ever) or null (never), admissible{micro_batch_size, clipping_bound} (the best
+divisor of the batch size), sgd_persistent_bias (SGD's for small steps if the
 draggers do not average out but all agree, claim sgd_persistent_bias)"""
 
 SCHEDULE = """\
@@ -162,6 +163,8 @@ def _horizon(options: argparse.Namespace) -> int:
         low, high = result["crossover"]
         until = "" if high is None else f" to {number(high)}"
         lines.append(f"clipping's bound is the smaller one from T = {number(low)}{until}")
+    size, bound = result["admissible"].values()
+    lines.append(f"best divisor of {options.batch_size:<6}{number(size)} (bound {number(bound)})")
     lines.append(f"SGD's bias if all draggers agree: {number(result['sgd_persistent_bias'])}")
     return _print(options, result, lines)
 
@@ -226,7 +229,9 @@ def add(commands: Any) -> None:
     new.add_argument("--horizon", type=float, required=True, help="T >= 1, steps")
     _add_model(new)
     new.add_argument("--batch-size", type=int, required=True, help="B, samples in a step")
-    new.add_argument("--dragger-norm", type=float, default=0.0, help="D, E‖d‖² <= D² (default 0)")
+    new.add_argument(
+        "--dragger-norm", type=float, default=0.0, help="D, E‖d‖² <= D² (default 0: none)"
+    )
     new.add_argument("--smoothness", type=float, default=1.0, help="L > 0 (default 1)")
     new.add_argument("--initial-gap", type=float, default=1.0, help="f(w_0) - f* > 0 (default 1)")
     new.add_argument("--micro-batch-size", type=float, help="b (default: the best one at T)")

@@ -27,6 +27,7 @@ from analysis.span import Span, span
 from analysis.tails import tails
 
 Array = NDArray[np.float64]
+ERROR = 1e-9  # of the expected update, relative to its largest length
 
 
 def expected_update(
@@ -108,10 +109,12 @@ def stable_roots(
 
     exact = cache(lambda x: float(searched(np.array([x]), rough=False)[0]))
     guess = cache(lambda x: float(searched(np.array([x]), rough=True)[0]))
-    guesses = on_line(guess, scale, 2 * thin.reach + scale, 1e-4, place.ray)
-    points = [refined(exact, x, scale) for x in guesses]
+    size = {"normalized": 1.0, "adaptive": 0.0}.get(rule, threshold or 0.0)  # of the largest update
+    error = ERROR * size
+    guesses = on_line(guess, scale, 2 * thin.reach + scale, 1e-4, place.ray, 1e3 * error)
+    points = [refined(exact, x, scale, error) for x in guesses]
     if not points or None in points:
-        points = list(on_line(exact, scale, reach, 1e-13, place.ray))
+        points = list(on_line(exact, scale, reach, 1e-13, place.ray, error))
     return [place.free[:, 0] * x for x in sorted((x for x in points if x is not None), key=abs)]
 
 

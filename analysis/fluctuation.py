@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 THIN = 1e-7  # total chance of the compositions that the second moments leave out
 REACH = 8.0  # standard deviations of a composition's length that are integrated over
 NODES = 48
+FLAT = 1e-6  # contraction below which the expected update counts as flat
 PART = 2000  # compositions at a time
 
 
@@ -65,6 +66,8 @@ def fluctuation(
     special = model.dragger.law in ("orthogonal", "opposing") and model.dragger_fraction > 0
     if isinstance(model.curvature, tuple) or special or not smooth:
         return None
+    if rule == "sgd" or (rule == "adaptive" and m == 1):
+        return _of_the_mean(model, law, root, m)
     axes = span(model).axes
     outside = model.dimension - axes  # directions without a preferred one, all alike
     if outside:
@@ -98,7 +101,17 @@ def fluctuation(
     shift = -np.linalg.solve(J[free, free], bent) / 2 * float(model.curvature)
     length = float(np.linalg.norm(root))
     along = root[free] @ shift / length if length > 0 else np.linalg.norm(shift)
+    if contraction.min() < FLAT:
+        return None
     return Fluctuation(float(contraction.min()), noise, float(along))
+
+
+def _of_the_mean(model: GradientModel, law: Mixture, root: Array, m: float) -> Fluctuation:
+    """The mean of all samples is linear in ∇f: no bend, hence no shift."""
+    means = law.means(root)
+    square = law.weight @ ((means**2).sum(1) + law.dimension * law.scale**2)
+    noise = float(square - ((law.weight @ means) ** 2).sum()) / m
+    return Fluctuation(float(law.weight @ law.benign), noise, 0.0)
 
 
 def covariance(

@@ -156,7 +156,10 @@ def mixture(model: GradientModel, b: int, group: int = 1) -> Mixture:
         rows.columns["scale"] = np.sqrt(variance + np.zeros(rows.weight.size))
         for i, law in enumerate(laws):
             _draw(rows, f"draw {i}", law, rows[totals[i]], b)
-    except OverflowError:
+    except OverflowError as error:
+        if error.args:
+            allowed = "gamma with a larger Gaussian part (in each coordinate), or none on a line"
+            refuse("model.noise", "gamma", f"{allowed}: too many nodes for an exact bias")
         refuse(
             "algorithm.micro_batch_sizes",
             b,
@@ -264,12 +267,12 @@ def gamma_rule(shape: float, width: float) -> Outcomes:
     panel = 2 * smooth
     if 3.2 * step > panel:
         if (high - low) / step > LARGEST:
-            raise OverflowError
+            raise OverflowError("gamma")
         x = np.arange(low, high, step) if low > step else np.arange(step, high, step)
         weight = _gamma_density(shape, x) * step
         return x, weight / weight.sum()
     if 8 * (high - low) / panel > LARGEST:
-        raise OverflowError
+        raise OverflowError("gamma")
     low = low if low > panel else 0.0
     edges = np.linspace(low, high, 2 + int((high - low) / panel))
     nodes, gauss = np.polynomial.legendre.leggauss(8)

@@ -116,6 +116,10 @@ class Experiment(Checked):
         if isinstance(self.run.start, tuple) and len(self.run.start) != d:
             allowed = f"a number, or a list of model.dimension = {d} values"
             refuse("run.start", list(self.run.start), allowed)
+
+    def require_memory(self) -> None:
+        """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
+        d = self.model.dimension
         micro_batches = self.algorithm.batch_size // min(self.algorithm.micro_batch_sizes)
         if d * micro_batches > LARGEST_STEP:
             allowed = (
@@ -124,6 +128,9 @@ class Experiment(Checked):
             )
             refuse("model.dimension", d, allowed)
         if d * self.run.replicates * self.run.batches > LARGEST_STEP:
+            if d * BATCH_MEANS > LARGEST_STEP:
+                allowed = f"at most {LARGEST_STEP // BATCH_MEANS} (results must fit in memory)"
+                refuse("model.dimension", d, allowed)
             allowed = f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
             refuse("run.replicates", self.run.replicates, allowed)
 

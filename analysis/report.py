@@ -55,7 +55,7 @@ def text(claim: Claim, claims: dict[str, Claim], proof: bool) -> str:
         *(_filled(line, "  ") for line in claim.assumptions),
         "\nStatement\n" + _pretty(claim.statement),
         "\nSymbols",
-        *(f"  {e.symbol!s:<10}{e.name:<20}{e.meaning}" for e in legend(claim)),
+        *(f"  {e.symbol!s:<10}{e.name:<20}{e.unit:<14}{e.meaning}" for e in legend(claim)),
     ]
     if claim.values:
         needed = " ".join(f"{e.name}=…" for e in inputs(claim))

@@ -18,15 +18,22 @@ Array = NDArray[np.float64]
 Drift = Callable[[Array], Array]
 SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
 FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
+FLAT = 1e-3  # a drift within its error this far to both sides, in units of the noise, is flat
 RADII = (0.3, 1.0, 3.0)  # of the first points, in units of the noise
 
 
 def on_line(
-    drift: Callable[[float], float], scale: float, reach: float, xtol: float, ray: bool = False
+    drift: Callable[[float], float],
+    scale: float,
+    reach: float,
+    xtol: float,
+    ray: bool = False,
+    error: float = 0.0,
 ) -> list[float]:
     """Sign changes of the drift from - to +, found on a grid that is dense near 0.
 
-    With `ray` only at x > 0, and at 0 itself where the drift just beside it points back.
+    With `ray` only at x > 0, and at 0 itself where the drift just beside it points back. A drift
+    within its `error` has no sign: of an interval where it has none, the point nearest 0 is taken.
     """
     ends = []
     for sign in (1.0,) if ray else (-1.0, 1.0):
@@ -40,17 +47,28 @@ def on_line(
     points = np.unique(np.clip(grid, 1e-6 * scale if ray else -ends[0], ends[-1]))
     values = np.array([drift(x) for x in points])
     found = [0.0] if ray and values[0] > 0 else []
-    points, values = points[values != 0], values[values != 0]
+    signed = np.abs(values) > error
+    points, values = points[signed], values[signed]
     for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
         low, high = points[i : i + 2]
-        found.append(float(optimize.brentq(drift, low, high, xtol=xtol * scale)))
+        root = float(optimize.brentq(drift, low, high, xtol=xtol * scale))
+        if error and all(abs(drift(root + h)) <= error for h in (-FLAT * scale, FLAT * scale)):
+            left = optimize.brentq(lambda x: drift(x) + error, low, high, xtol=1e-9 * scale)
+            right = optimize.brentq(lambda x: drift(x) - error, low, high, xtol=1e-9 * scale)
+            root = float(np.clip(0.0, min(left, right), max(left, right)))
+        found.append(root)
     return found
 
 
-def refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
-    """The stable root next to x, None unless it is within a tenth of the scale."""
+def refined(
+    drift: Callable[[float], float], x: float, scale: float, error: float = 0.0
+) -> float | None:
+    """The stable root next to x, None unless it is within a tenth of the scale.
+
+    Nor where the drift beside x is within its `error`.
+    """
     for reach in (2e-3 * scale, 2e-2 * scale, 1e-1 * scale):
-        if drift(x - reach) < 0 < drift(x + reach):
+        if drift(x - reach) < -error and error < drift(x + reach):
             return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
     return None
 

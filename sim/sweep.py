@@ -113,6 +113,7 @@ def simulate(
 ) -> dict[int, Estimate]:
     """Estimates by micro-batch size, in the experiment's order."""
     require_simulated(experiment.model)
+    experiment.require_memory()
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)

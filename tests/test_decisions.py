@@ -51,6 +51,9 @@ def sgd_bound(T=1e4):
 def test_horizon_by_hand(capsys):
     result = document(capsys, HORIZON)
     keys = {"sgd_bound", "clipping_bound", "crossover", "micro_batch_size", "sgd_persistent_bias"}
+    keys |= {"admissible"}
+    divisors = [2**k for k in range(7)]
+    assert result["admissible"]["micro_batch_size"] == min(divisors, key=clipping_bound)
     assert set(result) == keys
     assert result["sgd_persistent_bias"] == pytest.approx(0.01 * 200 / 0.99)
     best = optimize.minimize_scalar(
@@ -127,6 +130,15 @@ def test_schedule_takes_a_divisor(capsys):
     size = result["admissible"]["micro_batch_size"]
     assert size in (16, 32)
     assert size / 2 < result["micro_batch_size"] < size * 2
+
+
+@pytest.mark.parametrize(
+    ("norm", "batch", "size"), [(1e-9, 100, 25), (0.05, 1000, 25), (0.2, 64, 32)]
+)
+def test_schedule_stays_at_the_sweet_spot(capsys, norm, batch, size):
+    """Inside the radius the drift would favour sizes beyond it."""
+    line = f"schedule --gradient-norm {norm} --dragger-fraction 0.01 --batch-size {batch}"
+    assert document(capsys, line)["admissible"]["micro_batch_size"] == size
 
 
 def test_threshold_by_hand(capsys):

@@ -73,7 +73,6 @@ BAD = [
     ("run.iterations", 1, "large enough to leave 8 iterations"),
     ("run.burn_in", 1.0, ">= 0 and < 1"),
     ("run.replicates", 0, "an integer from 1"),
-    ("run.replicates", 2**26, "results must fit in memory"),
     ("run.start", [1.0], "a list of model.dimension = 2 values"),
     ("run.start", "far", "a finite number"),
     ("run.seed", -1, "an integer from 0"),
@@ -188,11 +187,18 @@ def test_orthogonal_draggers_need_two_dimensions():
         Experiment.from_mapping(table)
 
 
-def test_a_model_too_large_for_memory_is_refused():
+def test_only_a_simulation_needs_memory():
     table = changed("model.dimension", 2**20)
     table["model"]["dragger"]["direction"] = [1.0] * 2**20
     with pytest.raises(SpecificationError, match="a step must fit in memory"):
-        Experiment.from_mapping(table)
+        Experiment.from_mapping(table).require_memory()
+    table["algorithm"]["micro_batch_sizes"] = [table["algorithm"]["batch_size"]]
+    with pytest.raises(SpecificationError, match=r"dimension.*results must fit in memory"):
+        Experiment.from_mapping(table).require_memory()
+    table = changed("run.replicates", 2**26)
+    with pytest.raises(SpecificationError, match=r"replicates.*results must fit in memory"):
+        Experiment.from_mapping(table).require_memory()
+    Experiment.from_mapping(changed("run.replicates", 8)).require_memory()
 
 
 @pytest.mark.parametrize(

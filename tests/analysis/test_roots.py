@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from analysis.advice import bias_table
 from analysis.exact import exact_bias, stable_roots
 from analysis.fields import SpecificationError
 from analysis.laws import Dragger, Gaussian, Rare
@@ -99,3 +100,32 @@ def test_a_discrete_law_on_the_line():
     model = replace(MODEL, noise=Rare("rare", 0.1, 3.0, 0.0))
     expected = 3.0 * 0.1 / 0.9  # the usual sample has gradient 0 there
     assert exact_bias(model, "normalized", 16, 1).bias == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.05, 0.2])
+def test_a_flat_drift_has_one_point_of_rest(scale):
+    """Half of the samples pull to either side: all points between are at rest, 0 is nearest."""
+    model = replace(MODEL, dragger_fraction=0.0, noise=Rare("rare", 0.5, 3.0, scale))
+    assert exact_bias(model, "normalized", 16, 1).roots == pytest.approx((0.0,), abs=1e-9)
+
+
+def test_few_draggers_decide_where_the_drift_is_nearly_flat():
+    """E cos = -(1 - 1/(2κ²)) in the plane: at rest κ = √(p/(4ε)) deviations short of the atom."""
+    model = replace(MODEL, dragger_fraction=0.0, noise=Rare("rare", 0.5, 3.0, 0.01))
+    shifted = replace(model, dragger_fraction=1e-3)
+    (bias,) = exact_bias(shifted, "normalized", 16, 1).roots
+    assert bias == pytest.approx(3 - 0.01 / np.sqrt(2) * np.sqrt(0.999 / 4e-3), rel=1e-3)
+
+
+def test_the_dimension_may_be_a_million():
+    """On the way through the file's reader too, which refuses nothing that theory can do."""
+    table = {
+        "model": {
+            "dimension": 10**6,
+            "dragger_fraction": 0.01,
+            "noise": {"law": "gaussian", "scale": 1.0},
+            "dragger": {"law": "isotropic", "norm": 3.0},
+        },
+        "algorithm": {"rule": "adaptive", "batch_size": 64, "micro_batch_sizes": [4]},
+    }
+    assert bias_table(Experiment.from_mapping(table))["best"]["bias"] == pytest.approx(0, abs=1e-9)
