@@ -9,9 +9,9 @@ import sympy as sp
 
 from analysis.calculus import Solution, UniqueMinimum
 from analysis.claim import Claim
-from analysis.claims.bias_radius import beta
+from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import chance, drift, tangent
+from analysis.claims.drift import breakdown, chance, drift, tangent
 from analysis.paths import Batch, Loss, normalized_run, random_batch, random_loss
 from analysis.signs import E, Relation
 from analysis.steps import (
@@ -27,7 +27,6 @@ from analysis.steps import (
 from analysis.symbols import Delta, G, L, T, alpha, b, gamma, kappa, lam, p, s, sigma, x
 
 progress = sp.Symbol("progress", real=True)
-spread = sp.Symbol("spread", nonnegative=True)
 square = sp.Symbol("square", nonnegative=True)
 other = sp.Symbol("gamma_0", positive=True)
 best = sp.Symbol("x_star", positive=True)
@@ -50,33 +49,8 @@ closed_form = sp.LambertW(sp.exp(sp.S.Half)) - sp.S.Half
 # From the samples to the linear drift bound; high_probability begins in the same way.
 linear_drift = (
     Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
-    Definition("noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"),
-    Axiom(
-        "independent samples",
-        Relation(spread, "<=", b * (sigma / b) ** 2),
-        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
-        axiom="independence",
-    ),
-    Identity(
-        "noise of the mean", Relation(b * (sigma / b) ** 2, "=", s**2), "definition", ("noise",)
-    ),
-    Chain(
-        "noise of a micro-batch",
-        Relation(spread, "<=", s**2),
-        "the hypothesis of drift",
-        ("independent samples", "noise of the mean"),
-    ),
-    Axiom(
-        "below the breakdown",
-        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < ln(1 + 1/α)/λ",
-    ),
-    Definition(
-        "margin",
-        Relation(kappa, "=", p - alpha * (1 - p)),
-        "clean pull minus contaminated push",
-        ("below the breakdown",),
-    ),
+    *independent,
+    *breakdown,
     Earlier(
         "linear drift bound",
         Relation(drift, ">=", tangent),

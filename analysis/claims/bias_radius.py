@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.claim import Claim
-from analysis.claims.drift import chance, drift, h, random_case
+from analysis.claims.drift import breakdown, chance, drift, h, random_case
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import statement as drift_bound
 from analysis.paths import mean_law
@@ -63,17 +63,7 @@ at_rest = (
     ),
     Axiom("stationarity", Relation(drift, "=", sp.S.Zero), "the expected update has come to rest"),
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
-    Axiom(
-        "below the breakdown",
-        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < ln(1 + 1/α)/λ",
-    ),
-    Definition(
-        "margin",
-        Relation(kappa, "=", p - alpha * (1 - p)),
-        "clean pull minus contaminated push",
-        ("below the breakdown",),
-    ),
+    *breakdown,
     Definition(
         "radius",
         Relation(beta, "=", s * sp.sqrt((p + alpha * (1 - p)) / kappa)),

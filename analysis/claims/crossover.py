@@ -12,7 +12,7 @@ from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import bound as clipped
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import margin
-from analysis.claims.drift import chance
+from analysis.claims.drift import breakdown, chance
 from analysis.claims.sgd_rate import V, benign, variance
 from analysis.claims.sgd_rate import bound as unclipped
 from analysis.claims.sgd_rate import claim as sgd_claim
@@ -43,17 +43,7 @@ steps = (
         certificate=sp.exp(-lam),
     ),
     Definition("variance", Relation(V, "=", variance), "as in sgd_rate", ("not all draggers",)),
-    Axiom(
-        "below the breakdown",
-        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < ln(1 + 1/α)/λ",
-    ),
-    Definition(
-        "margin",
-        Relation(kappa, "=", p - alpha * (1 - p)),
-        "clean pull minus contaminated push",
-        ("below the breakdown",),
-    ),
+    *breakdown,
     Axiom("one sample or more", Relation(b, ">=", sp.S.One), "b ≥ 1"),
     Tangent(
         "exponential",

@@ -24,6 +24,21 @@ tangent = kappa * G - p * s
 
 statement = Relation(drift, ">=", h)
 
+# Below the breakdown clean micro-batches win; several claims begin so.
+breakdown = (
+    Axiom(
+        "below the breakdown",
+        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
+        "b < ln(1 + 1/α)/λ",
+    ),
+    Definition(
+        "margin",
+        Relation(kappa, "=", p - alpha * (1 - p)),
+        "clean pull minus contaminated push",
+        ("below the breakdown",),
+    ),
+)
+
 steps = (
     Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
     Axiom(
@@ -64,17 +79,7 @@ steps = (
 )
 
 witness = (
-    Axiom(
-        "below the breakdown",
-        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < ln(1 + 1/α)/λ",
-    ),
-    Definition(
-        "margin",
-        Relation(kappa, "=", p - alpha * (1 - p)),
-        "clean pull minus contaminated push",
-        ("below the breakdown",),
-    ),
+    *breakdown,
     Inequality(
         "tangent",
         Relation(h, ">=", tangent),

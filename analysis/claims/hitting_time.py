@@ -9,9 +9,9 @@ import sympy as sp
 
 from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import square
-from analysis.claims.bias_radius import beta, factored, radius
+from analysis.claims.bias_radius import beta, factored, independent, radius
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import chance, drift
+from analysis.claims.drift import breakdown, chance, drift
 from analysis.claims.drift import h as drift_at
 from analysis.claims.drift import statement as drift_bound
 from analysis.paths import Batch, Loss, hitting_time, random_batch, random_loss
@@ -19,7 +19,6 @@ from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, sigma
 
-spread = sp.Symbol("spread", nonnegative=True)
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)
 progress = sp.Symbol("progress", real=True)
@@ -35,34 +34,9 @@ statement = Relation(E(first), "<=", bound)
 
 steps = (
     Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
-    Definition("noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"),
-    Axiom(
-        "independent samples",
-        Relation(spread, "<=", b * (sigma / b) ** 2),
-        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
-        axiom="independence",
-    ),
-    Identity(
-        "noise of the mean", Relation(b * (sigma / b) ** 2, "=", s**2), "definition", ("noise",)
-    ),
-    Chain(
-        "noise of a micro-batch",
-        Relation(spread, "<=", s**2),
-        "the hypothesis of drift",
-        ("independent samples", "noise of the mean"),
-    ),
+    *independent,
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
-    Axiom(
-        "below the breakdown",
-        Relation(p - alpha * (1 - p), ">", sp.S.Zero),
-        "b < ln(1 + 1/α)/λ",
-    ),
-    Definition(
-        "margin",
-        Relation(kappa, "=", p - alpha * (1 - p)),
-        "clean pull minus contaminated push",
-        ("below the breakdown",),
-    ),
+    *breakdown,
     Definition(
         "radius",
         Relation(beta, "=", s * sp.sqrt((p + alpha * (1 - p)) / kappa)),
