@@ -101,6 +101,8 @@ def _eval(options: argparse.Namespace) -> int:
     claim = _claim(options.name)
     if not claim.values:
         refuse("claim", claim.name, "one with values (this one has no values to evaluate)")
+    if options.csv and options.json:
+        refuse("--csv", "with --json", "one of the two")
     given, grids = grid.settings(options.set), grid.grids(options.grid)
     if not grids:
         values = claim.evaluate(**given)

@@ -207,6 +207,7 @@ def test_the_last_point_of_a_grid_is_not_lost_to_rounding(capsys):
         (f"{GRID} --grid b=nan:5", "LOW <= HIGH"),
         (f"{GRID} --set b=1 b=2", "one value"),
         ("eval m_estimator_identity", "no values"),
+        (f"{GRID} b=1 --csv --json", "one of the two"),
         ("schedule --gradient-norm 0 --dragger-fraction 0.01", "gradient_norm"),
         ("schedule --gradient-norm 1 --dragger-fraction 0", "dragger_fraction"),
         ("threshold --micro-batch-size 0.5 --dragger-fraction 0.01", "micro_batch_size"),
