@@ -129,7 +129,15 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
     path = tmp_path / "long.toml"
     path.write_text(text)
     command = [sys.executable, "-m", "sim", "run", str(path), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background job ignores it
+    )
     folder = tmp_path / "out" / "long"
     deadline = time.monotonic() + 60
     while not list(folder.glob("*.json")) and time.monotonic() < deadline:
