@@ -183,5 +183,5 @@ def test_update_by_simulation(shape, gaussian, sign, direction):
 
 def test_too_fine_a_law_is_refused():
     model = line_model(Gamma("gamma", 1e-3, 1.0, 1, 1e-6), d=2)
-    with pytest.raises(SpecificationError, match="larger Gaussian part.*too many nodes"):
+    with pytest.raises(SpecificationError, match=r"larger Gaussian part.*too many nodes"):
         exact_bias(model, "adaptive", 64, 8)
