@@ -25,8 +25,7 @@ def test_the_grid_changes_nothing(monkeypatch, rule, d, a):
     assert found == pytest.approx(expected_update(law, point, rule, 4, c), abs=1e-9)
 
 
-@pytest.mark.parametrize("rule", ["adaptive", "normalized"])
-@pytest.mark.parametrize("d", [2, 10])
+@pytest.mark.parametrize(("rule", "d"), [("adaptive", 2), ("normalized", 2), ("normalized", 10)])
 def test_many_scales_are_few(monkeypatch, rule, d):
     """Three domains with noise of their own: nearly every composition has its own scale."""
     dragger = {"law": "persistent", "norm": 5.0, "direction": [-1.0, 0.3] + [0.0] * (d - 2)}
