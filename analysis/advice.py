@@ -108,9 +108,7 @@ def at_horizon(
     )
     return {
         "sgd_bound": CLAIMS["sgd_rate"].evaluate(**run, **noise, **sgd)["gradient_bound"],
-        "clipping_bound": CLAIMS["averaged_guarantee"].evaluate(**run, **noise, **clipping)[
-            "averaged_bound"
-        ],
+        "clipping_bound": averaged.evaluate(**run, **noise, **clipping)["averaged_bound"],
         "crossover": crossing,
         "micro_batch_size": b,
         "admissible": {

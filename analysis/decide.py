@@ -45,8 +45,8 @@ example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.001 --b
 
 keys with --json: sgd_bound, clipping_bound (null beyond the breakdown), micro_batch_size (the one
 with the smallest clipping_bound at T, between 1 and B; or the one that was asked for), crossover
-[low, high] (at that size clipping's bound is the smaller one between these horizons; high is null
-when it stays so for ever) or null (never), admissible{micro_batch_size, clipping_bound} (the best
+[low, high] (at that size clipping's bound is the smaller one between these horizons) or null
+(never), admissible{micro_batch_size, clipping_bound} (the best
 divisor of the batch size), sgd_persistent_bias (SGD's for small steps if the
 draggers do not average out but all agree, claim sgd_persistent_bias)"""
 
@@ -161,8 +161,7 @@ def _horizon(options: argparse.Namespace) -> int:
         lines.append("at this size clipping's bound is never the smaller one")
     else:
         low, high = result["crossover"]
-        until = "" if high is None else f" to {number(high)}"
-        lines.append(f"clipping's bound is the smaller one from T = {number(low)}{until}")
+        lines.append(f"clipping's bound is the smaller one for T = {number(low)} to {number(high)}")
     size, bound = result["admissible"].values()
     lines.append(f"best divisor of {options.batch_size:<6}{number(size)} (bound {number(bound)})")
     lines.append(f"SGD's bias if all draggers agree: {number(result['sgd_persistent_bias'])}")

@@ -59,7 +59,8 @@ def fluctuation(
 
     The other arguments as there. None where there is no such expansion: a curvature that is not one
     number, draggers that are orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a
-    sphere), and noise without a Gaussian part, where the expected update is not smooth.
+    sphere), noise without a Gaussian part, where the expected update is not smooth, and an update
+    that is flat at the root.
     """
     law = mixture(model, b, group)
     smooth = bool((law.scale[law.benign > 0] > 0).all()) and law.noisy.any()
@@ -67,7 +68,7 @@ def fluctuation(
     if isinstance(model.curvature, tuple) or special or not smooth:
         return None
     if rule == "sgd" or (rule == "adaptive" and m == 1):
-        return _of_the_mean(model, law, root, m)
+        return _of_the_mean(law, root, m)
     axes = span(model).axes
     outside = model.dimension - axes  # directions without a preferred one, all alike
     if outside:
@@ -81,9 +82,11 @@ def fluctuation(
     inside = range(axes)
     centre = update(root)
     J = np.stack([(update(root + e) - update(root - e)) / (2 * e.max()) for e in h], axis=1)
-    C = covariance(law, root, rule, m, threshold, centre)
     free = slice(0, axes)
-    contraction = np.linalg.eigvals(J[free, free]).real
+    contraction = np.append(np.linalg.eigvals(J[free, free]).real, np.diag(J)[axes:])
+    if contraction.min() < FLAT:
+        return None
+    C = covariance(law, root, rule, m, threshold, centre)
     sigma = linalg.solve_continuous_lyapunov(J[free, free], C[free, free])
     bent = np.zeros(axes)
     for i in inside:
@@ -96,17 +99,14 @@ def fluctuation(
         side = h[-1]
         aside = 2 * (update(root + side) - centre)[free] / side[-1] ** 2
         bent += outside * C[-1, -1] / (2 * J[-1, -1]) * aside
-        contraction = np.append(contraction, J[-1, -1])
         noise += outside * float(C[-1, -1])
     shift = -np.linalg.solve(J[free, free], bent) / 2 * float(model.curvature)
     length = float(np.linalg.norm(root))
     along = root[free] @ shift / length if length > 0 else np.linalg.norm(shift)
-    if contraction.min() < FLAT:
-        return None
     return Fluctuation(float(contraction.min()), noise, float(along))
 
 
-def _of_the_mean(model: GradientModel, law: Mixture, root: Array, m: float) -> Fluctuation:
+def _of_the_mean(law: Mixture, root: Array, m: float) -> Fluctuation:
     """The mean of all samples is linear in ∇f: no bend, hence no shift."""
     means = law.means(root)
     square = law.weight @ ((means**2).sum(1) + law.dimension * law.scale**2)

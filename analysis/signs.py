@@ -136,9 +136,8 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
         return True
     if isinstance(function, sp.Integral):
-        return all(regular(part, relations) for part in function.args[0].args) and all(
-            regular(end, relations) for end in function.limits[0][1:]
-        )
+        parts = (function.function, *function.limits[0][1:])
+        return all(regular(part, relations) for part in parts)
     if function.is_Pow and not (function.exp.is_integer and function.exp.is_nonnegative):
         return (
             function.exp.is_number

@@ -5,7 +5,7 @@ import sympy as sp
 
 from analysis.calculus import Monotone, Tangent
 from analysis.claims.minimax import claim as template
-from analysis.signs import Relation
+from analysis.signs import Relation, regular
 from analysis.steps import Axiom, Cases, Definition, Earlier, Inequality, StepError, Suppose
 
 a, b, z = sp.symbols("a b z", real=True)
@@ -143,3 +143,10 @@ def test_names_of_steps_are_unique():
     step = Definition("n", Relation(x, "=", y), "")
     with pytest.raises(StepError, match="two steps"):
         verified(step, Definition("n", Relation(t, "=", y), ""))
+
+
+def test_a_function_is_smooth_where_its_parts_are():
+    assert regular(sp.Integral(sp.Function("H")(t), (t, 0, sp.sqrt(x))), [])
+    assert regular(sp.exp(a) / (1 + x) - sp.log(x), [])
+    for rough in (1 / a, sp.log(a), sp.sqrt(a), sp.Abs(a), sp.Integral(1 / a, (a, -1, x))):
+        assert not regular(rough, [])

@@ -148,3 +148,15 @@ def test_where_there_is_no_expansion():
     assert fluctuation(bent, np.array([0.3]), 2, "normalized", 4) is None
     bare = replace(RARE, noise=Rare("rare", 0.2, 1.5, 0.0))
     assert fluctuation(bare, np.array([0.3]), 2, "normalized", 4) is None
+
+
+def test_a_flat_update_has_no_expansion():
+    """Two equal atoms far apart: nothing pulls between them."""
+    flat = replace(
+        RARE,
+        dragger_fraction=0.0,
+        noise=Rare("rare", 0.5, 3.0, 0.05),
+        dimension=1,
+        dragger=Dragger("persistent", 4.0, (-1.0,)),
+    )
+    assert fluctuation(flat, np.array([0.0]), 1, "normalized", 4) is None
