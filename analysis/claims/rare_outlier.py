@@ -10,7 +10,7 @@ import sympy as sp
 from analysis.calculus import Tangent
 from analysis.claim import Claim
 from analysis.claims.rare_signal import claim as signal_claim
-from analysis.claims.rare_signal import deviations, setting, turning_point
+from analysis.claims.rare_signal import deviations, farthest, setting, turning_point
 from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import b, kappa, lam, p, sigma
@@ -157,13 +157,8 @@ def measured(size: int, clean: float) -> float:
 
 
 def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Largest relative distance, negative, of the enumerated law's bias from the closed form."""
-    found = []
-    for _ in range(300):
-        size, scaled = int(np.exp(rng.uniform(0, np.log(300)))), rng.uniform(0.005, 0.68)
-        value = claim.evaluate(b=size, epsilon=-np.expm1(-scaled / size), sigma=1.0)["exact_bias"]
-        found.append(-abs(measured(size, np.exp(-scaled)) / value - 1 - improvement))
-    return float(min(found))
+    """The closed form against the law of the number of rare samples, enumerated."""
+    return farthest(rng, improvement, claim.evaluate, measured)
 
 
 claim = Claim(
