@@ -152,7 +152,6 @@ def at_gradient_norm(
         best_divisor = last["micro_batch_size"] or 1
         if result["drift"] > 0:  # else inside the radius, where the schedule has arrived
             sizes = divisors(batch_size)
-            sizes = sizes[sizes <= best_divisor]
             best_divisor = int(sizes[np.argmax(pull(sizes))])
         result["admissible"] = {"micro_batch_size": best_divisor}
     return result

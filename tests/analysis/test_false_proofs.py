@@ -141,6 +141,9 @@ FALSE = {
         Inequality("X>1", Relation(X - 1, ">", ZERO), "", ("B",), certificate=(X - half, ONE / 2)),
         Inequality("XB", Relation(X, ">=", TWO), "", ("coin", "X>1"), certificate=both / (X - 1)),
         Averaged("EB", Relation(E(X), ">=", E(TWO)), "", ("XB",)),
+        Axiom("one case", Relation(E(X), ">=", ZERO), "", ("EA",)),
+        Axiom("other case", Relation(E(X), ">=", ZERO), "", ("EB",)),
+        Cases("end", Relation(E(X), ">=", ZERO), "", ("A", "one case", "B", "other case")),
     ),
     "another name of a random quantity": (
         Axiom("mean", Relation(E(X), "=", ZERO), ""),

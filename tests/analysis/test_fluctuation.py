@@ -51,13 +51,13 @@ CASES = [
 ]
 
 
-def scores(rule, b, m, threshold, factor=1.0):
+def scores(rule, b, m, threshold, factor=1.0, at=0.3):
     law = mixture(RARE, b)
-    a = np.array([0.3])
+    a = np.array([at])
     mean = expected_update(law, a, rule, m, threshold)
     wide = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
-    exact = covariance(wide, np.array([0.3, 0.0]), rule, m, threshold, np.append(mean, 0.0))
-    update = drawn(RARE, b, m, rule, np.array([0.3, 0.0]), threshold)
+    exact = covariance(wide, np.array([at, 0.0]), rule, m, threshold, np.append(mean, 0.0))
+    update = drawn(RARE, b, m, rule, np.array([at, 0.0]), threshold)
     centred = update - np.append(mean, 0.0)
     products = np.einsum("si,sj->sij", centred, centred)
     error = products.std(0) / math.sqrt(len(update))
@@ -67,6 +67,11 @@ def scores(rule, b, m, threshold, factor=1.0):
 @pytest.mark.parametrize(("rule", "b", "m", "threshold"), CASES)
 def test_covariance_by_simulation(rule, b, m, threshold):
     assert scores(rule, b, m, threshold).max() < LIMIT
+
+
+def test_micro_batches_share_their_clipping_norm():
+    """Away from rest the products of two micro-batches count: ρ is common to them."""
+    assert scores("adaptive", 4, 4, None, at=1.0).max() < LIMIT
 
 
 def test_the_comparison_has_power():
