@@ -20,6 +20,7 @@ def rows(path):
     """First cell of each row that names a claim, and the row."""
     found = re.findall(r"^\| `(\w+)` \|.*$", path.read_text(encoding="utf-8"), flags=re.M)
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
+    assert len(set(found)) == len(found)
     return dict(zip(found, lines, strict=True))
 
 
