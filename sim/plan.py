@@ -1,0 +1,68 @@
+"""What the fused engines execute: laws of a micro-batch as alias tables, and when each applies.
+
+A micro-batch's mean depends on its samples through its composition (how many draggers, how many
+samples of each domain, how many rare ones), at most a few gamma variables, and one Gaussian vector:
+
+    g = benign·a - backward·a/‖a‖ + Σ_p along_p·axis_p
+        + (first + Σ_i stretch_i·X_i)·e₁ + deviation·z
+
+with a = ∇f(w), X_i ~ Γ(shape_i) and z ~ N(0, I). Compositions are numbered by rows, and drawn from
+an alias table (Walker 1977, Vose 1991) in 64-bit fixed point. Its 2ᵏ columns are chosen by the
+first k bits of one random word; the other bits decide between the column's own row and its alias,
+and only when they agree with the leading bits of the threshold is a second word needed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The law of one micro-batch's composition: an alias table and the parameters of its rows.
+
+    Column c stands for itself if u < threshold[c] (u uniform in 0 … 2⁶⁴ - 1), else for row
+    alias[c]; a column that has no alias is its own. `clean` says which rows have no dragger.
+    """
+
+    micro_batches: int
+    bits: int
+    threshold: NDArray[np.uint64]  # [2^bits]
+    alias: NDArray[np.uint32]  # [2^bits]
+    benign: Array  # [rows]
+    backward: Array  # [rows]
+    first: Array  # [rows]
+    deviation: Array  # [rows]
+    along: Array  # [rows, axes]
+    shape: Array  # [rows, gammas]; 0 where the gamma variable is absent
+    stretch: Array  # [gammas]
+    clean: NDArray[np.bool_]  # [rows]
+
+
+def alias_table(
+    weight: Array,
+) -> tuple[int, NDArray[np.uint64], NDArray[np.uint32]]:
+    """Bits, thresholds and aliases for rows of the given weights [rows], which sum to 1.
+
+    Chances differ from weights by the rounding of floating point alone: a test adds up the columns.
+    """
+    bits = max(0, (weight.size - 1).bit_length())
+    columns = 2**bits
+    unit = 2**64
+    # Exact integers: every column holds 2⁶⁴ parts, the rows' parts sum to columns·2⁶⁴.
+    parts = [int(w * 2.0 ** (64 + bits)) for w in weight / weight.sum()]
+    parts[int(np.argmax(weight))] += columns * unit - sum(parts)
+    left = parts + [0] * (columns - len(parts))
+    threshold, alias = [0] * columns, list(range(columns))
+    small = [c for c in range(columns) if left[c] < unit]
+    large = [c for c in range(columns) if left[c] >= unit]
+    while small:
+        c, giver = small.pop(), large[-1]
+        threshold[c], alias[c] = left[c], giver
+        left[giver] -= unit - left[c]
+        if left[giver] < unit:
+            small.append(large.pop())
+    return bits, np.array(threshold, np.uint64), np.array(alias, np.uint32)
