@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.exact import ExactBias, clipped_sizes, exact_bias, stable_roots
-from analysis.fields import integer, refuse
+from analysis.fields import SpecificationError, integer, refuse
 from analysis.model import Experiment
 
 
@@ -209,6 +209,10 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
     With `finite_step` also how the iterates behave at the point of rest nearest to 0.
     """
     model, algorithm = experiment.model, experiment.algorithm
+    if algorithm.schedule is not None:
+        raise SpecificationError(
+            "algorithm.schedule: must be absent for an exact bias, which belongs to one size"
+        )
     sizes, pure = np.array(algorithm.micro_batch_sizes), algorithm.domains == "pure"
     scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
     radius = bias_radius(sizes, model.dragger_fraction, 1.0) * scales

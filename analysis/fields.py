@@ -109,6 +109,11 @@ def optional(item: Check) -> Check:
     return lambda name, value: None if value is None else item(name, value)
 
 
+def absent_or(items: Check) -> Check:
+    """Check that lets () (the list is absent) pass; an empty list in a file is for `items`."""
+    return lambda name, value: () if value == () else items(name, value)
+
+
 def checked(check: Check, default: Any = dataclasses.MISSING) -> Any:
     """A dataclass field whose value must pass `check`."""
     return dataclasses.field(default=default, metadata={"check": check})
@@ -155,11 +160,11 @@ class Checked:
         return cls(**cls.entries(table))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain nested mapping, as read from TOML; keys that are absent (None) are left out."""
+        """Plain nested mapping, as read from TOML; absent keys (None, ()) are left out."""
         return {
             field.name: plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
-            if getattr(self, field.name) is not None
+            if getattr(self, field.name) not in (None, ())
         }
 
 

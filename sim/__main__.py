@@ -8,7 +8,9 @@ from pathlib import Path
 from analysis import command
 from analysis.fields import SpecificationError, integer
 from analysis.model import Experiment
+from sim.measures import QUANTITIES
 from sim.presets import presets
+from sim.results import MeasuredResult, Result
 
 DESCRIPTION = """\
 Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch size.
@@ -61,28 +63,54 @@ def _run(options: argparse.Namespace) -> int:
     experiment = _load(options.experiment)
     workers = available_cores() if options.workers is None else options.workers
     integer(1, 4096)("--workers", workers)
-    result = run(experiment, options.out, workers)
+    result = run(experiment, options.out, workers, backend=options.backend)
     if options.json:
         print(command.to_json(result))
         return 0
+    print(f"rule {result.rule}, batch size {result.batch_size}")
+    _print_bias(result) if isinstance(result, Result) else _print_measured(result)
+    print(f"results are in {Path(options.out) / experiment.name}", file=sys.stderr)
+    return 0
+
+
+def _name(b: int | None) -> str:
+    return "schedule" if b is None else str(b)
+
+
+def _print_bias(result: Result) -> None:
     rows = [
         [
-            str(r.micro_batch_size),
+            _name(r.micro_batch_size),
             *(command.number(v) for v in (r.bias, r.standard_error, *r.interval)),
         ]
         for r in result.results
     ]
     header = ["micro-batch size", "bias", "standard error", "99 % from", "to"]
-    print(f"rule {result.rule}, batch size {result.batch_size}")
     print(command.table(header, rows))
     kept = ", ".join(map(str, result.best.confidence_set))
-    if result.best.micro_batch_size is None:
+    if not result.best.confidence_set:
         print("no size came to rest")
     else:
         best = result.best.micro_batch_size
         print(f"smallest bias at micro-batch size {best}; 99 % set: {{{kept}}}")
-    print(f"results are in {Path(options.out) / experiment.name}", file=sys.stderr)
-    return 0
+
+
+def _print_measured(result: MeasuredResult) -> None:
+    """One line for a hitting time, the last point for a trajectory."""
+    if result.measure == "hitting":
+        keys = ["mean", "standard_error", "reached", "replicates"]
+    else:
+        keys = [key for name in QUANTITIES for key in (name, f"{name}_error")]
+    rows = []
+    for row in result.results:
+        values = [row[key][-1] if isinstance(row[key], list) else row[key] for key in keys]
+        rows.append(
+            [_name(row["micro_batch_size"]), *(command.number(v) for v in (row["step"], *values))]
+        )
+    if result.measure == "trajectory":
+        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
+    header = ["micro-batch size", "step", *(key.replace("_", " ") for key in keys)]
+    print(command.table(header, rows))
 
 
 def parser() -> command.Parser:
@@ -96,7 +124,13 @@ def parser() -> command.Parser:
     new = command.add_command(commands, "run", _run, "run an experiment", RUN)
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
-    new.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
+    new.add_argument(
+        "--backend",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto (default) takes a GPU when there is one",
+    )
     command.add_json(new)
     return top
 

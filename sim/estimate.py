@@ -116,12 +116,15 @@ def extrapolation_weights(steps: Sequence[float]) -> Array:
     return np.array([np.prod(np.delete(h, i) / (np.delete(h, i) - h[i])) for i in range(h.size)])
 
 
-def estimate(batch_means: Array, steps: Sequence[float]) -> Estimate:
-    """Estimate from batch means of Λw [steps, replicates, batches, d].
+def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) -> Estimate:
+    """Estimate from batch means of ∇f and ‖∇f‖² [steps, replicates, batches, d + 1].
 
     With at least 32 replicates each of them counts as one independent vector; with fewer, each
-    replicate contributes several runs of successive batches.
+    replicate contributes several runs of successive batches. `squared`: the bias is the root of the
+    mean of ‖∇f‖² at zero step, not the norm of the mean of ∇f. The two are the same where the
+    points of rest are one point; where they form a sphere only the first is their distance from 0.
     """
+    batch_means = batch_means[..., -1:] if squared else batch_means[..., :-1]
     d = batch_means.shape[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.einsum("s,srbd->rbd", extrapolation_weights(steps), batch_means)
@@ -134,19 +137,26 @@ def estimate(batch_means: Array, steps: Sequence[float]) -> Estimate:
         length = np.linalg.norm(mean)
         along = ((centred @ mean) ** 2).sum() / (n - 1) / length**2 if length > 0 else trace / d
         across = 2 * _trace_of_square(gram, trace, n, d) / n**2
-        squared = mean @ mean - trace / n
-    if not np.isfinite([*mean, squared, along, across]).all():
+        unbiased = mean @ mean - trace / n
+    if not np.isfinite([*mean, unbiased, along, across]).all():
         nan = float("nan")
         return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan, nan)
+    smallest = batch_means[np.argmin(steps)].mean((0, 1))
+    shift = float(np.linalg.norm(mean - smallest))
+    if squared:  # the mean itself is q, and its root the bias
+        bias = math.sqrt(max(mean[0], 0.0))
+        unbiased, shift = mean[0], abs(bias - math.sqrt(smallest[0]))
+        mean = np.array([bias])
+        along, across = (trace / bias**2 / 4, 0.0) if bias > 0 else (0.0, trace / n)
     return Estimate(
         mean=tuple(float(x) for x in mean),
-        squared=float(squared),
+        squared=float(unbiased),
         along=float(4 * along / n),
         across=float(across),
         degrees=n - 1,
         unrest=max(_unrest(means) for means in batch_means),
         memory=max(_memory(means) for means in batch_means),
-        shift=float(np.linalg.norm(mean - batch_means[np.argmin(steps)].mean((0, 1)))),
+        shift=shift,
     )
 
 

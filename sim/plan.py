@@ -66,3 +66,37 @@ def alias_table(
         if left[giver] < unit:
             small.append(large.pop())
     return bits, np.array(threshold, np.uint64), np.array(alias, np.uint32)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One trajectory's problem and rule, as arrays.
+
+    The gradient is curvature∘w, or P(curvature∘Pw) with P = I - vvᵀ for a `flat` direction v
+    (zeros: none), plus for `wave` = (A, k) the term A·k·sin(k·w_i) in each coordinate i. At
+    iteration t and ‖∇f‖ = G the law of a micro-batch is compositions[phase[i, j]], i the number of
+    iteration edges <= t and j the number of gradient edges <= G.
+    """
+
+    dimension: int
+    rule: int  # index in analysis.model.RULES
+    clip: float  # threshold of the rules that have one, else 0
+    average: bool  # False: micro-batches are summed
+    curvature: Array  # [d]
+    flat: Array  # [d]
+    wave: tuple[float, float]
+    axes: Array  # [axes, d]
+    compositions: tuple[Composition, ...]
+    iteration_edges: NDArray[np.int64]  # [p], increasing
+    gradient_edges: Array  # [q], increasing
+    phase: NDArray[np.int64]  # [p + 1, q + 1]
+
+    @property
+    def stride(self) -> int:
+        """Distance between the normals of successive micro-batches: see `stride`."""
+        return stride(self.dimension)
+
+
+def stride(dimension: int) -> int:
+    """The dimension if 1, 2 or 4, else the next multiple of 4: no counter straddles two rows."""
+    return dimension if dimension in (1, 2) else -(-dimension // 4) * 4

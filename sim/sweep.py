@@ -1,74 +1,50 @@
-"""Run an experiment: every micro-batch size at every step size, in parallel, resumable."""
+"""Run an experiment: every micro-batch size at every step size, on all cores, resumable."""
 
-import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Generator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import closing
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from analysis.fields import refuse
 from analysis.model import Experiment
-from sim.draws import require_simulated
-from sim.engines import mixture
-from sim.estimate import Array, Estimate, confidence_set, estimate
+from sim.engines import engine
+from sim.engines.state import start
+from sim.estimate import Array, Estimate
+from sim.measures import MEASURES
+from sim.results import Measured, MeasuredResult, Result, measured, summary
 from sim.store import Store
 
-WORTH_A_POOL = 3_000_000  # micro-batches; below this, starting processes takes longer than the work
+CHUNK = 0.2  # seconds between two looks at Ctrl-C
+KEEP = 30.0  # seconds between two writings of an unfinished state
 
 
-@dataclass(frozen=True)
-class SizeResult:
-    """The simulated bias at one micro-batch size; None where the run diverged or never rests."""
+@dataclass
+class Progress:
+    """How far the run at one micro-batch size is: what is done, and the state of the step size."""
 
-    micro_batch_size: int
-    bias: float | None
-    standard_error: float | None
-    interval: tuple[float | None, float | None]
+    done: list[Array]  # what was found at the step sizes that are finished
+    arrays: dict[str, Any]  # of the unfinished one: w, sums, hit, last, found, steps
 
+    @classmethod
+    def read(cls, arrays: dict[str, Any]) -> "Progress":
+        """From the arrays that were kept; none: from the beginning."""
+        count = sum(name.startswith("done") for name in arrays)
+        done = [arrays.pop(f"done{i}") for i in range(count)]
+        return cls(done, arrays)
 
-@dataclass(frozen=True)
-class Best:
-    """The size with the smallest simulated bias, and all that may have the smallest true one."""
-
-    micro_batch_size: int | None
-    confidence_set: list[int]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `sim run` prints."""
-
-    rule: str
-    batch_size: int
-    results: list[SizeResult]
-    best: Best
-
-
-@dataclass(frozen=True)
-class Task:
-    """One piece of work: some replicates at one size and one step size."""
-
-    experiment: Experiment
-    micro_batch_size: int
-    step: float
-    replicates: range
-
-    @property
-    def micro_batches(self) -> int:
-        """Micro-batch gradients to be drawn."""
-        per_step = self.experiment.algorithm.batch_size // self.micro_batch_size
-        return per_step * self.experiment.run.iterations * len(self.replicates)
-
-    def __call__(self) -> Array:
-        """Batch means [replicates, batches, d]."""
-        return mixture.simulate(self.experiment, self.micro_batch_size, self.step, self.replicates)
+    def to_arrays(self) -> dict[str, Any]:
+        """The arrays to be kept."""
+        return self.arrays | {f"done{i}": found for i, found in enumerate(self.done)}
 
 
 def run(
@@ -76,118 +52,149 @@ def run(
     out: str | Path | None = None,
     workers: int = 1,
     progress: bool | None = None,
-) -> Result:
-    """Simulate the experiment and estimate the bias at each of its micro-batch sizes.
+    backend: str = "auto",
+) -> Result | MeasuredResult:
+    """Simulate the experiment at each of its micro-batch sizes, or with its schedule.
 
-    With `out`, finished sizes are kept there and reused. `workers` > 1 starts processes, for which
-    a script must guard its own code with `if __name__ == "__main__"`. `progress` None shows a bar
-    when stderr is a terminal. The result depends on none of the three. Raises SpecificationError
-    when `out` cannot be used, for opposing draggers and for domains.
+    With `out`, finished sizes and the state of unfinished ones are kept there and reused. `workers`
+    is the number of threads; `backend` is auto, cpu or cuda. `progress` None shows a bar when
+    stderr is a terminal. The result depends on none of these. Raises SpecificationError when `out`
+    or the backend cannot be used, and for models that cannot be simulated.
     """
-    estimates = simulate(experiment, out, workers, progress)
-    for b, found in estimates.items():
-        for message in (found.problem, found.warning):
-            if message:
-                print(f"micro-batch size {b}: {message}", file=sys.stderr)
-    return summary(experiment, estimates)
-
-
-def summary(experiment: Experiment, estimates: dict[int, Estimate]) -> Result:
-    """The estimates as the documented result."""
-    known = {b: e for b, e in estimates.items() if e.problem is None}
-    results = [
-        SizeResult(b, e.bias, e.standard_error, e.interval)
-        if b in known
-        else SizeResult(b, None, None, (None, None))
-        for b, e in estimates.items()
-    ]
-    best = min(known, key=lambda b: known[b].bias) if known else None
-    algorithm = experiment.algorithm
-    return Result(
-        algorithm.rule, algorithm.batch_size, results, Best(best, confidence_set(estimates))
-    )
+    done = measure(experiment, out, workers, progress, backend)
+    for b, found in done.items():
+        if isinstance(found, Estimate):
+            for message in (found.problem, found.warning):
+                if message:
+                    what = "schedule" if b is None else f"micro-batch size {b}"
+                    print(f"{what}: {message}", file=sys.stderr)
+    return summary(experiment, done)
 
 
 def simulate(
-    experiment: Experiment, out: str | Path | None, workers: int, progress: bool | None
+    experiment: Experiment,
+    out: str | Path | None,
+    workers: int,
+    progress: bool | None,
+    backend: str = "auto",
 ) -> dict[int, Estimate]:
-    """Estimates by micro-batch size, in the experiment's order."""
-    require_simulated(experiment.model)
+    """The bias by micro-batch size, in the experiment's order; for measure = "bias"."""
+    done = measure(experiment, out, workers, progress, backend)
+    return {b: e for b, e in done.items() if b is not None and isinstance(e, Estimate)}
+
+
+def measure(
+    experiment: Experiment,
+    out: str | Path | None,
+    workers: int,
+    progress: bool | None,
+    backend: str = "auto",
+) -> dict[int | None, Measured]:
+    """What was measured by micro-batch size (None: the schedule), in the experiment's order."""
     experiment.require_memory()
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)
-    sizes = experiment.algorithm.micro_batch_sizes
-    done = {b: store.read(experiment, b) if store else None for b in sizes}
-    estimates = {b: e for b, e in done.items() if e is not None}
-    tasks = [
-        Task(experiment, b, step, replicates)
-        for b in sorted(sizes, reverse=True)  # cheap sizes first, so that much is kept early
-        if b not in estimates
-        for step in experiment.run.steps
-        for replicates in mixture.chunks(experiment, b)
-    ]
-    pieces: dict[int, dict[tuple[float, int], Array]] = {b: {} for b in sizes}
-    work = sum(task.micro_batches for task in tasks)
-    disable = None if progress is None and tasks else not (progress and tasks)
+    variants = experiment.algorithm.variants
+    found = {b: store.read(experiment, b) if store else None for b in variants}
+    done = {b: result for b, result in found.items() if result is not None}
+    missing = sorted((b for b in variants if b not in done), key=lambda b: -(b or 0))
+    disable = None if progress is None and missing else not (progress and missing)
+    total = experiment.run.iterations * len(experiment.run.steps) * len(missing)
     try:
         with (
-            tqdm(total=work, unit=" micro-batches", unit_scale=True, disable=disable) as bar,
-            closing(_finished(tasks, workers if work > WORTH_A_POOL else 1)) as finished,
+            Interrupt() as interrupt,
+            ThreadPoolExecutor(workers) as pool,
+            tqdm(total=total, unit=" steps", unit_scale=True, disable=disable) as bar,
         ):
-            for task, batch_means in finished:
-                b = task.micro_batch_size
-                pieces[b][task.step, task.replicates.start] = batch_means
-                bar.update(task.micro_batches)
-                if sum(map(len, pieces[b].values())) == experiment.run.replicates * len(
-                    experiment.run.steps
-                ):
-                    estimates[b] = estimate(
-                        _joined(experiment, pieces.pop(b)), experiment.run.steps
-                    )
-                    if store:
-                        store.write(experiment, b, estimates[b])
+            for b in missing:
+                state = Progress.read(store.read_state(experiment, b) if store else {})
+                kept = time.monotonic()
+                for steps in _advance(experiment, b, state, pool, backend):
+                    bar.update(steps)
+                    if store and (interrupt.asked or time.monotonic() - kept > KEEP):
+                        store.write_state(experiment, b, state.to_arrays())
+                        kept = time.monotonic()
+                    if interrupt.asked:
+                        raise KeyboardInterrupt
+                done[b] = measured(experiment, state.done)
+                if store:
+                    store.write(experiment, b, done[b])
+                    with suppress(FileNotFoundError):
+                        store.unfinished(experiment, b).unlink()
     except KeyboardInterrupt:
-        kept = f"Finished sizes are in {store.folder}; run again to go on." if store else ""
-        raise KeyboardInterrupt(kept) from None
-    return {b: estimates[b] for b in sizes}
+        kept_in = f"What is done is in {store.folder}; run again to go on." if store else ""
+        raise KeyboardInterrupt(kept_in) from None
+    return {b: done[b] for b in variants}
 
 
-def _joined(experiment: Experiment, pieces: dict[tuple[float, int], Array]) -> Array:
-    """Batch means [steps, replicates, batches, d]."""
-    return np.stack(
-        [
-            np.concatenate([pieces[key] for key in sorted(pieces) if key[0] == step])
-            for step in experiment.run.steps
-        ]
-    )
+class Interrupt:
+    """Ctrl-C sets `asked`, so that a piece of work may end; pressed again, it stops at once."""
+
+    asked = False
+
+    def __enter__(self) -> "Interrupt":
+        self.before = signal.getsignal(signal.SIGINT)
+        main = threading.current_thread() is threading.main_thread()
+        self.replaced = main and self.before is signal.default_int_handler
+        if self.replaced:
+            signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self.before)
+
+    def __exit__(self, *_: object) -> None:
+        if self.replaced:
+            signal.signal(signal.SIGINT, self.before)
 
 
-def _finished(tasks: Sequence[Task], workers: int) -> Generator[tuple[Task, Array], None, None]:
-    """Each task with its result, as they finish."""
-    if workers <= 1:
-        for task in tasks:
-            yield task, task()
-        return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, initializer=_ignore_interrupts)
-    try:
-        futures = {executor.submit(task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
-        executor.shutdown()
-    except BrokenExecutor:
-        raise ChildProcessError("a worker process was killed; is there enough memory?") from None
-    except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
+def _advance(
+    experiment: Experiment,
+    b: int | None,
+    progress: Progress,
+    pool: ThreadPoolExecutor,
+    backend: str,
+) -> Iterator[int]:
+    """Go on from `progress` to the end, in pieces of about CHUNK seconds; yields steps done.
 
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which stops the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Between two pieces `progress` is whole, so that it may be kept.
+    """
+    run = experiment.run
+    for step in run.steps[len(progress.done) :]:
+        gatherer, state, at = MEASURES[run.measure](experiment), start(experiment), 0
+        if progress.arrays:
+            at = int(progress.arrays["steps"])
+            gatherer.found = progress.arrays["found"]
+            for name in ("w", "sums", "hit", "last"):
+                getattr(state, name)[:] = progress.arrays[name]
+            yield at
+        machine = engine(experiment, b, step, pool, backend)
+        rate = 0.0  # steps a second
+        for pause in gatherer.pauses():
+            while at < pause:
+                end = min(pause, at + max(1, int(rate * CHUNK)))
+                began = time.perf_counter()
+                machine.advance(state, at, end, gatherer.records(at))
+                rate = (end - at) / max(time.perf_counter() - began, 1e-6)
+                if end == pause:
+                    gatherer.collect(state, end)
+                progress.arrays = {
+                    "w": state.w,
+                    "sums": state.sums,
+                    "hit": state.hit,
+                    "last": state.last,
+                    "found": gatherer.found,
+                    "steps": np.array(end),
+                }
+                yield end - at
+                at = end
+            if gatherer.done(state):
+                gatherer.collect(state, run.iterations)
+                break
+        progress.done.append(gatherer.found)
+        progress.arrays = {}
 
 
 def available_cores() -> int:

@@ -1,75 +1,78 @@
-"""Simulate by micro-batch instead of by sample, exactly.
+"""The fused engine on the CPU: replicates are shared among threads, which run `fused.advance`."""
 
-A micro-batch's mean depends on its samples through three things: how many are draggers, one draw of
-the benign noise law (such as how many are rare), and one Gaussian vector. Drawing those instead of
-b samples changes nothing in law, and sample by sample the algebra is that of `sim.reference` (a
-test holds the two to 1e-12).
-"""
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analysis.model import Experiment, GradientModel
-from sim.draws import Draws, Source
-from sim.rules import Rule, rule
+from analysis.model import Experiment
+from sim import philox
+from sim.composition import plan
+from sim.engines.fused import Packed, advance
+from sim.engines.state import State
+from sim.plan import Plan
 
-Array = NDArray[np.float64]
-BLOCK = 2**20  # numbers drawn at once (8 MiB), unless a single step needs more
-CHUNK = 2**13  # numbers in one step of the replicates that are simulated together
-
-
-def noise(model: GradientModel, b: int, draws: Draws) -> tuple[Array, Array]:
-    """Split the micro-batch gradients into factor [r, t, m]·∇f + noise [r, t, m, d].
-
-    The noise takes over the memory of `draws.normal`.
-    """
-    law = model.micro_batch_mean(b, draws.draggers, draws.draw)
-    xi = draws.normal
-    xi *= np.sqrt(law.variance)[..., None]
-    if model.dragger_fraction > 0 and model.dragger.direction is not None:
-        xi += law.dragger[..., None] * np.array(model.dragger.direction)
-    xi[..., 0] += law.first_axis
-    return np.broadcast_to(law.benign, xi.shape[:-1]), xi
+PIECES = 4  # per thread, so that threads which are held up do not hold up the others
 
 
-def advance(w: Array, a: Array, step: float, direction: Rule, factor: Array, xi: Array) -> Array:
-    """One step of every replicate: w, a = ∇f [r, d], factor [r, m] and noise xi [r, m, d]."""
-    return w - step * np.asarray(direction(factor[..., None] * a[:, None, :] + xi))
+def packed(plan: Plan, precision: str) -> Packed:
+    """The plan as the kernel reads it, for iterates of the given precision."""
+    real, parts = np.dtype(precision), plan.compositions
+    columns = np.cumsum([0, *(c.threshold.size for c in parts)])
+    rows = np.cumsum([0, *(c.benign.size for c in parts)])
+
+    def joined(name: str, kind: Any) -> Any:
+        return np.ascontiguousarray(np.concatenate([getattr(c, name) for c in parts]), kind)
+
+    return Packed(
+        rule=plan.rule,
+        clip=real.type(plan.clip),
+        average=plan.average,
+        bend=bool(plan.flat.any()),
+        curvature=plan.curvature.astype(real),
+        flat=plan.flat.astype(real),
+        wave=np.array(plan.wave, real),
+        axes=np.ascontiguousarray(plan.axes, real),
+        iteration_edges=plan.iteration_edges,
+        gradient_edges=plan.gradient_edges,
+        phase=plan.phase,
+        micro_batches=np.array([c.micro_batches for c in parts]),
+        bits=np.array([c.bits for c in parts], np.uint64),
+        first_column=columns[:-1],
+        first_row=rows[:-1],
+        stretch=np.stack([c.stretch for c in parts]),
+        threshold=joined("threshold", np.uint64),
+        alias=joined("alias", np.uint32),
+        first=joined("first", np.float64),
+        shape=joined("shape", np.float64),
+        clean=joined("clean", np.bool_),
+        **{name: joined(name, real) for name in ("benign", "backward", "deviation", "along")},
+    )
 
 
-def simulate(experiment: Experiment, b: int, step: float, replicates: range) -> Array:
-    """Batch means of ∇f after burn-in [replicates, batches, d], for one size and one step size.
+class Mixture:
+    """One micro-batch size (or the schedule, b None) at one step size, on `workers` threads."""
 
-    Non-finite where a trajectory diverged. Memory does not grow with the number of iterations.
-    Raises SpecificationError for opposing draggers and for domains.
-    """
-    model, algorithm, run = experiment.model, experiment.algorithm, experiment.run
-    m, d = algorithm.batch_size // b, model.dimension
-    source = Source(model, b, m, run.seed, step, replicates)
-    direction = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold)
-    w = np.zeros((len(replicates), d))
-    w[:, slice(None) if isinstance(run.start, tuple) else 0] = run.start
-    length = run.recorded // run.batches
-    first = run.iterations - length * run.batches
-    sums = np.zeros((len(replicates), run.batches, d))
-    block = max(1, BLOCK // (len(replicates) * m * d))
-    with np.errstate(over="ignore", invalid="ignore"):  # a diverging run is reported, not warned of
-        for begin in range(0, run.iterations, block):
-            steps = min(block, run.iterations - begin)
-            factor, xi = noise(model, b, source.draw(steps))
-            for t in range(steps):
-                w = advance(w, model.hessian(w), step, direction, factor[:, t], xi[:, t])
-                if begin + t >= first:
-                    sums[:, (begin + t - first) // length] += w
-            if not np.isfinite(w).any():
-                sums[:] = np.nan
-                break
-        return model.hessian(sums) / length
+    def __init__(
+        self, experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor
+    ) -> None:
+        run = experiment.run
+        self.key = tuple(map(np.uint64, philox.key(run.seed, b or 0, step)))
+        self.step = np.dtype(run.precision).type(step)
+        self.radius = -1.0 if run.radius is None else run.radius
+        self.plan = packed(plan(experiment, b), run.precision)
+        self.pool = pool
 
+    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+        """Do the steps begin … end - 1 of every replicate, in place."""
+        replicates = len(state.w)
+        pieces = min(replicates, PIECES * self.pool._max_workers)
+        edges = [replicates * i // pieces for i in range(pieces + 1)]
 
-def chunks(experiment: Experiment, b: int) -> list[range]:
-    """Ranges of replicates of which one step is about CHUNK numbers."""
-    numbers = experiment.algorithm.batch_size // b * experiment.model.dimension
-    total = experiment.run.replicates
-    size = max(1, min(total, CHUNK // numbers))
-    return [range(i, min(i + size, total)) for i in range(0, total, size)]
+        def part(low: int, high: int) -> None:
+            arrays = (state.w, state.sums, state.hit, state.last)
+            pieces = (array[low:high] for array in arrays)
+            times = (low, begin, end, record, self.radius, self.step)
+            advance(*pieces, *times, self.key, self.plan)
+
+        list(self.pool.map(part, edges[:-1], edges[1:]))

@@ -1,0 +1,215 @@
+"""The algorithm and the run: rule, micro-batch sizes or their schedule, and what is measured."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar, Self
+
+from analysis.fields import (
+    Checked,
+    SpecificationError,
+    absent_or,
+    checked,
+    choice,
+    instance,
+    integer,
+    one_or_several,
+    optional,
+    real,
+    refuse,
+    several,
+)
+from analysis.laws import LARGEST_STEP
+
+RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
+MEASURES = ("bias", "trajectory", "hitting")
+BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
+LARGEST_RUN = 10**12  # iterations
+
+positive = real(0, open_low=True)
+
+
+@dataclass(frozen=True)
+class Schedule(Checked):
+    """Micro-batch sizes that change during a run, one key: pairs of a threshold and a size.
+
+    `iterations` [[from, b], …]: size b from that iteration on; the first is 0, and they increase.
+    `gradient_norm` [[from, b], …]: size b while ‖∇f‖ is at least that and below the one before;
+    they decrease, and the last is 0.
+    """
+
+    table: ClassVar[str] = "algorithm.schedule"
+    iterations: tuple[tuple[int, int], ...] | None = checked(
+        optional(several(several(integer(0, LARGEST_RUN), 2, 2), 1, 64)), None
+    )
+    gradient_norm: tuple[tuple[float, float], ...] | None = checked(
+        optional(several(several(real(0), 2, 2), 1, 64)), None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.iterations is None) == (self.gradient_norm is None):
+            raise SpecificationError(
+                "algorithm.schedule: must have one of the keys iterations and gradient_norm"
+            )
+        if self.gradient_norm is not None:
+            pairs = tuple(
+                (start, integer(1, LARGEST_STEP)(f"{self.table}.gradient_norm[{i}][1]", _whole(b)))
+                for i, (start, b) in enumerate(self.gradient_norm)
+            )
+            object.__setattr__(self, "gradient_norm", pairs)
+        starts = [start for start, _ in self.pairs]
+        if self.iterations is not None:
+            wrong = starts[0] != 0 or any(x >= y for x, y in pairwise(starts))
+            allowed = "thresholds that begin with 0 and increase"
+        else:
+            wrong = starts[-1] != 0 or any(x <= y for x, y in pairwise(starts))
+            allowed = "thresholds that decrease and end with 0"
+        if wrong:
+            key = "iterations" if self.iterations is not None else "gradient_norm"
+            refuse(f"{self.table}.{key}", starts, allowed)
+
+    @property
+    def pairs(self) -> tuple[tuple[float, int], ...]:
+        """The pairs of a threshold and a micro-batch size, in the order of the file."""
+        pairs: Any = self.iterations if self.iterations is not None else self.gradient_norm
+        return tuple((start, int(b)) for start, b in pairs)
+
+    @property
+    def micro_batch_sizes(self) -> tuple[int, ...]:
+        """The sizes in order of their first use, each once."""
+        return tuple(dict.fromkeys(b for _, b in self.pairs))
+
+
+def _whole(value: float) -> float | int:
+    """A float without fraction as the integer that it is."""
+    return int(value) if value == int(value) else value
+
+
+@dataclass(frozen=True)
+class Algorithm(Checked):
+    """The update rule, the mini-batch size B and the micro-batch sizes b to compare, or a schedule.
+
+    `domains`: whether every sample's domain is drawn for itself (mixed, the default) or that of a
+    whole micro-batch at once (pure).
+    """
+
+    table: ClassVar[str] = "algorithm"
+    rule: str = checked(choice(*RULES))
+    batch_size: int = checked(integer(1, LARGEST_STEP))
+    micro_batch_sizes: tuple[int, ...] = checked(
+        absent_or(several(integer(1, LARGEST_STEP), 1, 10_000)), ()
+    )
+    aggregate: str = checked(choice("mean", "sum"), "mean")
+    threshold: float | None = checked(optional(positive), None)
+    domains: str | None = checked(optional(choice("mixed", "pure")), None)
+    schedule: Schedule | None = checked(optional(instance(Schedule)), None)
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build from the [algorithm] table."""
+        values = cls.entries(table)
+        if "schedule" in values:
+            values["schedule"] = Schedule.read(values["schedule"])
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.sizes:
+            raise SpecificationError(
+                "algorithm: the required key 'micro_batch_sizes' is missing (or a schedule)"
+            )
+        if self.micro_batch_sizes and self.schedule is not None:
+            sizes = list(self.micro_batch_sizes)
+            refuse("algorithm.micro_batch_sizes", sizes, "absent with [algorithm.schedule]")
+        for i, b in enumerate(self.sizes):
+            name = f"algorithm.micro_batch_sizes[{i}]"
+            if self.schedule is not None:
+                name = "algorithm.schedule"
+            if self.batch_size % b:
+                refuse(name, b, f"a divisor of algorithm.batch_size = {self.batch_size}")
+            if b in self.sizes[:i]:
+                refuse(name, b, "different from the sizes before it")
+        needs_threshold = self.rule in ("fixed", "global")
+        if needs_threshold and self.threshold is None:
+            message = f"algorithm: the key 'threshold' is required by rule = {self.rule!r}"
+            raise SpecificationError(message)
+        if not needs_threshold and self.threshold is not None:
+            refuse("algorithm.threshold", self.threshold, f"absent with rule = {self.rule!r}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All micro-batch sizes that occur."""
+        return self.schedule.micro_batch_sizes if self.schedule else self.micro_batch_sizes
+
+    @property
+    def variants(self) -> tuple[int | None, ...]:
+        """What is simulated one after the other: the sizes to compare, or None for a schedule."""
+        return (None,) if self.schedule is not None else self.sizes
+
+
+@dataclass(frozen=True)
+class Run(Checked):
+    """How long to simulate, how often, from where, with which random numbers, and what to measure.
+
+    `measure`: "bias", the norm of the mean gradient at rest, extrapolated to zero step;
+    "trajectory", means over replicates at about `points` log-spaced iterations; "hitting", the
+    first iteration at which ‖∇f‖ <= `radius`. `precision` is that of the iterates; statistics are
+    in float64.
+    """
+
+    table: ClassVar[str] = "run"
+    measure: str = checked(choice(*MEASURES), "bias")
+    steps: tuple[float, ...] = checked(several(positive, 1, 3), (0.2, 0.1))
+    iterations: int = checked(integer(1, LARGEST_RUN), 4000)
+    burn_in: float | None = checked(optional(real(0, 1, open_high=True)), None)
+    points: int | None = checked(optional(integer(1, 1000)), None)
+    radius: float | None = checked(optional(positive), None)
+    replicates: int = checked(integer(1, LARGEST_STEP), 32)
+    start: float | tuple[float, ...] = checked(one_or_several(real(), LARGEST_STEP), 0.0)
+    seed: int = checked(integer(0, 2**63 - 1), 1)
+    precision: str = checked(choice("float32", "float64"), "float32")
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build from the [run] table; one step size is enough where nothing is extrapolated."""
+        values = cls.entries(table)
+        if isinstance(table, Mapping) and table.get("measure", "bias") != "bias":
+            values.setdefault("steps", (0.1,))
+        return cls(**values)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.steps)) < len(self.steps):
+            refuse("run.steps", list(self.steps), "different step sizes")
+        for key, measure, default in (
+            ("burn_in", "bias", 0.5),
+            ("points", "trajectory", 20),
+            ("radius", "hitting", None),
+        ):
+            value = getattr(self, key)
+            if self.measure != measure and value is not None:
+                refuse(f"run.{key}", value, f"absent with run.measure = {self.measure!r}")
+            if self.measure == measure and value is None:
+                if default is None:
+                    message = f"run: the key {key!r} is required by measure = {measure!r}"
+                    raise SpecificationError(message)
+                object.__setattr__(self, key, default)
+        if self.measure != "bias":
+            return
+        if len(self.steps) < 2:
+            refuse("run.steps", list(self.steps), "two or three values with run.measure = 'bias'")
+        if self.recorded < self.batches:
+            allowed = f"large enough to leave {self.batches} iterations after run.burn_in"
+            refuse("run.iterations", self.iterations, allowed)
+
+    @property
+    def recorded(self) -> int:
+        """Iterations after burn-in, the ones that are averaged."""
+        return self.iterations - math.floor((self.burn_in or 0.0) * self.iterations)
+
+    @property
+    def batches(self) -> int:
+        """Batch means that each replicate contributes: an even number, about 256 in all."""
+        return 2 * max(1, math.ceil(BATCH_MEANS / self.replicates / 2))

@@ -1,0 +1,179 @@
+"""The law of a micro-batch's composition, enumerated for the alias tables of `sim.plan`."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from analysis.fields import refuse
+from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare
+from sim.plan import Array, Composition, Plan, alias_table
+
+NEGLIGIBLE = 2.0**-64  # the resolution of an alias table
+LARGEST = 2**20  # rows of a table
+
+
+class _Rows:
+    """Compositions in the making: their chances, and a column of counts for each name."""
+
+    def __init__(self, b: int) -> None:
+        self.weight = np.ones(1)
+        self.columns = {"left": np.array([b])}
+
+    def __getitem__(self, name: str) -> NDArray[np.int64]:
+        return self.columns[name]
+
+    def split(self, name: str, cases: Callable[[int], Array], source: str) -> None:
+        """Split every row by a count in column `name`; cases(n) are the chances of 0, 1, …, n."""
+        values, which = np.unique(self[source], return_inverse=True)
+        chances = [cases(int(n)) for n in values]
+        kept = [np.flatnonzero(chance > NEGLIGIBLE) for chance in chances]
+        size = np.array([k.size for k in kept])[which]
+        if size.sum() > 4 * LARGEST:
+            raise OverflowError
+        index = np.repeat(np.arange(which.size), size)
+        weight = self.weight[index] * np.concatenate([chances[i][kept[i]] for i in which])
+        count = np.concatenate([kept[i] for i in which])
+        keep = weight > NEGLIGIBLE
+        if np.count_nonzero(keep) > LARGEST:
+            raise OverflowError
+        self.weight = weight[keep]
+        self.columns = {key: column[index[keep]] for key, column in self.columns.items()}
+        self.columns[name] = count[keep]
+
+    def take(self, name: str, chance: float, source: str = "left") -> None:
+        """A Binomial(source, chance) count in column `name`."""
+        self.split(name, lambda n: binomial(n, chance), source)
+
+
+def binomial(n: int, q: float) -> Array:
+    """The chances of 0 … n successes."""
+    k = np.arange(n + 1)
+    if q <= 0 or q >= 1:
+        return (k == (n if q >= 1 else 0)).astype(np.float64)
+    log = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    chance: Array = np.exp(log + k * np.log(q) + (n - k) * np.log1p(-q))
+    return chance / chance.sum()
+
+
+def composition(
+    model: GradientModel, b: int, batch_size: int, pure: bool, active: bool = True
+) -> Composition:
+    """The law for micro-batches of b samples; without draggers where they are not `active`.
+
+    `pure`: the samples of a micro-batch share their domain. Raises SpecificationError when there
+    are more than 2²⁰ kinds of micro-batch.
+    """
+    rows = _Rows(b)
+    try:
+        clean = _counts(model, rows, b, pure, active)
+        for k, (_, noise) in enumerate(model.parts):
+            if isinstance(noise, Rare):
+                rows.take(f"rare {k}", noise.probability, clean[k])
+    except OverflowError:
+        refuse(
+            "algorithm.micro_batch_sizes",
+            b,
+            f"smaller (it has more than {LARGEST} kinds of micro-batch)",
+        )
+    nothing = np.zeros(rows.weight.size, np.int64)
+    benign = [
+        (noise, rows[name], rows.columns.get(f"rare {k}", nothing))
+        for k, ((_, noise), name) in enumerate(zip(model.parts, clean, strict=True))
+    ]
+    mean = model.composition_mean(b, rows["draggers"], benign)
+    dragger = np.zeros(rows.weight.size) + mean.dragger
+    opposing = model.dragger.law == "opposing"
+    along = [dragger] if model.dragger.direction is not None else []
+    if model.domains is not None:
+        along += [rows[name] / b for name in clean]
+    gammas = [
+        (noise, rows[name])
+        for (_, noise), name in zip(model.parts, clean, strict=True)
+        if isinstance(noise, Gamma)
+    ]
+    bits, threshold, alias = alias_table(rows.weight)
+    size = rows.weight.size
+    return Composition(
+        micro_batches=batch_size // b,
+        bits=bits,
+        threshold=threshold,
+        alias=alias,
+        benign=np.zeros(size) + mean.benign,
+        backward=dragger if opposing else np.zeros(size),
+        first=np.zeros(size) + mean.first_axis,
+        deviation=np.sqrt(np.zeros(size) + mean.variance),
+        along=np.reshape(along, (len(along), size)).T,
+        shape=np.reshape([n * noise.shape for noise, n in gammas], (len(gammas), size)).T,
+        stretch=np.array([noise.unit / b for noise, _ in gammas], dtype=np.float64),
+        clean=rows["draggers"] == 0,
+    )
+
+
+def _counts(model: GradientModel, rows: _Rows, b: int, pure: bool, active: bool) -> list[str]:
+    """Columns with the number of draggers and, their names returned, of each domain's samples."""
+    weights = np.array([weight for weight, _ in model.parts])
+    epsilon = model.dragger_fraction if active else 0.0
+    names = [f"clean {k}" for k in range(len(weights))]
+    rows.take("draggers", epsilon)
+    rows.columns["left"] = b - rows["draggers"]
+    if pure:
+        rows.columns["choice"] = np.full(rows.weight.size, len(weights) - 1)
+        rows.split("domain", lambda n: weights / weights.sum(), "choice")
+        for k, name in enumerate(names):
+            rows.columns[name] = np.where(rows["domain"] == k, rows["left"], 0)
+        return names
+    rest = np.cumsum(weights[::-1])[::-1]
+    for name, weight, share in zip(names[:-1], weights, rest, strict=False):
+        rows.take(name, weight / share)
+        rows.columns["left"] = rows["left"] - rows[name]
+    rows.columns[names[-1]] = rows["left"]
+    return names
+
+
+def plan(experiment: Experiment, b: int | None) -> Plan:
+    """The plan for one micro-batch size, or for the experiment's schedule where b is None.
+
+    Raises SpecificationError when a size has too many kinds of micro-batch.
+    """
+    model, algorithm = experiment.model, experiment.algorithm
+    pairs: tuple[tuple[float, int], ...] = ((0, b or 1),)
+    if algorithm.schedule is not None:
+        pairs = algorithm.schedule.pairs
+    by_iteration = algorithm.schedule is not None and algorithm.schedule.iterations is not None
+    window = getattr(model.dragger, "active", None)
+    edges: dict[bool, set[float]] = {True: set(), False: set()}
+    edges[by_iteration] |= {start for start, _ in pairs if start > 0}
+    if window is not None:
+        edges[window.by_iteration] |= {x for x in window.limits if 0 < x < np.inf}
+    iterations, norms = sorted(edges[True]), sorted(edges[False])
+    made: dict[tuple[int, bool], int] = {}
+    phase = np.zeros((len(iterations) + 1, len(norms) + 1), np.int64)
+    for i, t in enumerate([0, *iterations]):
+        for j, norm in enumerate([0.0, *norms]):
+            place = t if by_iteration else norm
+            size = max((start, size) for start, size in pairs if start <= place)[1]
+            active = window is None or window.contains(t, norm)
+            phase[i, j] = made.setdefault((size, active), len(made))
+    d = model.dimension
+    directions = [model.dragger.direction] if model.dragger.direction is not None else []
+    shifts = model.domain_shifts() if model.domains is not None else np.zeros((0, d))
+    flat = model.dragger.law == "orthogonal"
+    return Plan(
+        dimension=d,
+        rule=RULES.index(algorithm.rule),
+        clip=algorithm.threshold or 0.0,
+        average=algorithm.aggregate == "mean",
+        curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),
+        flat=np.array(model.dragger.direction) if flat else np.zeros(d),
+        wave=(0.0, 0.0),
+        axes=np.concatenate([np.reshape(directions, (len(directions), d)), shifts]),
+        compositions=tuple(
+            composition(model, size, algorithm.batch_size, algorithm.domains == "pure", active)
+            for size, active in made
+        ),
+        iteration_edges=np.array(iterations, np.int64),
+        gradient_edges=np.array(norms, np.float64),
+        phase=phase,
+    )

@@ -1,0 +1,37 @@
+"""The state of a simulated trajectory's replicates, the same for every engine."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.model import Experiment
+
+
+@dataclass
+class State:
+    """R replicates in dimension d, as arrays of NumPy or CuPy.
+
+    w [R, d]: the iterates. sums [R, d + 1]: running sums of ∇f and of ‖∇f‖² in float64, over the
+    steps that were recorded. hit [R]: the first iteration with ‖∇f‖ <= radius, -1 before; a
+    replicate that has hit stands still. last [R, 3], of the most recent step: clipping norm (for
+    SGD NaN), fraction of micro-batches without dragger, cosine between the step's direction and ∇f.
+    """
+
+    w: Any
+    sums: Any
+    hit: Any
+    last: Any
+
+
+def start(experiment: Experiment) -> State:
+    """All replicates at run.start."""
+    run, d = experiment.run, experiment.model.dimension
+    w = np.zeros((run.replicates, d), run.precision)
+    w[:, slice(None) if isinstance(run.start, tuple) else 0] = run.start
+    return State(
+        w,
+        np.zeros((run.replicates, d + 1)),
+        np.full(run.replicates, -1),
+        np.full((run.replicates, 3), np.nan),
+    )

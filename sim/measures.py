@@ -1,0 +1,147 @@
+"""What is gathered from a running simulation: batch means, points of a trajectory, hitting times.
+
+A measure names the iterations at which the engine pauses, and collects from its state there. The
+replicates are gathered in at most GROUPS groups, so that neither the number of iterations nor that
+of replicates decides how much is kept; groups are independent, and intervals rest on their spread.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.model import Experiment, Run
+from sim.engines.state import State
+
+GROUPS = 1024
+QUANTITIES = ("gradient_norm", "loss", "clipping_norm", "clean_fraction", "cosine")
+
+Array = NDArray[np.float64]
+
+
+def group_edges(replicates: int) -> NDArray[np.int64]:
+    """Where each group of replicates begins [groups]; their sizes differ by one at most."""
+    groups = min(replicates, GROUPS)
+    return np.arange(groups) * replicates // groups
+
+
+def group_means(values: Any) -> Array:
+    """Means over the groups of replicates: [replicates, …] becomes [groups, …]."""
+    edges = group_edges(len(values))
+    sizes = np.diff(np.append(edges, len(values)))
+    sums = np.add.reduceat(np.asarray(values, np.float64), edges, axis=0)
+    return np.asarray(sums / sizes.reshape(-1, *[1] * (sums.ndim - 1)))
+
+
+class Measure(ABC):
+    """One run's measure; `found` holds what was gathered so far and is all that must be kept."""
+
+    found: Array
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment, self.run = experiment, experiment.run
+
+    @abstractmethod
+    def pauses(self) -> list[int]:
+        """The numbers of steps after which to collect, increasing; the last ends the run."""
+
+    def records(self, step: int) -> bool:
+        """Whether the sums of the state are needed from this step to the next pause."""
+        return False
+
+    @abstractmethod
+    def collect(self, state: State, steps: int) -> None:
+        """Take what is needed from the state after that many steps."""
+
+    def done(self, state: State) -> bool:
+        """Whether nothing more can be found."""
+        return False
+
+
+class Bias(Measure):
+    """Batch means of ∇f and ‖∇f‖² after burn-in: found [groups, batches, d + 1]."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.length = self.run.recorded // self.run.batches
+        self.first = self.run.iterations - self.length * self.run.batches
+        groups = len(group_edges(self.run.replicates))
+        self.found = np.zeros((groups, self.run.batches, experiment.model.dimension + 1))
+
+    def pauses(self) -> list[int]:
+        """The end of burn-in, and the end of each batch."""
+        ends = [self.first + self.length * (k + 1) for k in range(self.run.batches)]
+        return [self.first, *ends] if self.first else ends
+
+    def records(self, step: int) -> bool:
+        """After burn-in."""
+        return step >= self.first
+
+    def collect(self, state: State, steps: int) -> None:
+        """The batch that has just ended."""
+        if steps > self.first:
+            batch = (steps - self.first) // self.length - 1
+            with np.errstate(invalid="ignore", over="ignore"):
+                self.found[:, batch] = group_means(state.sums) / self.length
+        state.sums[:] = 0
+
+
+class Trajectory(Measure):
+    """Means at log-spaced iterations: found [groups, points, QUANTITIES]."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        groups = len(group_edges(self.run.replicates))
+        self.found = np.zeros((groups, len(self.pauses()), len(QUANTITIES)))
+
+    def pauses(self) -> list[int]:
+        """Log-spaced from 1 to the last iteration."""
+        return points(self.run)
+
+    def collect(self, state: State, steps: int) -> None:
+        """‖∇f‖ and f after the step, and what the step itself was like."""
+        model = self.experiment.model
+        w = np.asarray(state.w, np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            norm = np.linalg.norm(model.gradient(w), axis=1)
+            values = np.column_stack([norm, model.loss(w), state.last])
+        self.found[:, self.pauses().index(steps)] = group_means(values)
+
+
+class Hitting(Measure):
+    """The first iteration with ‖∇f‖ <= radius: found [replicates], -1 where it was not reached."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.found = np.full(self.run.replicates, -1.0)
+
+    def pauses(self) -> list[int]:
+        """Only the end."""
+        return [self.run.iterations]
+
+    def collect(self, state: State, steps: int) -> None:
+        """The hitting times of all replicates."""
+        self.found = np.asarray(state.hit, np.float64)
+
+    def done(self, state: State) -> bool:
+        """Whether every replicate has hit."""
+        return bool((state.hit >= 0).all())
+
+
+MEASURES: dict[str, type[Measure]] = {"bias": Bias, "trajectory": Trajectory, "hitting": Hitting}
+
+
+def points(run: Run) -> list[int]:
+    """About run.points different log-spaced iterations from 1 to run.iterations."""
+    wanted = min(run.points or 1, run.iterations)
+    spaced = np.geomspace(1, run.iterations, wanted) if wanted > 1 else [run.iterations]
+    return sorted({round(float(x)) for x in spaced})
+
+
+def mean_and_error(values: Array) -> tuple[Array, Array]:
+    """Mean over groups [groups, …] and its standard error; the error of a single group is NaN."""
+    mean = values.mean(0)
+    if len(values) == 1:
+        return mean, np.full_like(mean, np.nan)
+    return mean, values.std(0, ddof=1) / np.sqrt(len(values))

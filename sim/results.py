@@ -1,0 +1,139 @@
+"""What a finished measure says, and how it is printed: bias, trajectory or hitting time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.model import Experiment
+from sim.estimate import Array, Estimate, confidence_set, estimate
+from sim.measures import QUANTITIES, mean_and_error, points
+
+Table = tuple[tuple[tuple[float, ...], ...], ...]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Means over replicates and their standard errors [steps, points, sim.measures.QUANTITIES]."""
+
+    mean: Table
+    standard_error: Table
+
+
+@dataclass(frozen=True)
+class HittingTimes:
+    """Mean of min(τ, iterations) for each step size, its standard error, and how many hit."""
+
+    mean: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    reached: tuple[int, ...]
+
+
+Measured = Estimate | Trajectories | HittingTimes
+KINDS: dict[str, type[Any]] = {
+    "bias": Estimate,
+    "trajectory": Trajectories,
+    "hitting": HittingTimes,
+}
+
+
+def measured(experiment: Experiment, found: Sequence[Array]) -> Measured:
+    """The result at one micro-batch size from what was found at each of run.steps."""
+    run = experiment.run
+    if run.measure == "bias":
+        opposing = experiment.model.dragger.law == "opposing"
+        return estimate(np.stack(found), run.steps, squared=opposing)
+    if run.measure == "trajectory":
+        pairs = [mean_and_error(values) for values in found]
+        return Trajectories(*(_tuples([pair[k] for pair in pairs]) for k in (0, 1)))
+    times = [np.where(values < 0, run.iterations, values) for values in found]
+    pairs = [mean_and_error(values) for values in times]
+    return HittingTimes(
+        mean=tuple(float(mean) for mean, _ in pairs),
+        standard_error=tuple(float(error) for _, error in pairs),
+        reached=tuple(int((values >= 0).sum()) for values in found),
+    )
+
+
+def _tuples(values: Any) -> Any:
+    array = np.asarray(values)
+    return tuple(map(_tuples, array)) if array.ndim else float(array)
+
+
+@dataclass(frozen=True)
+class SizeResult:
+    """The simulated bias at one micro-batch size; None where the run diverged or never rests."""
+
+    micro_batch_size: int | None
+    bias: float | None
+    standard_error: float | None
+    interval: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The size with the smallest simulated bias, and all that may have the smallest true one."""
+
+    micro_batch_size: int | None
+    confidence_set: list[int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `sim run` prints with measure = "bias"."""
+
+    rule: str
+    batch_size: int
+    results: list[SizeResult]
+    best: Best
+
+
+@dataclass(frozen=True)
+class MeasuredResult:
+    """What `sim run` prints with another measure: one row for each size and step size."""
+
+    rule: str
+    batch_size: int
+    measure: str
+    results: list[dict[str, Any]]
+
+
+def summary(experiment: Experiment, done: dict[int | None, Measured]) -> Result | MeasuredResult:
+    """The documented result."""
+    algorithm, run = experiment.algorithm, experiment.run
+    if run.measure == "bias":
+        return _bias(experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)})
+    rows = []
+    for b, found in done.items():
+        for i, step in enumerate(run.steps):
+            row: dict[str, Any] = {"micro_batch_size": b, "step": step}
+            if isinstance(found, Trajectories):
+                row["iterations"] = points(run)
+                for k, name in enumerate(QUANTITIES):
+                    row[name] = [point[k] for point in found.mean[i]]
+                    row[f"{name}_error"] = [point[k] for point in found.standard_error[i]]
+            elif isinstance(found, HittingTimes):
+                row |= {
+                    "mean": found.mean[i],
+                    "standard_error": found.standard_error[i],
+                    "reached": found.reached[i],
+                    "replicates": run.replicates,
+                }
+            rows.append(row)
+    return MeasuredResult(algorithm.rule, algorithm.batch_size, run.measure, rows)
+
+
+def _bias(experiment: Experiment, estimates: dict[int | None, Estimate]) -> Result:
+    known = {b: e for b, e in estimates.items() if e.problem is None}
+    results = [
+        SizeResult(b, e.bias, e.standard_error, e.interval)
+        if b in known
+        else SizeResult(b, None, None, (None, None))
+        for b, e in estimates.items()
+    ]
+    best = min(known, key=lambda b: known[b].bias) if known else None
+    sized = {b: e for b, e in estimates.items() if b is not None}
+    algorithm = experiment.algorithm
+    kept = confidence_set(sized)
+    return Result(algorithm.rule, algorithm.batch_size, results, Best(best, kept))
