@@ -134,9 +134,9 @@ def trajectory(
 
     Raises SpecificationError for several domains.
     """
-    if experiment.model.domains is not None:
-        refuse("model.domains", len(experiment.model.domains), "absent in a simulation")
-    model, algorithm, b = experiment.model, experiment.algorithm, micro_batch_size
+    if experiment.gradient_model.domains is not None:
+        refuse("model.domains", len(experiment.gradient_model.domains), "absent in a simulation")
+    model, algorithm, b = experiment.gradient_model, experiment.algorithm, micro_batch_size
     m = algorithm.batch_size // b
     start = experiment.run.start
     w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)

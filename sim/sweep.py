@@ -112,7 +112,8 @@ def simulate(
     experiment: Experiment, out: str | Path | None, workers: int, progress: bool | None
 ) -> dict[int, Estimate]:
     """Estimates by micro-batch size, in the experiment's order."""
-    require_simulated(experiment.model)
+    experiment.gradient_model.require_exact()
+    require_simulated(experiment.gradient_model)
     experiment.require_memory()
     if out == "":
         refuse("out", out, "a folder")

@@ -43,7 +43,7 @@ def simulate(experiment: Experiment, b: int, step: float, replicates: range) -> 
     Non-finite where a trajectory diverged. Memory does not grow with the number of iterations.
     Raises SpecificationError for opposing draggers and for domains.
     """
-    model, algorithm, run = experiment.model, experiment.algorithm, experiment.run
+    model, algorithm, run = experiment.gradient_model, experiment.algorithm, experiment.run
     m, d = algorithm.batch_size // b, model.dimension
     source = Source(model, b, m, run.seed, step, replicates)
     direction = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold)
@@ -69,7 +69,7 @@ def simulate(experiment: Experiment, b: int, step: float, replicates: range) -> 
 
 def chunks(experiment: Experiment, b: int) -> list[range]:
     """Ranges of replicates of which one step is about CHUNK numbers."""
-    numbers = experiment.algorithm.batch_size // b * experiment.model.dimension
+    numbers = experiment.algorithm.batch_size // b * experiment.gradient_model.dimension
     total = experiment.run.replicates
     size = max(1, min(total, CHUNK // numbers))
     return [range(i, min(i + size, total)) for i in range(0, total, size)]
