@@ -29,6 +29,7 @@ from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
 from analysis.problems import GRADIENT_PROBLEMS, LEARNING, LearningModel, positive
 
 __all__ = [
+    "LARGEST_STEP",
     "RULES",
     "Active",
     "Algorithm",
