@@ -187,7 +187,7 @@ def divisors(batch_size: int) -> np.ndarray:
 def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[str, float | None]:
     from analysis.fluctuation import fluctuation
 
-    model, algorithm = experiment.model, experiment.algorithm
+    model, algorithm = experiment.gradient_model, experiment.algorithm
     found = None
     if bias is not None:
         size, m = clipped_sizes(algorithm.rule, algorithm.batch_size, b)
@@ -206,9 +206,10 @@ def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[
 def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, Any]:
     """The document of `analysis bias`: exact bias and worst-case radius at each size.
 
-    With `finite_step` also how the iterates behave at the point of rest nearest to 0.
+    With `finite_step` also how the iterates behave at the point of rest nearest to 0. Raises
+    SpecificationError for a model that is only simulated.
     """
-    model, algorithm = experiment.model, experiment.algorithm
+    model, algorithm = experiment.gradient_model, experiment.algorithm
     if algorithm.schedule is not None:
         raise SpecificationError(
             "algorithm.schedule: must be absent for an exact bias, which belongs to one size"

@@ -81,6 +81,15 @@ class Schedule(Checked):
         """The sizes in order of their first use, each once."""
         return tuple(dict.fromkeys(b for _, b in self.pairs))
 
+    def size_at(self, iteration: int, gradient_norm: Any) -> Any:
+        """The size at that iteration, or the sizes [...] for gradient norms [...]."""
+        if self.iterations is not None:
+            return next(b for start, b in reversed(self.iterations) if start <= iteration)
+        size = 0 * gradient_norm
+        for start, b in reversed(self.pairs):
+            size = size + (gradient_norm >= start) * (b - size)
+        return size
+
 
 def _whole(value: float) -> float | int:
     """A float without fraction as the integer that it is."""

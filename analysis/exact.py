@@ -72,8 +72,9 @@ def stable_roots(
     to be searched the drift is scanned outwards until it points back, and every sign change from -
     to + is refined; with more axes Newton's method, see analysis/roots.py. Raises
     SpecificationError with more axes when there is no Gaussian noise, and when the search finds
-    nothing and does not run away.
+    nothing and does not run away, and for a model that is only simulated.
     """
+    model.require_exact()
     place = span(model)
     if rule == "sgd" or (rule == "adaptive" and m == 1):
         return [_mean_root(model, place)]

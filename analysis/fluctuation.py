@@ -62,6 +62,7 @@ def fluctuation(
     sphere), noise without a Gaussian part, where the expected update is not smooth, and an update
     that is flat at the root.
     """
+    model.require_exact()
     law = mixture(model, b, group)
     smooth = bool((law.scale[law.benign > 0] > 0).all()) and law.noisy.any()
     special = model.dragger.law in ("orthogonal", "opposing") and model.dragger_fraction > 0

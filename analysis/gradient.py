@@ -1,8 +1,9 @@
-"""The stochastic gradient: a quadratic loss, benign noise, draggers, domains.
+"""The stochastic gradient: a quadratic loss, or one with a wave on it, noise, draggers, domains.
 
-The loss is f(w) = w·Λw/2 on R^d. A benign sample has gradient ∇f + ξ with E ξ = 0; with probability
-`dragger_fraction` a sample is a dragger and its gradient replaces the benign one. With several
-domains f is their weighted mean, and a benign sample's gradient is that of its own domain.
+The loss is f(w) = w·Λw/2 on R^d, unless the model is `nonconvex`. A benign sample has gradient
+∇f + ξ with E ξ = 0; with probability `dragger_fraction` a sample is a dragger and its gradient
+replaces the benign one. With several domains f is their weighted mean, and a benign sample's
+gradient is that of its own domain.
 """
 
 import math
@@ -17,6 +18,7 @@ from analysis.fields import (
     Checked,
     SpecificationError,
     checked,
+    choice,
     instance,
     integer,
     one_or_several,
@@ -29,18 +31,17 @@ from analysis.fields import (
 from analysis.laws import (
     LARGEST_STEP,
     NOISE_LAWS,
+    AnyNoise,
     Domain,
     Dragger,
-    Gamma,
-    Gaussian,
     Noise,
-    Rare,
+    StudentT,
+    any_noise,
     read_domains,
 )
+from analysis.problems import GRADIENT_PROBLEMS, NonConvex, positive
 
 MOST_DOMAINS = 64
-
-positive = real(0, open_low=True)
 
 
 class MicroBatchMean(NamedTuple):
@@ -60,21 +61,25 @@ class MicroBatchMean(NamedTuple):
 class GradientModel(Checked):
     """The stochastic gradient: curvature Λ, benign noise, draggers and their fraction ε.
 
-    `noise` is None when `domains` are given, each with its own noise.
+    `noise` is None when `domains` are given, each with its own noise. `problem` names the kind of
+    loss; it is None for the default, "domains" if there are any, else "quadratic".
     """
 
     table: ClassVar[str] = "model"
     dimension: int = checked(integer(1, LARGEST_STEP))
     dragger_fraction: float = checked(real(0, 1, open_high=True))
-    noise: Noise | None = checked(optional(instance(Gaussian, Rare, Gamma)))
+    noise: AnyNoise | None = checked(optional(any_noise))
     dragger: Dragger = checked(instance(Dragger))
     curvature: float | tuple[float, ...] = checked(one_or_several(positive, LARGEST_STEP), 1.0)
     domains: tuple[Domain, ...] | None = checked(
         optional(several(instance(Domain), 1, MOST_DOMAINS)), None
     )
+    problem: str | None = checked(optional(choice(*GRADIENT_PROBLEMS)), None)
+    nonconvex: NonConvex | None = checked(optional(instance(NonConvex)), None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._kind()
         self._length("curvature", self.curvature)
         self._length("dragger.direction", self.dragger.direction)
         if self.dragger.law == "orthogonal" and self.dimension == 1:
@@ -91,6 +96,22 @@ class GradientModel(Checked):
         if abs(total - 1) > 1e-9:
             weights = [weight for weight, _ in self.parts]
             refuse("model.domains.weight", weights, "weights that sum to 1")
+
+    def _kind(self) -> None:
+        """Refuse a problem that the other keys contradict; forget it where it is the default."""
+        waves = self.problem == "nonconvex"
+        if waves and self.nonconvex is None:
+            raise SpecificationError("model: the table 'nonconvex' is required by this problem")
+        if not waves and self.nonconvex is not None:
+            refuse("model.nonconvex", "a table", "absent without problem = 'nonconvex'")
+        if waves and self.dragger.law == "orthogonal":
+            refuse("model.dragger.law", "orthogonal", "another one with problem = 'nonconvex'")
+        if self.problem == "domains" and self.domains is None:
+            refuse("model.problem", self.problem, "another one without [[model.domains]]")
+        if self.problem in ("quadratic", "nonconvex") and self.domains is not None:
+            refuse("model.problem", self.problem, "'domains' with [[model.domains]]")
+        if not waves:
+            object.__setattr__(self, "problem", None)
 
     def _length(self, name: str, value: float | tuple[float, ...] | None) -> None:
         if isinstance(value, tuple) and len(value) != self.dimension:
@@ -109,27 +130,66 @@ class GradientModel(Checked):
             values["noise"] = read_law("model.noise", values["noise"], NOISE_LAWS)
         if "domains" in values:
             values["domains"] = read_domains(values["domains"])
+        if "nonconvex" in values:
+            values["nonconvex"] = NonConvex.read(values["nonconvex"])
         values["dragger"] = Dragger.read(values["dragger"])
         return cls(**values)
 
     @property
-    def parts(self) -> tuple[tuple[float, Noise], ...]:
+    def parts(self) -> tuple[tuple[float, Any], ...]:
         """Weight and noise law of each domain; (1, noise) without domains."""
         if self.domains is not None:
             return tuple((domain.weight, domain.noise) for domain in self.domains)
         assert self.noise is not None
         return ((1.0, self.noise),)
 
-    def hessian(self, x: Any) -> Any:
-        """The loss's second derivative times x [..., d]: Λx, or PΛPx, P = I - vvᵀ, where v is flat.
+    def require_exact(self) -> None:
+        """Raise SpecificationError where there is no exact bias: it must be simulated."""
+        if self.nonconvex is not None:
+            refuse("model.problem", self.problem, "quadratic or domains for an exact bias")
+        for i, (_, noise) in enumerate(self.parts):
+            if isinstance(noise, StudentT):
+                table = "model.noise" if self.domains is None else f"model.domains[{i}].noise"
+                refuse(f"{table}.law", noise.law, "gaussian, rare or gamma for an exact bias")
+        if self.dragger.active is not None:
+            refuse("model.dragger.active", "a table", "absent for an exact bias")
 
-        The gradient of the loss is that of w minus its minimum.
+    def hessian(self, x: Any, xp: Any = np) -> Any:
+        """The quadratic's second derivative times x [..., d]: Λx, or PΛPx, P = I - vvᵀ, v flat.
+
+        x is an array of the library xp, so is the result.
         """
+        curvature = xp.asarray(self._arrays[0])
         if self.dragger.law != "orthogonal":
-            return self._arrays[0] * x
-        curvature, v = self._arrays
+            return curvature * x
+        v = xp.asarray(self._arrays[1])
         bent = curvature * (x - (x @ v)[..., None] * v)
         return bent - (bent @ v)[..., None] * v
+
+    def gradient(self, w: Any, xp: Any = np) -> Any:
+        """∇f at w [..., d]: Λ(w - centre), or PΛP(w - centre), plus that of the wave."""
+        slope = self.hessian(w if self.domains is None else w - xp.asarray(self.centre), xp)
+        if self.nonconvex is None:
+            return slope
+        A, k = self.nonconvex.amplitude, self.nonconvex.frequency
+        return slope + A * k * xp.sin(k * w)
+
+    def loss(self, w: Any, xp: Any = np) -> Any:
+        """Loss f at w [..., d], a number for each: zero at the centre."""
+        x = w if self.domains is None else w - xp.asarray(self.centre)
+        height = xp.sum(x * self.hessian(x, xp), axis=-1) / 2
+        if self.nonconvex is None:
+            return height
+        A, k = self.nonconvex.amplitude, self.nonconvex.frequency
+        return height + A * xp.sum(1 - xp.cos(k * w), axis=-1)
+
+    @property
+    def centre(self) -> Any:
+        """The minimum of f [d]: the weighted mean of the domains' optima, 0 without domains."""
+        if self.domains is None:
+            return np.zeros(self.dimension)
+        optima = np.array([np.broadcast_to(k.optimum, self.dimension) for k in self.domains])
+        return np.array([k.weight for k in self.domains]) @ optima
 
     @cached_property
     def _arrays(self) -> tuple[Any, Any]:
@@ -141,8 +201,7 @@ class GradientModel(Checked):
         if self.domains is None:
             return np.zeros((1, self.dimension))
         optima = np.array([np.broadcast_to(k.optimum, self.dimension) for k in self.domains])
-        centre = np.array([k.weight for k in self.domains]) @ optima
-        return self.hessian(centre - optima)
+        return self.hessian(self.centre - optima)
 
     def noise_scale(self, group: int = 1) -> float:
         """√(σ² + group·τ²): the standard deviation of a benign micro-batch mean, times √b.

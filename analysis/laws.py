@@ -1,11 +1,12 @@
 """The laws of benign noise, of dragger gradients and of domains that a model is made of.
 
-Every noise law has a Gaussian part, of total standard deviation `gaussian`, and a part along the
-first axis. The sum of the latter over n benign samples depends on one random number, the law's
-`draw`: see `first_axis`.
+Every noise law but `student-t` has a Gaussian part, of total standard deviation `gaussian`, and a
+part along the first axis. The sum of the latter over n benign samples depends on one random number,
+the law's `draw`: see `first_axis`.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ from analysis.fields import (
     checked,
     choice,
     instance,
+    integer,
     one_or_several,
     optional,
     read_law,
@@ -138,14 +140,87 @@ class Gamma(Checked):
         return self.unit * (draw - n * self.shape)
 
 
-Noise = Gaussian | Rare | Gamma
-NOISE_LAWS: dict[str, type[Noise]] = {"gaussian": Gaussian, "rare": Rare, "gamma": Gamma}
+@dataclass(frozen=True)
+class StudentT(Checked):
+    """Heavy-tailed isotropic noise: multivariate t with `degrees` > 2 degrees of freedom.
 
-DIRECTED = (
-    "persistent",
-    "additive",
-    "orthogonal",
-)  # the dragger laws with a direction of their own
+    ξ = scale·√((degrees - 2)/χ²)·z/√d with z ~ N(0, I) and one χ² of that many degrees of freedom
+    for each sample: mean zero, total standard deviation `scale`. Moments of order `degrees` and
+    higher are infinite, and a sum of samples has no simple law: simulated sample by sample only.
+    """
+
+    table: ClassVar[str] = "model.noise"
+    law: str = checked(choice("student-t"))
+    degrees: float = checked(real(2, 1e6, open_low=True))
+    scale: float = checked(magnitude)
+
+    has_axis: ClassVar[bool] = False
+
+    @property
+    def total_variance(self) -> float:
+        """σ² = E‖ξ‖²."""
+        return self.scale**2
+
+
+Noise = Gaussian | Rare | Gamma  # sums of samples have a simple law
+AnyNoise = Noise | StudentT
+NOISE_LAWS: dict[str, type[AnyNoise]] = {
+    "gaussian": Gaussian,
+    "rare": Rare,
+    "gamma": Gamma,
+    "student-t": StudentT,
+}
+any_noise = instance(*NOISE_LAWS.values())
+
+
+def _bound(name: str, value: Any) -> Any:
+    """A number >= 0; inf is read as the largest finite number, so that it can be written down."""
+    return real(0)(name, sys.float_info.max if value == math.inf else value)
+
+
+@dataclass(frozen=True)
+class Active(Checked):
+    """When draggers exist; at all other times every sample is benign.
+
+    Either `gradient_norm` = (lo, hi): while lo <= ‖∇f‖ < hi, where hi may be inf; or `iterations` =
+    (begin, end): in the iterations begin <= t < end, counted from 0.
+    """
+
+    table: ClassVar[str] = "model.dragger.active"
+    gradient_norm: tuple[float, float] | None = checked(optional(several(_bound, 2, 2)), None)
+    iterations: tuple[int, int] | None = checked(optional(several(integer(0, 10**12), 2, 2)), None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.gradient_norm is None) == (self.iterations is None):
+            raise SpecificationError(
+                f"{self.table}: must have one of the keys 'gradient_norm' and 'iterations'"
+            )
+        for name in ("gradient_norm", "iterations"):
+            window = getattr(self, name)
+            if window is not None and not window[0] < window[1]:
+                refuse(f"{self.table}.{name}", list(window), "two numbers, the first one smaller")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Where the window begins and ends."""
+        return self.iterations if self.iterations is not None else self.gradient_norm or (0, 0)
+
+    def contains(self, iteration: float, gradient_norm: float) -> bool:
+        """Whether there are draggers at that iteration and that ‖∇f‖."""
+        low, high = self.limits
+        return low <= (gradient_norm if self.iterations is None else iteration) < high
+
+
+# the dragger laws with a direction of their own
+DIRECTED = ("persistent", "additive", "orthogonal")
+
+
+def read_active(values: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a [model.dragger] table, `active` read from its own table."""
+    if "active" not in values:
+        return values
+    return values | {"active": Active.read(values["active"])}
 
 
 @dataclass(frozen=True)
@@ -155,13 +230,19 @@ class Dragger(Checked):
     `persistent`: norm·v. `additive`: ∇f + norm·v. `orthogonal`: norm·v, where the loss is flat
     along v. `opposing`: -norm·∇f/‖∇f‖, zero where ∇f = 0. `isotropic`: Gaussian with mean zero and
     total standard deviation `norm`. The first three need `direction` [d], normalised on
-    construction; the others refuse it.
+    construction; the others refuse it. `active` limits the time when there are draggers.
     """
 
     table: ClassVar[str] = "model.dragger"
     law: str = checked(choice(*DIRECTED, "opposing", "isotropic"))
     norm: float = checked(magnitude)
     direction: tuple[float, ...] | None = checked(optional(several(real(), 1, LARGEST_STEP)), None)
+    active: Active | None = checked(optional(instance(Active)), None)
+
+    @classmethod
+    def read(cls, table: Any) -> Self:
+        """Build from the [model.dragger] table."""
+        return cls(**read_active(cls.entries(table)))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -192,7 +273,7 @@ class Domain(Checked):
     table: ClassVar[str] = "model.domains"
     weight: float = checked(real(0, 1, open_low=True))
     optimum: float | tuple[float, ...] = checked(one_or_several(real(-1e100, 1e100), LARGEST_STEP))
-    noise: Noise = checked(instance(Gaussian, Rare, Gamma))
+    noise: AnyNoise = checked(any_noise)
 
     @classmethod
     def read(cls, table: Any) -> Self:

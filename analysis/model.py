@@ -5,24 +5,30 @@ and refuse the same files in the same words.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from analysis.algorithm import BATCH_MEANS, RULES, Algorithm, Run, Schedule
-from analysis.fields import Checked, SpecificationError, checked, instance, refuse
+from analysis.fields import Checked, SpecificationError, checked, choice, instance, refuse
 from analysis.gradient import GradientModel
-from analysis.laws import LARGEST_STEP, Gamma, Rare
+from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
+from analysis.problems import GRADIENT_PROBLEMS, LEARNING, LearningModel
 
 __all__ = [
+    "LARGEST_STEP",
     "RULES",
+    "Active",
     "Algorithm",
     "Experiment",
     "Gamma",
     "GradientModel",
+    "LearningModel",
     "Rare",
     "Run",
     "Schedule",
+    "StudentT",
 ]
 
 
@@ -34,7 +40,7 @@ class Experiment(Checked):
     """
 
     table: ClassVar[str] = "experiment"
-    model: GradientModel = checked(instance(GradientModel))
+    model: GradientModel | LearningModel = checked(instance(GradientModel, LearningModel))
     algorithm: Algorithm = checked(instance(Algorithm))
     run: Run = checked(instance(Run), Run())
     name: str = field(default="experiment", compare=False)
@@ -42,11 +48,20 @@ class Experiment(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         d = self.model.dimension
-        if self.algorithm.domains is not None and self.model.domains is None:
+        pieces = self.model.domains if isinstance(self.model, GradientModel) else None
+        if self.algorithm.domains is not None and pieces is None:
             refuse("algorithm.domains", self.algorithm.domains, "absent without [[model.domains]]")
         if isinstance(self.run.start, tuple) and len(self.run.start) != d:
             allowed = f"a number, or a list of model.dimension = {d} values"
             refuse("run.start", list(self.run.start), allowed)
+
+    @property
+    def gradient_model(self) -> GradientModel:
+        """The model; raises SpecificationError when it is a learning problem."""
+        if not isinstance(self.model, GradientModel):
+            allowed = "quadratic, nonconvex or domains (the others are only simulated)"
+            refuse("model.problem", self.model.problem, allowed)
+        return self.model
 
     def require_memory(self) -> None:
         """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
@@ -70,7 +85,7 @@ class Experiment(Checked):
         """Build from the nested mapping that a TOML file contains."""
         values = cls.entries(table)
         return cls(
-            model=GradientModel.read(values["model"]),
+            model=_read_model(values["model"]),
             algorithm=Algorithm.read(values["algorithm"]),
             run=Run.read(values.get("run", {})),
             name=name,
@@ -104,3 +119,12 @@ class Experiment(Checked):
             "algorithm": self.algorithm.to_mapping(),
             "run": self.run.to_mapping(),
         }
+
+
+def _read_model(table: Any) -> GradientModel | LearningModel:
+    """The class that the key `problem` of the [model] table asks for."""
+    problem = table.get("problem") if isinstance(table, Mapping) else None
+    if problem is None or problem in GRADIENT_PROBLEMS:
+        return GradientModel.read(table)
+    choice(*GRADIENT_PROBLEMS, *LEARNING)("model.problem", problem)
+    return LearningModel.read(table)

@@ -37,7 +37,7 @@ class SweetSpot(Figure):
         """Bound, exact bias of three rules, simulation, and the three best sizes."""
         (experiment,) = self.experiments(profile)
         (estimates,) = simulated.values()
-        model, algorithm = experiment.model, experiment.algorithm
+        model, algorithm = experiment.gradient_model, experiment.algorithm
         B, sigma = algorithm.batch_size, model.noise_scale()
 
         def exact(rule: str, b: int) -> float | None:

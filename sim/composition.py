@@ -137,16 +137,16 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
 
     Raises SpecificationError when a size has too many kinds of micro-batch.
     """
-    model, algorithm = experiment.model, experiment.algorithm
+    model, algorithm = experiment.gradient_model, experiment.algorithm
     pairs: tuple[tuple[float, int], ...] = ((0, b or 1),)
     if algorithm.schedule is not None:
         pairs = algorithm.schedule.pairs
     by_iteration = algorithm.schedule is not None and algorithm.schedule.iterations is not None
-    window = getattr(model.dragger, "active", None)
+    window = model.dragger.active
     edges: dict[bool, set[float]] = {True: set(), False: set()}
     edges[by_iteration] |= {start for start, _ in pairs if start > 0}
     if window is not None:
-        edges[window.by_iteration] |= {x for x in window.limits if 0 < x < np.inf}
+        edges[window.iterations is not None] |= {x for x in window.limits if x > 0}
     iterations, norms = sorted(edges[True]), sorted(edges[False])
     made: dict[tuple[int, bool], int] = {}
     phase = np.zeros((len(iterations) + 1, len(norms) + 1), np.int64)
@@ -159,15 +159,16 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
     d = model.dimension
     directions = [model.dragger.direction] if model.dragger.direction is not None else []
     shifts = model.domain_shifts() if model.domains is not None else np.zeros((0, d))
-    flat = model.dragger.law == "orthogonal"
+    flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
         dimension=d,
         rule=RULES.index(algorithm.rule),
         clip=algorithm.threshold or 0.0,
         average=algorithm.aggregate == "mean",
+        centre=model.centre,
         curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),
         flat=np.array(model.dragger.direction) if flat else np.zeros(d),
-        wave=(0.0, 0.0),
+        wave=(0.0, 0.0) if wave is None else (wave.amplitude, wave.frequency),
         axes=np.concatenate([np.reshape(directions, (len(directions), d)), shifts]),
         compositions=tuple(
             composition(model, size, algorithm.batch_size, algorithm.domains == "pure", active)

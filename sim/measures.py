@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.model import Experiment, Run
 from sim.engines.state import State
+from sim.problems import build
 
 GROUPS = 1024
 QUANTITIES = ("gradient_norm", "loss", "clipping_norm", "clean_fraction", "cosine")
@@ -92,6 +93,7 @@ class Trajectory(Measure):
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
+        self.problem = build(experiment)
         groups = len(group_edges(self.run.replicates))
         self.found = np.zeros((groups, len(self.pauses()), len(QUANTITIES)))
 
@@ -101,11 +103,10 @@ class Trajectory(Measure):
 
     def collect(self, state: State, steps: int) -> None:
         """‖∇f‖ and f after the step, and what the step itself was like."""
-        model = self.experiment.model
         w = np.asarray(state.w, np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
-            norm = np.linalg.norm(model.gradient(w), axis=1)
-            values = np.column_stack([norm, model.loss(w), state.last])
+            norm = np.linalg.norm(self.problem.gradient(w), axis=1)
+            values = np.column_stack([norm, self.problem.loss(w), state.last])
         self.found[:, self.pauses().index(steps)] = group_means(values)
 
 

@@ -16,6 +16,7 @@ reference, written for any array library; the compiled engines are held to it.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,18 @@ def words(key: tuple[int, int], counter: tuple[Any, Any, Any, Any], xp: Any = np
 
 
 def bits(
-    key: tuple[int, int], stream: int, replicates: range, iteration: int, count: int, xp: Any = np
+    key: tuple[int, int],
+    stream: int,
+    replicates: Sequence[int],
+    iteration: int,
+    count: int,
+    xp: Any = np,
 ) -> Any:
     """Words number 0 to count - 1 of each replicate [replicates, count], uint64 below 2³²."""
     blocks = -(-count // 4)
     shape = (len(replicates), blocks)
     position = xp.broadcast_to(xp.arange(blocks, dtype=xp.uint64)[None, :], shape)
-    numbers = xp.arange(replicates.start, replicates.stop, dtype=xp.uint64)
+    numbers = xp.asarray(np.asarray(replicates, np.uint64))
     replicate = xp.broadcast_to(numbers[:, None], shape)
     low = xp.full(shape, iteration & MASK, dtype=xp.uint64)
     high = xp.full(shape, stream | (iteration >> 32) << 16, dtype=xp.uint64)
@@ -80,7 +86,12 @@ def normal_pair(first: Any, second: Any, xp: Any = np) -> tuple[Any, Any]:
 
 
 def normals(
-    key: tuple[int, int], stream: int, replicates: range, iteration: int, count: int, xp: Any = np
+    key: tuple[int, int],
+    stream: int,
+    replicates: Sequence[int],
+    iteration: int,
+    count: int,
+    xp: Any = np,
 ) -> Any:
     """Standard normals number 0 to count - 1 of each replicate [replicates, count], float64.
 

@@ -72,16 +72,17 @@ def alias_table(
 class Plan:
     """One trajectory's problem and rule, as arrays.
 
-    The gradient is curvature∘w, or P(curvature∘Pw) with P = I - vvᵀ for a `flat` direction v
-    (zeros: none), plus for `wave` = (A, k) the term A·k·sin(k·w_i) in each coordinate i. At
-    iteration t and ‖∇f‖ = G the law of a micro-batch is compositions[phase[i, j]], i the number of
-    iteration edges <= t and j the number of gradient edges <= G.
+    With x = w - centre the gradient is curvature∘x, or P(curvature∘Px) with P = I - vvᵀ for a
+    `flat` direction v (zeros: none), plus for `wave` = (A, k) the term A·k·sin(k·w_i) in each
+    coordinate i. At iteration t and ‖∇f‖ = G the law of a micro-batch is compositions[phase[i, j]],
+    i the number of iteration edges <= t and j the number of gradient edges <= G.
     """
 
     dimension: int
     rule: int  # index in analysis.model.RULES
     clip: float  # threshold of the rules that have one, else 0
     average: bool  # False: micro-batches are summed
+    centre: Array  # [d]
     curvature: Array  # [d]
     flat: Array  # [d]
     wave: tuple[float, float]

@@ -9,8 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.fields import refuse
-from analysis.model import Experiment, Gamma, GradientModel, Rare
+from analysis.model import Experiment, Gamma, GradientModel, Rare, StudentT
 
 Vector = list[float]
 
@@ -19,24 +18,47 @@ Vector = list[float]
 class Sample:
     """What chance decides about one sample: its kind, and standard normals for the noise [d].
 
-    `draw` is the random number of the noise law's part along the first axis: 1 for a rare sample
-    and 0 for others, X ~ Γ(shape) for gamma noise.
+    `draw` is the noise law's own random number: 1 for a rare sample and 0 for others, X ~ Γ(shape)
+    for gamma noise, X ~ Γ(degrees/2) for student-t noise. `domain` is the place of a benign
+    sample's domain in the model's list.
     """
 
     dragger: bool
     draw: float
     normal: Sequence[float]
+    domain: int = 0
 
 
-def loss_gradient(model: GradientModel, w: Vector) -> Vector:
-    """Gradient of the benign loss at w: Λw, or PΛPw where it is flat along the draggers."""
+def bowl(model: GradientModel, x: Vector) -> Vector:
+    """Gradient of the quadratic loss at x from its minimum: Λx, or PΛPx, flat along draggers."""
     d = model.dimension
     curvature = model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
     if model.dragger.law != "orthogonal":
-        return [curvature[i] * w[i] for i in range(d)]
+        return [curvature[i] * x[i] for i in range(d)]
     v = model.dragger.direction or ()
-    bent = [c * x for c, x in zip(curvature, without(v, w), strict=True)]
+    bent = [c * y for c, y in zip(curvature, without(v, x), strict=True)]
     return without(v, bent)
+
+
+def domain_gradient(model: GradientModel, w: Vector, domain: int) -> Vector:
+    """Gradient of one domain's loss at w; of the only loss without domains."""
+    if model.domains is not None:
+        optimum = model.domains[domain].optimum
+        places = optimum if isinstance(optimum, tuple) else (optimum,)
+        return bowl(model, [x - y for x, y in zip(w, places, strict=True)])
+    gradient = bowl(model, w)
+    if model.nonconvex is None:
+        return gradient
+    A, k = model.nonconvex.amplitude, model.nonconvex.frequency
+    return [g + A * k * math.sin(k * x) for g, x in zip(gradient, w, strict=True)]
+
+
+def loss_gradient(model: GradientModel, w: Vector) -> Vector:
+    """Gradient ∇f of the benign loss at w: the weighted mean of the domains'."""
+    total = [0.0] * model.dimension
+    for k, (weight, _) in enumerate(model.parts):
+        total = [x + weight * y for x, y in zip(total, domain_gradient(model, w, k), strict=True)]
+    return total
 
 
 def without(v: Sequence[float], x: Vector) -> Vector:
@@ -60,16 +82,20 @@ def dragger_gradient(model: GradientModel, gradient: Vector, sample: Sample) -> 
 
 
 def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
-    """Gradient of one sample at w: benign, or that of a dragger. Without domains."""
-    gradient = loss_gradient(model, w)
+    """Gradient of one sample at w: benign, or that of a dragger."""
     if sample.dragger:
-        return dragger_gradient(model, gradient, sample)
-    [(_, law)] = model.parts
-    noise = [law.gaussian / math.sqrt(model.dimension) * z for z in sample.normal]
+        return dragger_gradient(model, loss_gradient(model, w), sample)
+    _, law = model.parts[sample.domain]
+    if isinstance(law, StudentT):
+        size = law.scale * math.sqrt((law.degrees - 2) / 2 / sample.draw)
+    else:
+        size = law.gaussian
+    noise = [size / math.sqrt(model.dimension) * z for z in sample.normal]
     if isinstance(law, Rare):
         noise[0] += law.hit if sample.draw else law.miss
     elif isinstance(law, Gamma):
         noise[0] += law.scale * law.sign * (sample.draw - law.shape) / math.sqrt(law.shape)
+    gradient = domain_gradient(model, w, sample.domain)
     return [x + y for x, y in zip(gradient, noise, strict=True)]
 
 
@@ -132,11 +158,9 @@ def trajectory(
 ) -> list[Vector]:
     """The iterates w_0, w_1, …, one step for each mini-batch of B samples in `batches`.
 
-    Raises SpecificationError for several domains.
+    Raises SpecificationError for a learning problem.
     """
-    if experiment.model.domains is not None:
-        refuse("model.domains", len(experiment.model.domains), "absent in a simulation")
-    model, algorithm, b = experiment.model, experiment.algorithm, micro_batch_size
+    model, algorithm, b = experiment.gradient_model, experiment.algorithm, micro_batch_size
     m = algorithm.batch_size // b
     start = experiment.run.start
     w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)

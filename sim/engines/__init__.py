@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from analysis.model import Experiment
+from analysis.model import Experiment, GradientModel, StudentT
 from sim.engines.state import State
 
 
@@ -18,10 +18,22 @@ class Engine(Protocol):
         """
 
 
+def reducible(experiment: Experiment) -> bool:
+    """Whether a micro-batch's mean can be drawn at once, instead of its samples."""
+    model = experiment.model
+    return isinstance(model, GradientModel) and not any(
+        isinstance(noise, StudentT) for _, noise in model.parts
+    )
+
+
 def engine(
     experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor, backend: str
 ) -> Engine:
     """The fastest engine that knows the experiment's model."""
-    from sim.engines.mixture import Mixture
+    if reducible(experiment):
+        from sim.engines.mixture import Mixture
 
-    return Mixture(experiment, b, step, pool)
+        return Mixture(experiment, b, step, pool)
+    from sim.engines.persample import Samples
+
+    return Samples(experiment, b, step, pool)

@@ -27,6 +27,7 @@ class Packed(NamedTuple):
     clip: Any
     average: bool
     bend: bool  # whether there is a flat direction
+    centre: Any  # [d]
     curvature: Any  # [d]
     flat: Any  # [d]
     wave: Any  # [2]
@@ -207,7 +208,7 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
             if hit[r] >= 0:
                 break
             for i in range(d):
-                a[i] = w[r, i]
+                a[i] = w[r, i] - plan.centre[i]
             if plan.bend:
                 remove(a, plan.flat)
             for i in range(d):

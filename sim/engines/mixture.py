@@ -29,6 +29,7 @@ def packed(plan: Plan, precision: str) -> Packed:
         clip=real.type(plan.clip),
         average=plan.average,
         bend=bool(plan.flat.any()),
+        centre=plan.centre.astype(real),
         curvature=plan.curvature.astype(real),
         flat=plan.flat.astype(real),
         wave=np.array(plan.wave, real),

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sim.draws import Draws, Source
 
 import sim.engines.mixture as engine
 from analysis.fields import SpecificationError
 from analysis.laws import Domain
 from analysis.model import Experiment
 from sim import run
-from sim.draws import Draws, Source
 from sim.reference import Sample, dragger_gradient, trajectory
 from sim.rules import rule
 
@@ -133,5 +133,3 @@ def test_what_is_not_simulated_is_refused_in_one_line(tmp_path):
             engine.simulate(e, 3, 0.1, range(1))
         with pytest.raises(SpecificationError):
             Source(e.model, 3, 4, 1, 0.1, range(1)).draw(1)
-    with pytest.raises(SpecificationError):
-        trajectory(split, 3, 0.1, [])

@@ -1,0 +1,191 @@
+"""Simulate sample by sample: for every problem, on any array library.
+
+A step draws all B samples of each replicate and averages their gradients by micro-batch; the rules
+of sim/rules.py turn the micro-batch gradients into a direction. Replicates are taken a few at a
+time, and no number depends on which ones are taken together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from analysis.fields import refuse
+from analysis.model import LARGEST_STEP, Algorithm, Experiment
+from sim import philox
+from sim.engines.state import State
+from sim.problems import Problem, build
+from sim.rules import rule
+from sim.samples import Draws
+
+CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
+
+
+class PerSample:
+    """Trajectories of one problem under one rule, step size and micro-batch size, or schedule.
+
+    key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
+    sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
+    all or an integer array [R]; each must divide the batch size. radius: if not None, replicates
+    stop at the first iteration with ‖∇f‖ <= radius. Raises SpecificationError when a step does not
+    fit in memory.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: Algorithm,
+        step: float,
+        sizes: int | Callable[[int, Any], Any],
+        key: tuple[int, int],
+        replicates: Sequence[int],
+        radius: float | None = None,
+    ) -> None:
+        if algorithm.batch_size * problem.dimension > LARGEST_STEP:
+            allowed = f"at most {LARGEST_STEP // problem.dimension} in dimension "
+            allowed += f"{problem.dimension} (the samples of a step must fit in memory)"
+            refuse("algorithm.batch_size", algorithm.batch_size, allowed)
+        self.problem, self.algorithm, self.xp = problem, algorithm, problem.xp
+        self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
+        self.replicates = list(replicates)
+        self.rule = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp)
+
+    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+        """Steps `begin` to `end` - 1 of all replicates; with `record` they are added to the sums.
+
+        A replicate that has hit the radius is left as it is.
+        """
+        numbers = self.algorithm.batch_size * self.problem.dimension
+        many = max(1, CHUNK // numbers)
+        for low in range(0, len(self.replicates), many):
+            rows = _Rows(state, slice(low, low + many), self.replicates[low : low + many])
+            with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
+                for t in range(begin, end):
+                    self._step(rows, t, record)
+            rows.write(state)
+
+    def _step(self, rows: "_Rows", t: int, record: bool) -> None:
+        """Iteration t of some replicates."""
+        xp = self.xp
+        a = self.problem.gradient(rows.w)
+        wide = xp.astype(a, xp.float64)
+        square = xp.sum(wide * wide, axis=-1)
+        G = xp.sqrt(square)
+        moving = xp.ones_like(rows.hit, dtype=xp.bool)
+        if self.radius is not None:
+            near = (rows.hit < 0) & (self.radius >= G)
+            rows.hit = xp.where(near, xp.full_like(rows.hit, t), rows.hit)
+            moving = rows.hit < 0
+        if record:
+            new = xp.concat([wide, square[:, None]], axis=-1)
+            rows.sums = rows.sums + (new if self.radius is None else new * moving[:, None])
+        active = self.problem.active(t, G)
+        for b, mask in self._groups(t, G, moving):
+            if mask is None:
+                direction, last = self._direction(rows.w, a, rows.numbers, t, b, active)
+                rows.w = rows.w - self.step * direction
+                rows.last = last
+                continue
+            numbers = [n for n, inside in zip(rows.numbers, _listed(mask), strict=True) if inside]
+            if numbers:
+                w = rows.w[mask]
+                direction, last = self._direction(w, a[mask], numbers, t, b, active[mask])
+                rows.w[mask] = w - self.step * direction
+                rows.last[mask] = last
+
+    def _groups(self, t: int, G: Any, moving: Any) -> Iterator[tuple[int, Any]]:
+        """Micro-batch sizes and the rows [R] that have them; None for all rows."""
+        xp = self.xp
+        sizes = self.sizes(t, G) if callable(self.sizes) else self.sizes
+        everywhere = self.radius is None
+        if getattr(sizes, "ndim", 0) == 0:
+            yield int(sizes), None if everywhere else moving
+            return
+        different = _listed(xp.unique_values(sizes))
+        for b in different:
+            alone = everywhere and len(different) == 1
+            yield int(b), None if alone else (sizes == b) & moving
+
+    def _direction(
+        self, w: Any, a: Any, numbers: list[int], t: int, b: int, active: Any
+    ) -> tuple[Any, Any]:
+        """The direction [R, d] at w [R, d], and what `State.last` keeps of the step [R, 3]."""
+        xp = self.xp
+        draws = Draws(self.key, numbers, t, xp, self.problem.dtype)
+        size = self.algorithm.batch_size
+        g, clean = self.problem.micro_batch_gradients(w, b, size, draws, active)
+        direction = self.rule(g)
+        columns = [
+            self._clipping_norm(g),
+            xp.mean(xp.astype(clean, xp.float64), axis=-1),
+            _cosine(xp.astype(direction, xp.float64), xp.astype(a, xp.float64), xp),
+        ]
+        return direction, xp.stack(columns, axis=-1)
+
+    def _clipping_norm(self, g: Any) -> Any:
+        """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
+        xp = self.xp
+        square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
+        if self.algorithm.rule == "adaptive":
+            return xp.sqrt(xp.min(square, axis=-1))
+        constant = {"sgd": float("nan"), "normalized": 1.0}
+        value = constant.get(self.algorithm.rule, self.algorithm.threshold)
+        return xp.full_like(square[:, 0], value)
+
+
+class Samples:
+    """`PerSample` on NumPy for one experiment, the replicates shared among the pool's threads."""
+
+    def __init__(
+        self, experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor
+    ) -> None:
+        run, schedule = experiment.run, experiment.algorithm.schedule
+        problem = build(experiment, dtype=np.dtype(run.precision))
+        key = philox.key(run.seed, b or 0, step)
+        sizes = schedule.size_at if schedule is not None else b or 1
+        pieces = min(run.replicates, pool._max_workers)
+        edges = [run.replicates * i // pieces for i in range(pieces + 1)]
+        self.pool = pool
+        self.places = [slice(low, high) for low, high in pairwise(edges)]
+        self.parts = [
+            PerSample(problem, experiment.algorithm, step, sizes, key, range(low, high), run.radius)
+            for low, high in pairwise(edges)
+        ]
+
+    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+        """Do the steps begin … end - 1 of every replicate, in place."""
+
+        def work(part: PerSample, place: slice) -> None:
+            rows = State(state.w[place], state.sums[place], state.hit[place], state.last[place])
+            part.advance(rows, begin, end, record)
+
+        list(self.pool.map(work, self.parts, self.places))
+
+
+class _Rows:
+    """Some rows of a state, copied."""
+
+    def __init__(self, state: State, place: slice, numbers: list[int]) -> None:
+        self.place, self.numbers = place, numbers
+        self.w, self.sums = state.w[place, :] + 0, state.sums[place, :]
+        self.hit, self.last = state.hit[place], state.last[place, :] + 0
+
+    def write(self, state: State) -> None:
+        """Put the rows back."""
+        state.w[self.place, :], state.sums[self.place, :] = self.w, self.sums
+        state.hit[self.place], state.last[self.place, :] = self.hit, self.last
+
+
+def _listed(x: Any) -> list[int]:
+    """The elements of a one-dimensional array of any library, as integers on the host."""
+    return [int(v) for v in (x.tolist() if hasattr(x, "tolist") else x)]
+
+
+def _cosine(x: Any, y: Any, xp: Any) -> Any:
+    """Cosine between the rows of x and y [R, d]; 0 where one of them vanishes."""
+    product = xp.sum(x * y, axis=-1)
+    length = xp.sqrt(xp.sum(x * x, axis=-1) * xp.sum(y * y, axis=-1))
+    zero = length == 0
+    return xp.where(zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length))

@@ -1,0 +1,34 @@
+"""The synthetic problems, one a file: loss, exact gradient and samples."""
+
+from typing import Any
+
+import numpy as np
+
+from analysis.model import Experiment, GradientModel
+from sim.problems.domains import Domains
+from sim.problems.linear_regression import LinearRegression, LinearRegressionData
+from sim.problems.logistic_regression import LogisticRegression
+from sim.problems.nonconvex import NonConvex
+from sim.problems.problem import Problem
+from sim.problems.quadratic import Quadratic
+from sim.problems.two_layer import TwoLayer
+
+__all__ = ["Problem", "build"]
+
+
+def build(experiment: Experiment, xp: Any = np, dtype: Any = None) -> Problem:
+    """The experiment's problem, for arrays of the library xp with float type dtype (float64)."""
+    model = experiment.model
+    if isinstance(model, GradientModel):
+        if model.nonconvex is not None:
+            return NonConvex(model, xp, dtype)
+        if model.domains is not None:
+            return Domains(model, xp, dtype, pure=experiment.algorithm.domains == "pure")
+        return Quadratic(model, xp, dtype)
+    if model.problem == "logistic_regression":
+        return LogisticRegression(model, xp, dtype)
+    if model.problem == "two_layer":
+        return TwoLayer(model, xp, dtype)
+    if model.parameters.samples is None:
+        return LinearRegression(model, xp, dtype)
+    return LinearRegressionData(model, experiment.run.seed, xp, dtype)

@@ -1,0 +1,97 @@
+"""Gradients with noise on them: a benign sample has ∇f + ξ, whatever the loss.
+
+The noise laws are those of analysis/laws.py, drawn sample by sample. With domains, sample s has the
+noise of its domain k(s), and the gradient of that domain's loss: ∇f + shift_k.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from analysis.model import Gamma, GradientModel, Rare, StudentT
+from sim.philox import COMPOSITION, GAMMA, LABEL, NORMALS
+from sim.problems.problem import Problem, weighted_sums
+from sim.samples import Draws
+
+
+class NoisyGradient(Problem):
+    """Base of the problems that a GradientModel describes.
+
+    `pure`: the samples of a micro-batch share a domain, instead of having one each.
+    """
+
+    def __init__(
+        self, model: GradientModel, xp: Any = np, dtype: Any = None, pure: bool = False
+    ) -> None:
+        super().__init__(model, xp, dtype)
+        self.pure, laws = pure, [noise for _, noise in model.parts]
+        self.edges = np.cumsum([weight for weight, _ in model.parts])[:-1]
+        self.shifts = self.array(model.domain_shifts())
+        self.first = self.array(np.arange(self.dimension) == 0)
+
+        def column(value: Any) -> Any:
+            """A number for each domain [domains]."""
+            return self.array([value(law) for law in laws])
+
+        def of(kind: Any, value: Any) -> Any:
+            """The same for laws of one kind, 0 for the others."""
+            return column(lambda law: value(law) if isinstance(law, kind) else 0.0)
+
+        root = self.dimension**0.5
+        self.size = column(lambda law: (_heavy(law) or law.gaussian) / root)
+        self.heavy = of(StudentT, lambda law: 1.0)
+        chance = [getattr(law, "probability", 0.0) for law in laws]
+        self.chance = self.xp.asarray(chance, dtype=self.xp.float64)
+        self.hit, self.miss = of(Rare, lambda law: law.hit), of(Rare, lambda law: law.miss)
+        self.unit = of(Gamma, lambda law: law.unit)
+        self.shape = of(Gamma, lambda law: law.shape) + of(StudentT, lambda law: law.degrees / 2)
+        self.has_rare = any(isinstance(law, Rare) for law in laws)
+        self.has_gamma = any(isinstance(law, (Gamma, StudentT)) for law in laws)
+
+    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+        """Sums of benign gradients [R, m, d]: those of the losses, and the noise."""
+        xp, (R, m, b), d = self.xp, wrong.shape, self.dimension
+        benign = xp.astype(~wrong, self.dtype)
+        domain = self._domains(draws, (R, m, b))
+
+        def each(column: Any) -> Any:
+            """The numbers of the samples' domains [R, m, b]."""
+            if len(self.edges) == 0:
+                return xp.broadcast_to(column[0], (R, m, b))
+            return xp.reshape(xp.take(column, xp.reshape(domain, (-1,))), (R, m, b))
+
+        size, along = each(self.size), xp.zeros_like(benign)
+        if self.has_gamma:
+            shape = xp.reshape(each(self.shape), (R, m * b))
+            x = xp.reshape(draws.gamma(GAMMA, shape), (R, m, b))
+            heavy = each(self.heavy) > 0
+            size = xp.where(heavy, size / xp.sqrt(xp.where(heavy, x, xp.ones_like(x))), size)
+            along = each(self.unit) * (x - each(self.shape))
+        if self.has_rare:
+            u = xp.reshape(draws.uniforms(COMPOSITION, m * b), (R, m, b))
+            along = along + xp.where(u < each(self.chance), each(self.hit), each(self.miss))
+        count = xp.sum(benign, axis=-1)[..., None]
+        z = xp.reshape(draws.normals(NORMALS, m * b * d), (R, m, b, d))
+        sums = count * self.gradient(w)[:, None, :] + weighted_sums(size * benign, z)
+        if self.has_gamma or self.has_rare:
+            sums = sums + xp.sum(along * benign, axis=-1)[..., None] * self.first
+        if len(self.edges) > 0:
+            each_domain = xp.arange(self.shifts.shape[0], dtype=domain.dtype)
+            member = xp.astype(domain[..., None] == each_domain, self.dtype) * benign[..., None]
+            sums = sums + xp.sum(member, axis=-2) @ self.shifts
+        return sums
+
+    def _domains(self, draws: Draws, shape: tuple[int, int, int]) -> Any:
+        """The domain of each sample [R, m, b]; None without domains."""
+        if len(self.edges) == 0:
+            return None
+        xp, (_, m, b) = self.xp, shape
+        u = xp.reshape(draws.uniforms(LABEL, m * b), shape)
+        if self.pure:
+            u = xp.broadcast_to(u[:, :, :1], shape)
+        return sum(xp.astype(u >= float(edge), xp.int64) for edge in self.edges)
+
+
+def _heavy(law: Any) -> float:
+    """What divided by √X, X ~ Γ(degrees/2), is the noise's standard deviation; 0 for other laws."""
+    return law.scale * ((law.degrees - 2) / 2) ** 0.5 if isinstance(law, StudentT) else 0.0

@@ -1,0 +1,109 @@
+"""What all problems have in common: who is a dragger, and gradients that do not come from data.
+
+A problem is a population of samples whose mean loss is f. One step takes B samples, every one a
+dragger with probability ε while draggers are active, and averages their gradients by micro-batch.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from analysis.model import GradientModel, LearningModel
+from sim.philox import NORMALS, SAMPLE
+from sim.samples import Draws
+
+
+class Problem(ABC):
+    """A population of samples; arrays are of the library xp and of its float type dtype.
+
+    dimension: number of parameters d. dragger_fraction: the ε of the simulation. smoothness: L, a
+    bound of the Lipschitz constant of ∇f. minimum: f*. assumptions: how the problem stands to the
+    assumptions of paper_notes/bounds.md, by their names.
+    """
+
+    smoothness: float
+    minimum: float
+    assumptions: ClassVar[dict[str, str]]
+
+    def __init__(
+        self, model: GradientModel | LearningModel, xp: Any = np, dtype: Any = None
+    ) -> None:
+        self.xp, self.dtype = xp, xp.float64 if dtype is None else dtype
+        self.dimension, self.dragger_fraction = model.dimension, model.dragger_fraction
+        self.dragger: Any = model.dragger
+        self.corrupted = model.dragger.law == "corrupted"
+        direction = getattr(model.dragger, "direction", None)
+        self.direction = None if direction is None else self.array(direction)
+
+    def array(self, values: Any) -> Any:
+        """Numbers as an array of this problem's library and float type."""
+        return self.xp.asarray(np.asarray(values, np.float64), dtype=self.dtype)
+
+    @abstractmethod
+    def loss(self, w: Any) -> Any:
+        """The loss f of the benign population at w [..., d], one number for each [...]."""
+
+    @abstractmethod
+    def gradient(self, w: Any) -> Any:
+        """∇f at w [..., d], exact."""
+
+    @abstractmethod
+    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+        """Sum of the samples' gradients in each micro-batch [R, m, d], at w [R, d].
+
+        `wrong` [R, m, b] says which samples are draggers: they count as corrupted samples if these
+        are the draggers of the problem, else not at all.
+        """
+
+    def active(self, iteration: int, gradient_norm: Any) -> Any:
+        """Whether there are draggers [R], given ‖∇f‖ [R]."""
+        window, xp = self.dragger.active, self.xp
+        if window is None:
+            return xp.ones_like(gradient_norm, dtype=xp.bool)
+        if window.iterations is not None:
+            begin, end = window.iterations
+            return xp.full_like(gradient_norm, begin <= iteration < end, dtype=xp.bool)
+        low, high = window.gradient_norm
+        return (gradient_norm >= low) & (gradient_norm < high)
+
+    def micro_batch_gradients(
+        self, w: Any, b: int, batch_size: int, draws: Draws, active: Any
+    ) -> tuple[Any, Any]:
+        """Mean gradients of the micro-batches [R, m, d], and which have no dragger [R, m].
+
+        w [R, d]; m = batch_size/b micro-batches of b samples; `draws` are those of this step;
+        `active` [R] says where there are draggers.
+        """
+        xp = self.xp
+        shape = (w.shape[0], batch_size // b, b)
+        if self.dragger_fraction > 0:
+            wrong = draws.uniforms(SAMPLE, batch_size) < self.dragger_fraction
+            wrong = xp.reshape(wrong & active[:, None], shape)
+        else:
+            wrong = xp.zeros_like(xp.broadcast_to(active[:, None, None], shape))
+        sums = self.sample_sums(w, wrong, draws)
+        if not self.corrupted and self.dragger_fraction > 0:
+            sums = sums + self._replaced_sums(w, wrong, draws)
+        return sums / b, ~xp.any(wrong, axis=-1)
+
+    def _replaced_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+        """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.laws."""
+        xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
+        if law == "isotropic":
+            size, d = norm / self.dimension**0.5, self.dimension
+            z = xp.reshape(draws.normals(NORMALS, wrong[0, ...].size * d), (*wrong.shape, d))
+            return size * weighted_sums(xp.astype(wrong, self.dtype), z)
+        count = xp.sum(xp.astype(wrong, self.dtype), axis=-1)[..., None]
+        if law in ("persistent", "orthogonal"):
+            return count * (norm * self.direction)
+        a = self.gradient(w)[:, None, :]
+        if law == "additive":
+            return count * (a + norm * self.direction)
+        length = xp.sqrt(xp.sum(a * a, axis=-1, keepdims=True))
+        return count * (-norm * a / xp.where(length == 0, xp.ones_like(length), length))
+
+
+def weighted_sums(weight: Any, x: Any) -> Any:
+    """Σ over the samples of a micro-batch of weight [R, m, b] times x [R, m, b, d]: [R, m, d]."""
+    return (weight[:, :, None, :] @ x)[:, :, 0, :]
