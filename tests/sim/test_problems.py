@@ -1,0 +1,106 @@
+"""Every problem's gradient and constants, by independent routes."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from sim.problems import build
+from sim.problems.special import erf
+
+NAMES = (
+    *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),
+    *("constant", "data", "logistic_regression", "two_layer"),
+)
+EXACT = set(NAMES) - {"two_layer"}  # L is the Lipschitz constant itself
+CONVEX = set(NAMES) - {"two_layer", "nonconvex"}
+
+
+def places(problem, count=5, spread=1.0, seed=2):
+    return spread * np.random.default_rng(seed).normal(size=(count, problem.dimension))
+
+
+def slopes(f, w, h=1e-5):
+    """Central differences of f [...] at w [..., d], one for each coordinate."""
+    steps = h * np.eye(w.shape[-1])
+    return np.stack([(f(w + e) - f(w - e)) / (2 * h) for e in steps], axis=-1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("spread", [0.3, 2.0])
+def test_the_gradient_is_that_of_the_loss(name, spread, problem):
+    p = problem(name)
+    w = places(p, spread=spread)
+    expected = p.gradient(w)
+    assert slopes(p.loss, w) == pytest.approx(expected, abs=1e-8 * (1 + np.abs(expected).max()))
+    assert p.gradient(w[0]) == pytest.approx(expected[0], rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", ["quadratic", "gamma", "nonconvex", "domains"])
+def test_the_description_says_the_same(name, experiment):
+    """GradientModel.gradient and loss, written for theory, against the problem's own."""
+    e = experiment(name)
+    p, w = build(e), places(build(e))
+    assert p.gradient(w) == pytest.approx(e.model.gradient(w), rel=1e-13)
+    assert p.loss(w) == pytest.approx(e.model.loss(w), rel=1e-13)
+
+
+def lipschitz(p, w, rounds=60):
+    """The largest |eigenvalue| of the Hessian at w [d], by power iteration on differences."""
+    v = np.random.default_rng(4).normal(size=p.dimension)
+    size = 0.0
+    for _ in range(rounds):
+        v /= np.linalg.norm(v)
+        v = (p.gradient(w + 1e-4 * v) - p.gradient(w - 1e-4 * v)) / 2e-4
+        size = float(np.linalg.norm(v))
+    return size
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoothness_is_never_exceeded_and_reached_where_it_is_exact(name, problem):
+    p = problem(name)
+    for spread in (0.1, 1.0, 5.0):
+        assert all(lipschitz(p, w, 20) <= p.smoothness * (1 + 1e-5) for w in places(p, 4, spread))
+    if name in EXACT and name != "gamma":  # f of orthogonal draggers is flat along them
+        assert lipschitz(p, np.zeros(p.dimension)) > p.smoothness * (1 - 1e-3)
+    assert not lipschitz(p, np.zeros(p.dimension)) > 1.001 * p.smoothness
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_minimum_is_not_undercut_and_reached(name, problem):
+    p = problem(name)
+    for spread in (0.1, 1.0, 5.0):
+        assert (p.loss(places(p, 50, spread)) >= p.minimum - 1e-12).all()
+    w = places(p, 8, 0.5)
+    for _ in range(3000):
+        w = w - p.gradient(w) / p.smoothness
+    assert (p.loss(w) >= p.minimum - 1e-12).all()
+    if name in CONVEX:
+        assert p.loss(w) == pytest.approx(p.minimum, abs=1e-9)
+    assert p.loss(w).min() < p.minimum + (1e-9 if name in CONVEX | {"two_layer"} else math.inf)
+
+
+def test_assumptions_are_answered(problem):
+    for name in NAMES:
+        assert list(problem(name).assumptions) == ["A1", "A2", "A3", "A4"]
+
+
+def test_the_best_classifier_is_the_true_log_odds(problem):
+    """Where features tell nothing, f* is the entropy of the label."""
+    p, q = problem("logistic_regression"), 0.3
+    assert np.abs(p.gradient(p.optimum)).max() < 1e-12
+    table = {"mean": [0.0, 0.0], "positive_fraction": q}
+    p = problem("logistic_regression", logistic_regression=table)
+    assert p.minimum == pytest.approx(-q * math.log(q) - (1 - q) * math.log(1 - q), rel=1e-12)
+
+
+def test_the_error_function_of_other_libraries():
+    strict = pytest.importorskip("array_api_strict")
+    x = np.concatenate([np.linspace(-9, 9, 2001), [1e-300, 60.0, -60.0]])
+    found = np.asarray(erf(strict.asarray(x), strict))
+    normal = NormalDist()
+    assert found == pytest.approx(erf(x), abs=1e-14)
+    assert found[:2001] == pytest.approx(
+        [2 * normal.cdf(v * math.sqrt(2)) - 1 for v in x[:2001]], abs=1e-14
+    )
