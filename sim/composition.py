@@ -57,13 +57,15 @@ def binomial(n: int, q: float) -> Array:
     return chance / chance.sum()
 
 
-def composition(
-    model: GradientModel, b: int, batch_size: int, pure: bool, active: bool = True
-) -> Composition:
-    """The law for micro-batches of b samples; without draggers where they are not `active`.
+def kinds(
+    model: GradientModel, b: int, pure: bool, active: bool = True
+) -> tuple[Array, dict[str, NDArray[np.int64]]]:
+    """The kinds of micro-batches of b samples: their chances, and columns with their counts.
 
-    `pure`: the samples of a micro-batch share their domain. Raises SpecificationError when there
-    are more than 2²⁰ kinds of micro-batch.
+    Columns: "draggers", and for each domain k "clean k", the number of its benign samples, and with
+    rare noise "rare k", how many of these are rare. `pure`: the samples of a micro-batch share
+    their domain. Without draggers where they are not `active`. Raises SpecificationError when there
+    are more than 2²⁰ kinds.
     """
     rows = _Rows(b)
     try:
@@ -77,24 +79,33 @@ def composition(
             b,
             f"smaller (it has more than {LARGEST} kinds of micro-batch)",
         )
-    nothing = np.zeros(rows.weight.size, np.int64)
+    return rows.weight, rows.columns
+
+
+def composition(
+    model: GradientModel, b: int, batch_size: int, pure: bool, active: bool = True
+) -> Composition:
+    """The law of one micro-batch for the engines; arguments and errors as for `kinds`."""
+    weight, columns = kinds(model, b, pure, active)
+    clean = [f"clean {k}" for k in range(len(model.parts))]
+    nothing = np.zeros(weight.size, np.int64)
     benign = [
-        (noise, rows[name], rows.columns.get(f"rare {k}", nothing))
+        (noise, columns[name], columns.get(f"rare {k}", nothing))
         for k, ((_, noise), name) in enumerate(zip(model.parts, clean, strict=True))
     ]
-    mean = model.composition_mean(b, rows["draggers"], benign)
-    dragger = np.zeros(rows.weight.size) + mean.dragger
+    mean = model.composition_mean(b, columns["draggers"], benign)
+    dragger = np.zeros(weight.size) + mean.dragger
     opposing = model.dragger.law == "opposing"
     along = [dragger] if model.dragger.direction is not None else []
     if model.domains is not None:
-        along += [rows[name] / b for name in clean]
+        along += [columns[name] / b for name in clean]
     gammas = [
-        (noise, rows[name])
+        (noise, columns[name])
         for (_, noise), name in zip(model.parts, clean, strict=True)
         if isinstance(noise, Gamma)
     ]
-    bits, threshold, alias = alias_table(rows.weight)
-    size = rows.weight.size
+    bits, threshold, alias = alias_table(weight)
+    size = weight.size
     return Composition(
         micro_batches=batch_size // b,
         bits=bits,
@@ -107,7 +118,7 @@ def composition(
         along=np.reshape(along, (len(along), size)).T,
         shape=np.reshape([n * noise.shape for noise, n in gammas], (len(gammas), size)).T,
         stretch=np.array([noise.unit / b for noise, _ in gammas], dtype=np.float64),
-        clean=rows["draggers"] == 0,
+        clean=columns["draggers"] == 0,
     )
 
 

@@ -50,3 +50,9 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
         function
     )
     return result
+
+
+def scalar(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of numbers alone, called by compiled functions."""
+    result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy")(function)
+    return result

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from sim.engines.compiled import FLAGS, compiled, inlined
+from sim.engines.compiled import FLAGS, compiled, inlined, scalar
 from sim.engines.normals import NUMBERS, store_normals, store_words
 from sim.philox import COMPOSITION, GAMMA, MASK, MULTIPLIERS, NORMALS, REFINEMENT, ROUNDS, WEYL
 
@@ -58,7 +58,7 @@ M0, M1, W0, W1, FULL = U(MULTIPLIERS[0]), U(MULTIPLIERS[1]), U(WEYL[0]), U(WEYL[
 HALF, LAST_ATTEMPT = U(32), 255
 
 
-@inlined
+@scalar
 def four_words(k0, k1, c0, c1, c2, c3):
     """The words of one counter; all are uint64 below 2³²."""
     for _ in range(ROUNDS):
@@ -69,7 +69,7 @@ def four_words(k0, k1, c0, c1, c2, c3):
     return c0, c1, c2, c3
 
 
-@inlined
+@scalar
 def uniform(word):
     """(word + ½)/2³² in float64."""
     return (float(word) + 0.5) * 2.0**-32
@@ -97,7 +97,7 @@ def _fill(out, count, k0, k1, position, c1, c2, c3):
     return single if out.dtype.bitwidth == 32 else double
 
 
-@inlined
+@scalar
 def gamma_variable(shape, k0, k1, position, c1, c2, c3):
     """Γ(shape) by rejection (Marsaglia and Tsang 2000), each attempt at its own address."""
     if shape <= 0:
