@@ -57,10 +57,10 @@ class PerSample:
 
         A replicate that has hit the radius is left as it is.
         """
-        numbers = self.algorithm.batch_size * self.problem.dimension
-        many = max(1, CHUNK // numbers)
+        many = max(1, CHUNK // (self.algorithm.batch_size * self.problem.dimension))
         for low in range(0, len(self.replicates), many):
-            rows = _Rows(state, slice(low, low + many), self.replicates[low : low + many])
+            numbers = self.replicates[low : low + many]
+            rows = _Rows(state, slice(low, low + len(numbers)), numbers)
             with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
                 for t in range(begin, end):
                     self._step(rows, t, record)
@@ -80,7 +80,7 @@ class PerSample:
             moving = rows.hit < 0
         if record:
             new = xp.concat([wide, square[:, None]], axis=-1)
-            rows.sums = rows.sums + (new if self.radius is None else new * moving[:, None])
+            rows.sums = rows.sums + xp.where(moving[:, None], new, xp.zeros_like(new))
         active = self.problem.active(t, G)
         for b, mask in self._groups(t, G, moving):
             if mask is None:
