@@ -87,7 +87,7 @@ def _fill(out, count, k0, k1, position, c1, c2, c3):
             store_normals(out, i, k0, k1, position + U(i // 4), c1, c2, c3)
 
     def double(out, count, k0, k1, position, c1, c2, c3):
-        for i in range(0, count, 4):
+        for i in range(0, count, 4):  # the buffer has room for NUMBERS more
             words = four_words(k0, k1, position + U(i // 4), c1, c2, c3)
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
