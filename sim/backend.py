@@ -10,6 +10,9 @@ INSTALL = "pip install micro-batch-clipping[cuda12] or [cuda13]"
 PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block has without asking for more
 
 
+Launch = Callable[[int, int, tuple[Any, ...]], None]  # blocks, threads of each, arguments
+
+
 def obstacle() -> str | None:
     """Why no CUDA device can be used here, in a few words; None if one can."""
     try:
@@ -61,8 +64,8 @@ class Device:
         return self.xp.asnumpy(array)
 
     def kernel(
-        self, source: str, name: str, macros: Mapping[str, Any], shared: int = 0
-    ) -> Callable[[int, int, tuple[Any, ...]], None]:
+        self, source: str, name: str, macros: Mapping[str, object], shared: int = 0
+    ) -> Launch:
         """Compile a kernel; the result launches it on (blocks, threads, arguments) and waits.
 
         shared: bytes of dynamic shared memory. Arguments are the device's arrays and NumPy

@@ -5,14 +5,13 @@ what the macros mean) and `mixture.cu`, compiled as one text for one problem: di
 precision and the numbers of axes and gamma variables are constants to the compiler.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.backend import PLAIN_SHARED, Device
+from sim.backend import PLAIN_SHARED, Device, Launch
 from sim.engines.layout import WARP, Shape, blocks, coordinates, shape, warps
 from sim.plan import Composition, Plan
 
@@ -57,8 +56,8 @@ def packed(
     skews = np.concatenate([np.column_stack([law.first, law.shape]) for law in parts])
     stretch = np.array([law.stretch for law in parts], np.float64)
     padded = plan.dimension if plan.dimension <= 2 else 4 * form.counters * form.lanes
-    vectors = np.zeros((2 + len(plan.axes), padded), real)
-    vectors[:, : plan.dimension] = [plan.curvature, plan.flat, *plan.axes]
+    vectors = np.zeros((3 + len(plan.axes), padded), real)
+    vectors[:, : plan.dimension] = [plan.centre, plan.curvature, plan.flat, *plan.axes]
     edges = (plan.iteration_edges.astype(np.int64), plan.gradient_edges.astype(np.float64))
     phase = plan.phase.astype(np.int32)
     return laws, columns, lower, rows, skews, stretch, vectors, *edges, phase
@@ -127,7 +126,7 @@ class Cuda:
             np.int32(plan.gradient_edges.size),
         )
         axes, gammas = plan.axes.shape[0], plan.compositions[0].stretch.size
-        macros = {
+        macros: dict[str, object] = {
             "D": plan.dimension,
             "AXES": axes,
             "GAMMAS": gammas,
@@ -149,9 +148,8 @@ class Cuda:
         if self.warps > 1:
             sums = 2 * self.most_blocks * coordinates(plan.dimension, chosen) * WARP
             shared += (sums + 2 * self.warps) * real.itemsize + 4 * self.warps
-        self.launch: Callable[[int, int, tuple[Any, ...]], None] = device.kernel(
-            source(), "advance", macros, shared
-        )
+        self.macros = macros
+        self.launch: Launch = device.kernel(source(), "advance", macros, shared)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place: see `sim.engines.state`."""

@@ -34,6 +34,7 @@ struct Law { int micro_batches, bits, columns, rows, length, blocks; };
 struct Part { Quad q[PART]; };  // factor of a, of z, what is added along e_1, along each axis
 enum { BENIGN, BACKWARD, DEVIATION, FIRST, CLEAN, ALONG };       // a row
 enum { PULL, SPREAD, PUSH, AXIS };                               // a part
+enum { CENTRE, CURVATURE, FLAT_DIRECTION, AXES_FROM };           // the problem's vectors
 
 // The sum over the lanes whose numbers differ in the bits LOW … HIGH / 2: the same in all of them.
 template <int LOW, int HIGH, class T>
@@ -49,7 +50,7 @@ struct Problem {
   const Word* lower;       // the lower halves
   const Quad* rows;
   const double* skews;     // [rows, 1 + GAMMAS]: along e_1, shapes
-  const REAL* vectors;     // [2 + AXES, PADDED]: curvature, flat direction, axes
+  const REAL* vectors;     // [3 + AXES, PADDED], in the order of the enumeration
 };
 
 // What a thread knows of its place and of the step it is in.
@@ -142,7 +143,7 @@ struct Walk {
       x += p.q[0].x[PULL] * a[c];
 #pragma unroll
       for (int i = 0; i < AXES; ++i)
-        x += p.q[(AXIS + i) / 4].x[(AXIS + i) % 4] * (HELD ? axis[i][c] : vector(2 + i, c));
+        x += p.q[(AXIS + i) / 4].x[(AXIS + i) % 4] * (HELD ? axis[i][c] : vector(AXES_FROM + i, c));
       if (c == 0) x += lane == 0 ? p.q[0].x[PUSH] : 0;
       norm += x * x;
       g[c] = x;
@@ -166,7 +167,7 @@ struct Walk {
                                         Part* tile) {
 #pragma unroll UNROLL
     for (int c = 0; c < COORDS; ++c) sum[c] = 0;
-    if (LANES == 1) {
+    if constexpr (LANES == 1) {
       // A lane has four micro-batches to itself, the ones that share a counter of compositions.
 #pragma unroll 1
       for (int j = begin + 4 * place; j < end; j += 4 * TEAM) {
@@ -185,23 +186,23 @@ struct Walk {
           }
         }
       }
-      return;
-    }
-    // Each lane composes four micro-batches of a tile of 4·TEAM, then groups take them in turn.
+    } else {
+      // Each lane composes four micro-batches of a tile of 4·TEAM, then groups take them in turn.
 #pragma unroll 1
-    for (int first = begin; first < end; first += 4 * TEAM) {
-      Part part[4];
-      compose(law, stretch, first / 4 + place, end - first - 4 * place, part);
-      __syncwarp(team);
+      for (int first = begin; first < end; first += 4 * TEAM) {
+        Part part[4];
+        compose(law, stretch, first / 4 + place, end - first - 4 * place, part);
+        __syncwarp(team);
 #pragma unroll
-      for (int k = 0; k < 4; ++k) tile[4 * place + k] = part[k];
-      __syncwarp(team);
-      const int count = min(4 * TEAM, end - first);
+        for (int k = 0; k < 4; ++k) tile[4 * place + k] = part[k];
+        __syncwarp(team);
+        const int count = min(4 * TEAM, end - first);
 #pragma unroll 1
-      for (int j = place / LANES; j - place / LANES < count; j += GROUPS) {
-        REAL g[COORDS];
-        row_of_normals(first + j, g);
-        add(g, tile[j], j < count);
+        for (int j = place / LANES; j - place / LANES < count; j += GROUPS) {
+          REAL g[COORDS];
+          row_of_normals(first + j, g);
+          add(g, tile[j], j < count);
+        }
       }
     }
   }
@@ -212,25 +213,24 @@ struct Walk {
       normals(at, micro_batch * (STRIDE / 4) + q * LANES + lane, z + 4 * q);
   }
 
+  // Subtracts from x its component along the flat direction.
+  __device__ __forceinline__ void flatten(REAL* x) const {
+    REAL along = 0;
+#pragma unroll UNROLL
+    for (int c = 0; c < COORDS; ++c) along += vector(FLAT_DIRECTION, c) * x[c];
+    along = summed<1, LANES>(along, team);
+#pragma unroll UNROLL
+    for (int c = 0; c < COORDS; ++c) x[c] -= vector(FLAT_DIRECTION, c) * along;
+  }
+
   // ∇f at w, into `out`.
   __device__ __forceinline__ void slope(const REAL* w, REAL height, REAL frequency, REAL* out) {
-    REAL along = 0;
-    if (FLAT) {
 #pragma unroll UNROLL
-      for (int c = 0; c < COORDS; ++c) along += vector(1, c) * w[c];
-      along = summed<1, LANES>(along, team);
-    }
+    for (int c = 0; c < COORDS; ++c) out[c] = w[c] - vector(CENTRE, c);
+    if (FLAT) flatten(out);
 #pragma unroll UNROLL
-    for (int c = 0; c < COORDS; ++c)
-      out[c] = vector(0, c) * (FLAT ? w[c] - vector(1, c) * along : w[c]);
-    if (FLAT) {
-      along = 0;
-#pragma unroll UNROLL
-      for (int c = 0; c < COORDS; ++c) along += vector(1, c) * out[c];
-      along = summed<1, LANES>(along, team);
-#pragma unroll UNROLL
-      for (int c = 0; c < COORDS; ++c) out[c] -= vector(1, c) * along;
-    }
+    for (int c = 0; c < COORDS; ++c) out[c] *= vector(CURVATURE, c);
+    if (FLAT) flatten(out);
     if (WAVE) {
 #pragma unroll UNROLL
       for (int c = 0; c < COORDS; ++c) out[c] += height * sin(frequency * w[c]);

@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
 #pragma unroll
   for (int i = 0; i < (HELD ? AXES : 0); ++i) {
 #pragma unroll
-    for (int c = 0; c < COORDS; ++c) on.axis[i][c] = on.vector(2 + i, c);
+    for (int c = 0; c < COORDS; ++c) on.axis[i][c] = on.vector(AXES_FROM + i, c);
   }
   const bool stopped = state_hit[r] >= 0;
   if (WARPS > 1) __syncthreads();  // all have read before one of them writes

@@ -80,7 +80,8 @@ def gradient(plan: Plan, w: Reals) -> Reals:
     """∇f at w [R, d]."""
     real = w.dtype.type
     v = plan.flat.astype(w.dtype)
-    bent = plan.curvature.astype(w.dtype) * (w - (w @ v)[:, None] * v)
+    x = w - plan.centre.astype(w.dtype)
+    bent = plan.curvature.astype(w.dtype) * (x - (x @ v)[:, None] * v)
     height, frequency = plan.wave
     a: Reals = bent - (bent @ v)[:, None] * v
     if height:
