@@ -5,15 +5,11 @@
 // barrier shows as a difference between the two orders. Shared memory begins as NaN and ends in a
 // border that nobody may touch. Compiled with -DKERNEL="file" and the kernel's own macros.
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
-
-#include <utility>
 
 #define __device__
 #define __global__
@@ -48,7 +44,7 @@ static void meet_lanes(uint32_t mask) {
   const unsigned warp = threadIdx.x / 32 * 32;
   if (!(mask >> (threadIdx.x - warp) & 1)) {
     fprintf(stderr, "thread %u is not in its own mask\n", threadIdx.x);
-    abort();
+    __builtin_abort();
   }
   meet(barriers[warp + __builtin_ctz(mask)], __builtin_popcount(mask));
 }
@@ -65,6 +61,17 @@ static T __shfl_xor_sync(uint32_t mask, T x, int bits) {
   return x;
 }
 
+// Declared here, as the C++ headers take as long to compile as the kernel itself.
+extern "C" {
+double exp(double), fmin(double, double), log(double), sqrt(double);
+float fmaf(float, float, float), fminf(float, float), sinf(float), sqrtf(float);
+double sin(double);
+void sincos(double, double*, double*);
+}
+static float fmin(float a, float b) { return fminf(a, b); }
+static float sin(float x) { return sinf(x); }
+static float sqrt(float x) { return sqrtf(x); }
+
 template <class To, class From>
 static To cast(From x) {
   static_assert(sizeof(To) == sizeof(From), "a cast of bits");
@@ -77,18 +84,21 @@ static float __int_as_float(int x) { return cast<float>(x); }
 static double __longlong_as_double(long long x) { return cast<double>(x); }
 static float rsqrtf(float x) { return 1 / sqrtf(x); }
 static double rsqrt(double x) { return 1 / sqrt(x); }
-static void sincospi(double x, double* s, double* c) { sincos(M_PI * x, s, c); }
+static void sincospi(double x, double* s, double* c) { sincos(3.14159265358979323846 * x, s, c); }
 static int min(int a, int b) { return a < b ? a : b; }
 
 #include KERNEL
 
-template <class... A, size_t... I>
-static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
+template <int...>
+struct Numbers;
+
+template <class... A, int... I>
+static void call(void (*kernel)(A...), void** arguments, Numbers<I...>*) {
   kernel(*(A*)arguments[I]...);
 }
 template <class... A>
 static void call(void (*kernel)(A...), void** arguments) {
-  call(kernel, arguments, std::index_sequence_for<A...>());
+  call(kernel, arguments, (Numbers<__integer_pack(sizeof...(A))...>*)nullptr);
 }
 
 static void** passed_arguments;
@@ -119,8 +129,8 @@ static void resume(int i, unsigned char* stack) {
 // 0, or 1 when threads wait for each other for ever, or 2 when the border was touched.
 extern "C" int launch(int kernel, int blocks, int threads, size_t bytes, int backwards,
                       void** arguments) {
-  static unsigned char* stacks = (unsigned char*)malloc((size_t)MOST_THREADS * STACK);
-  unsigned char* memory = (unsigned char*)aligned_alloc(256, (bytes + 2 * BORDER) / 256 * 256);
+  static unsigned char* stacks = (unsigned char*)__builtin_malloc((size_t)MOST_THREADS * STACK);
+  unsigned char* memory = (unsigned char*)__builtin_malloc(bytes + BORDER);
   shared = memory;
   passed_kernel = kernel;
   passed_arguments = arguments;
@@ -145,6 +155,6 @@ extern "C" int launch(int kernel, int blocks, int threads, size_t bytes, int bac
     for (int i = 0; i < BORDER; ++i)
       if (memory[bytes + i] != 0xFF) outcome = 2;
   }
-  free(memory);
+  __builtin_free(memory);
   return outcome;
 }
