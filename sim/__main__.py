@@ -127,9 +127,9 @@ def parser() -> command.Parser:
     new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
     new.add_argument(
         "--backend",
-        choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto (default) takes a GPU when there is one",
+        metavar="NAME",
+        help="cpu, cuda, or auto (default): a GPU when there is one",
     )
     command.add_json(new)
     return top

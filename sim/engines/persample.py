@@ -15,6 +15,7 @@ import numpy as np
 from analysis.fields import refuse
 from analysis.model import LARGEST_STEP, Algorithm, Experiment
 from sim import philox
+from sim.backend import Device
 from sim.engines.state import State
 from sim.problems import Problem, build
 from sim.rules import rule
@@ -136,16 +137,22 @@ class PerSample:
 
 
 class Samples:
-    """`PerSample` on NumPy for one experiment, the replicates shared among the pool's threads."""
+    """`PerSample` for one experiment: on the device, or shared among the pool's threads."""
 
     def __init__(
-        self, experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor
+        self,
+        experiment: Experiment,
+        b: int | None,
+        step: float,
+        pool: ThreadPoolExecutor,
+        device: Device | None = None,
     ) -> None:
         run, schedule = experiment.run, experiment.algorithm.schedule
-        problem = build(experiment, dtype=np.dtype(run.precision))
+        xp = np if device is None else device.xp
+        problem = build(experiment, xp, getattr(xp, run.precision))
         key = philox.key(run.seed, b or 0, step)
         sizes = schedule.size_at if schedule is not None else b or 1
-        pieces = min(run.replicates, pool._max_workers)
+        pieces = min(run.replicates, pool._max_workers) if device is None else 1
         edges = [run.replicates * i // pieces for i in range(pieces + 1)]
         self.pool = pool
         self.places = [slice(low, high) for low, high in pairwise(edges)]
