@@ -26,6 +26,7 @@ def packed(plan: Plan, precision: str) -> Packed:
         clip=real.type(plan.clip),
         average=plan.average,
         bend=bool(plan.flat.any()),
+        opposing=any(bool(c.backward.any()) for c in parts),
         centre=plan.centre.astype(real),
         curvature=plan.curvature.astype(real),
         flat=plan.flat.astype(real),
