@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from analysis import command
 from analysis.fields import SpecificationError, integer
@@ -96,21 +99,27 @@ def _print_bias(result: Result) -> None:
 
 
 def _print_measured(result: MeasuredResult) -> None:
-    """One line for a hitting time, the last point for a trajectory."""
-    if result.measure == "hitting":
-        keys = ["mean", "standard_error", "reached", "replicates"]
-    else:
-        keys = [key for name in QUANTITIES for key in (name, f"{name}_error")]
+    """The hitting times, or the last points of the trajectories."""
+    pairs = [("mean", "standard_error")]
+    if result.measure == "trajectory":
+        pairs = [(name, f"{name}_error") for name in QUANTITIES]
+        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
     rows = []
     for row in result.results:
-        values = [row[key][-1] if isinstance(row[key], list) else row[key] for key in keys]
-        rows.append(
-            [_name(row["micro_batch_size"]), *(command.number(v) for v in (row["step"], *values))]
-        )
-    if result.measure == "trajectory":
-        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
-    header = ["micro-batch size", "step", *(key.replace("_", " ") for key in keys)]
-    print(command.table(header, rows))
+        cells = [_name(row["micro_batch_size"]), command.number(row["step"])]
+        cells += [_with_error(row[name], row[error]) for name, error in pairs]
+        if result.measure == "hitting":
+            cells.append(f"{row['reached']} of {row['replicates']}")
+        rows.append(cells)
+    names = [name.replace("_", " ") for name, _ in pairs]
+    reached = ["reached"] if result.measure == "hitting" else []
+    print(command.table(["micro-batch size", "step", *names, *reached], rows))
+
+
+def _with_error(value: Any, error: Any) -> str:
+    """A mean and its standard error, or the last ones of a trajectory."""
+    mean, spread = (v[-1] if isinstance(v, list) else v for v in (value, error))
+    return "-" if not np.isfinite(mean) else f"{mean:.4g} ± {spread:.1g}"
 
 
 def parser() -> command.Parser:

@@ -102,6 +102,7 @@ def measure(
 ) -> dict[int | None, Measured]:
     """What was measured by micro-batch size (None: the schedule), in the experiment's order."""
     experiment.require_memory()
+    experiment.require_precision()
     device = Device() if resolve(backend) == "cuda" else None
     if out == "":
         refuse("out", out, "a folder")
