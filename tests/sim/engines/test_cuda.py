@@ -12,7 +12,7 @@ import pytest
 from analysis.model import RULES
 from sim import backend, philox
 from sim.engines.cuda import Cuda, source
-from sim.engines.layout import Shape, blocks, shape, warps
+from sim.engines.layout import WARP, Shape, blocks, shape, warps
 from sim.engines.stepwise import Stepwise
 
 KEY, STEP, STEPS = philox.key(1, 8, 0.1), 0.1, 50
@@ -107,20 +107,38 @@ def test_every_rule_in_many_dimensions(hand_made, host_device, case):
     check(hand_made, host_device, case)
 
 
-@pytest.mark.parametrize("case", [CASES["wide"], (2, "adaptive", {"sizes": (600,)})])
-def test_neither_warps_nor_replicates_matter(hand_made, host_device, case):
+def assert_independent(hand_made, device, case, layouts):
+    """The first replicates' results for (form, replicates, processors), the same in all layouts."""
     d, rule, options = case
-    one = shape(d, *options["sizes"], 8)
-    found = []
-    for form, replicates in ((one, 1), (None, 3)):
+    processors, found, used = device.processors, [], set()
+    for form, replicates, device.processors in layouts:
         changed = (d, rule, {**options, "form": form})
-        _, state, engine = prepared(hand_made, host_device, changed, replicates)
-        state.w[0] = 1  # the first replicate, whatever the others
-        found.append((engine.warps, run(engine, state, host_device, 0, 10, 16)))
-    (few, first), (many, second) = found
-    assert few == 1 < many
-    for name in vars(first):
-        assert np.array_equal(getattr(first, name)[0], getattr(second, name)[0])
+        _, state, engine = prepared(hand_made, device, changed, replicates)
+        state.w[:2] = [[1], [-2]]  # these are the same, whatever the others
+        used.add((engine.warps, engine.threads))
+        found.append(run(engine, state, device, 0, 10, 16))
+    device.processors = processors
+    assert len(used) == len(layouts)
+    for other in found[1:]:
+        for name in vars(other):
+            assert np.array_equal(getattr(other, name)[:2], getattr(found[0], name)[:2])
+
+
+def layouts(case):
+    """Few replicates on many processors, many on one, and several warps for a replicate."""
+    d, _, options = case
+    size = np.dtype(options.get("precision", "float64")).itemsize
+    one = options.get("form") or shape(d, *options["sizes"], size)
+    several = [(None, 9, 132)] if one.team == WARP else []
+    return [(one, 2, 132), (one, 9, 1), *several]
+
+
+INDEPENDENT = [(64, "normalized", {"sizes": (70,)}), (2, "adaptive", {"sizes": (600,)})]
+
+
+@pytest.mark.parametrize("case", [*INDEPENDENT, CASES["narrow"]], ids=["64", "2", "narrow"])
+def test_neither_warps_nor_replicates_matter(hand_made, host_device, case):
+    assert_independent(hand_made, host_device, case, layouts(case))
 
 
 @pytest.mark.parametrize("case", ["3", "64"])
@@ -245,9 +263,18 @@ def device():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("case", (CASES | SOAK).values(), ids=CASES | SOAK)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_trajectories_on_a_device(hand_made, device, case):
     check(hand_made, device, case)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", INDEPENDENT, ids=["64", "2"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_neither_warps_nor_replicates_matter_on_a_device(hand_made, device, case, precision):
+    d, rule, options = case
+    changed = (d, rule, {**options, "precision": precision})
+    assert_independent(hand_made, device, changed, layouts(changed))
 
 
 @pytest.mark.gpu
