@@ -373,13 +373,13 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                 scale = scale * (clip / norm if norm > clip else one)
             if not plan.average:
                 scale = scale * real(m)
-            if t == end - 1:
+            if t == end - 1 or radius >= 0:  # a replicate that hits next has no later step
                 dot, norm2 = 0.0, 0.0
                 for i in range(d):
                     dot += float(total[i]) * float(a[i])
                     norm2 += float(total[i]) * float(total[i])
                 last[r, 0], last[r, 1] = rho, unspoilt / m
-                last[r, 2] = dot / math.sqrt(norm2 * square) if norm2 * square > 0 else 0.0
+                last[r, 2] = dot / math.sqrt(norm2 * square) if norm2 * square != 0 else 0.0
             scale = scale * step
             for i in range(d):
                 w[r, i] -= scale * total[i]

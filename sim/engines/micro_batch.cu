@@ -8,7 +8,8 @@
 //
 // A step's micro-batches are cut into blocks (Law.blocks, Law.length) that do not depend on WARPS;
 // blocks are summed up in order whichever warp did them. So neither the launches, nor the number
-// of replicates, nor the number of warps changes a bit of the result.
+// of replicates, nor the number of warps changes a bit of the result. (Where a compiler could fuse
+// either of two products with a sum, fma says which, so that every build does the same.)
 //
 // Macros: D, AXES, GAMMAS, RULE (number in analysis.model.RULES), REAL (float or double), FLAT and
 // WAVE (0 or 1), LANES, COUNTERS, TEAM, WARPS, THREADS (of a block), RESIDENT (blocks for which
@@ -140,7 +141,7 @@ struct Walk {
 #pragma unroll UNROLL
     for (int c = 0; c < COORDS; ++c) {
       REAL x = PADDED == D || coordinate(c) < D ? p.q[0].x[SPREAD] * g[c] : 0;
-      x += p.q[0].x[PULL] * a[c];
+      x = fma(p.q[0].x[PULL], a[c], x);
 #pragma unroll
       for (int i = 0; i < AXES; ++i)
         x += p.q[(AXIS + i) / 4].x[(AXIS + i) % 4] * (HELD ? axis[i][c] : vector(AXES_FROM + i, c));

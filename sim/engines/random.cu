@@ -104,7 +104,7 @@ __device__ __forceinline__ double gamma_variable(const Address& at, Word positio
     uniform(word.x[3], last);
     const double root = 1 + width * z;
     v = attempt < 255 ? root * root * root : 1;
-    if (attempt == 255 || (v > 0 && log(u) < z * z / 2 + centre * (1 - v + log(v)))) break;
+    if (attempt == 255 || (v > 0 && log(u) < fma(centre, 1 - v + log(v), z * z / 2))) break;
   }
   return centre * v * (shape < 1 ? exp(log(last) / shape) : 1);
 }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.model import RULES
+from sim import backend
 from sim.plan import Composition, Plan, alias_table
 
 HERE = Path(__file__).parent
@@ -131,3 +132,12 @@ def host_device(tmp_path_factory):
 def hand_made():
     """Functions that make plans and states: `hand_made.plan`, `hand_made.start`."""
     return SimpleNamespace(plan=make_plan, start=start)
+
+
+@pytest.fixture
+def device():
+    """The CUDA device; skips where there is none."""
+    reason = backend.obstacle()
+    if reason is not None:
+        pytest.skip(reason)
+    return backend.Device()

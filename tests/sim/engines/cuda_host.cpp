@@ -63,11 +63,12 @@ static T __shfl_xor_sync(uint32_t mask, T x, int bits) {
 
 // Declared here, as the C++ headers take as long to compile as the kernel itself.
 extern "C" {
-double exp(double), fmin(double, double), log(double), sqrt(double);
+double exp(double), fma(double, double, double), fmin(double, double), log(double), sqrt(double);
 float fmaf(float, float, float), fminf(float, float), sinf(float), sqrtf(float);
 double sin(double);
 void sincos(double, double*, double*);
 }
+static float fma(float a, float b, float c) { return fmaf(a, b, c); }
 static float fmin(float a, float b) { return fminf(a, b); }
 static float sin(float x) { return sinf(x); }
 static float sqrt(float x) { return sqrtf(x); }

@@ -77,3 +77,16 @@ def test_ties_of_an_alias_table_are_decided_by_a_second_word(hand_made, last):
         if column < law.benign.size:
             law.threshold[column] = (word << law.bits & philox.MASK) << 32 | last
     assert difference(both(plan, hand_made.start(plan, 1), steps=1)) < 1e-12
+
+
+def test_what_a_hit_leaves_behind_does_not_depend_on_the_calls(hand_made):
+    plan = hand_made.plan(4, "normalized")
+    whole, cut = (hand_made.start(plan, 9) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        engine = Mixture(plan, KEY, 0.1, 1.0, precision="float64", pool=pool)
+        engine.advance(whole, 0, 50, True)
+        for t in range(50):
+            engine.advance(cut, t, t + 1, True)
+    assert (whole.hit > 0).any()
+    for name, array in vars(whole).items():
+        assert np.array_equal(array, getattr(cut, name), equal_nan=True), name
