@@ -1,8 +1,5 @@
-"""This project's own engine as a program of the benchmark: `python -m sim.bench.engine`."""
+"""The project's own engine as a program of the benchmark: `python -m sim.bench.engine`."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from analysis.fields import refuse
 from analysis.model import Experiment
-from sim.bench.worker import Run, Statistics, serve
+from sim.bench.worker import Program, Statistics, serve
 from sim.engines.compiled import compiled
 from sim.engines.normals import NUMBERS, store_normals
 from sim.measures import points
 from sim.philox import NORMALS
 from sim.results import Trajectories
 from sim.sweep import available_cores, measure
+
+
+def resolved(backend: str) -> str:
+    """The backend that `backend` (auto, cpu or cuda) means on this machine.
+
+    Raises SpecificationError when cuda is asked for and cannot be had.
+    """
+    if backend == "cuda":
+        refuse("backend", backend, "auto or cpu: there is no engine for a GPU yet")
+    return "cpu"
+
 
 BLOCK = 4096  # normals at a time, as in the engine
 BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds
@@ -34,11 +43,13 @@ def run(
     workers = available_cores() if threads is None else threads
     ((_, found),) = measure(experiment, None, workers, False, backend).items()
     assert isinstance(found, Trajectories)
-    means, errors = ([point[0] for point in table[0]] for table in (found.mean, found.standard_error))
+    means, errors = (
+        [point[0] for point in table[0]] for table in (found.mean, found.standard_error)
+    )
     return points(experiment.run), means, errors
 
 
-def build(experiment: Experiment, threads: int, backend: str) -> Run:
+def build(experiment: Experiment, threads: int, backend: str) -> Program:
     """The run, compiled."""
     short = replace(experiment.run, iterations=1, points=1, replicates=1)
     run(replace(experiment, run=short), backend, threads)
@@ -47,7 +58,7 @@ def build(experiment: Experiment, threads: int, backend: str) -> Run:
         seeded = replace(experiment, run=replace(experiment.run, seed=seed))
         return run(seeded, backend, threads)[1:]
 
-    return once
+    return Program(once, "gpu" if backend == "cuda" else "cpu")
 
 
 @compiled
@@ -77,19 +88,6 @@ def generator_rate(threads: int, seconds: float = 1.0) -> float:
 
     with ThreadPoolExecutor(threads) as pool:
         return sum(count / taken for count, taken in pool.map(work, range(threads)))
-
-
-def _fresh(code: str) -> str:
-    """What a fresh process prints that runs `code`."""
-    path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path},
-    )
-    return done.stdout
 
 
 if __name__ == "__main__":

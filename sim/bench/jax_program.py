@@ -16,7 +16,7 @@ import numpy as np
 
 from analysis.model import Experiment
 from sim.bench.job import Job, job
-from sim.bench.worker import Run
+from sim.bench.worker import Program
 
 GPU_CHUNK = 2**28  # normals at a time on a GPU: 1 GiB
 FLAGS = "--xla_cpu_prefer_vector_width=512 --xla_force_host_platform_device_count="
@@ -67,7 +67,7 @@ def divisor(n: int, most: int) -> int:
 
 def build(
     experiment: Experiment, threads: int, backend: str, numbers: int, chunk: int, prepare: Prepare
-) -> Run:
+) -> Program:
     """A compiled run of the job; `numbers` normals are drawn for a replicate and step.
 
     On the CPU about `chunk` normals are drawn at a time. prepare(jax, job, gpu) returns the
@@ -107,7 +107,9 @@ def build(
         keys = jax.random.split(key, task.R // n)
         if devices > 1:
             kind = (jax.sharding.AxisType.Auto,)
-            mesh = jax.make_mesh((devices,), ("r",), axis_types=kind, devices=jax.devices()[:devices])
+            mesh = jax.make_mesh(
+                (devices,), ("r",), axis_types=kind, devices=jax.devices()[:devices]
+            )
             norms = jax.shard_map(
                 part, mesh=mesh, in_specs=spec("r"), out_specs=spec(None, "r"), check_vma=False
             )(keys)
@@ -121,4 +123,4 @@ def build(
     def run(seed: int) -> tuple[list[float], list[float]]:
         return task.summary(program(jax.random.key(seed, impl="threefry2x32")))
 
-    return run
+    return Program(run, "gpu" if gpu else "cpu")

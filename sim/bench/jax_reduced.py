@@ -10,7 +10,7 @@ from analysis.model import Experiment
 from sim.bench.jax_program import build as build_program
 from sim.bench.jax_program import normals
 from sim.bench.job import Job, job
-from sim.bench.worker import Run, serve
+from sim.bench.worker import Program, serve
 
 CHUNK = 2**16  # normals at a time: 256 KiB
 
@@ -31,7 +31,7 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
     return draw
 
 
-def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Run:
+def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
     task = job(experiment)
     return build_program(experiment, threads, backend, task.m * task.d, CHUNK, prepare)

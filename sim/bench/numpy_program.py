@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.model import Experiment
 from sim.bench.job import Job, Vector, job
-from sim.bench.worker import Run
+from sim.bench.worker import Program
 
 CHUNK = 2**17  # normals at a time: 512 KiB, which stay in a core's second-level cache
 Draw = Callable[[np.random.Generator, Vector], Vector]  # g [n, m, d] from iterates w [n, d]
@@ -20,7 +20,7 @@ Draw = Callable[[np.random.Generator, Vector], Vector]  # g [n, m, d] from itera
 
 def build(
     experiment: Experiment, threads: int, numbers: int, prepare: Callable[[Job, int], Draw]
-) -> Run:
+) -> Program:
     """A run of the job; `numbers` normals are drawn for a replicate and step.
 
     prepare(job, n) allocates what n replicates need and returns the function that draws their
@@ -51,7 +51,7 @@ def build(
         seeds = np.random.SeedSequence(seed).spawn(len(sizes))
         return task.summary(np.concatenate(list(pool.map(simulate, seeds, sizes)), axis=1))
 
-    return run
+    return Program(run)
 
 
 def uniforms(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:

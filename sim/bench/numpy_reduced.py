@@ -10,7 +10,7 @@ from analysis.model import Experiment
 from sim.bench.job import Job, Vector, job
 from sim.bench.numpy_program import Draw, uniforms
 from sim.bench.numpy_program import build as build_program
-from sim.bench.worker import Run, serve
+from sim.bench.worker import Program, serve
 
 
 def prepare(task: Job, n: int) -> Draw:
@@ -33,7 +33,7 @@ def prepare(task: Job, n: int) -> Draw:
     return draw
 
 
-def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Run:
+def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The run, on `threads` threads; NumPy knows no other backend than the CPU."""
     task = job(experiment)
     return build_program(experiment, threads, task.m * task.d, prepare)

@@ -4,34 +4,42 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from analysis.model import Experiment
 
 Statistics = tuple[list[float], list[float]]  # mean of ‖w‖ and its standard error [points]
-Run = Callable[[int], Statistics]  # from a seed
-Build = Callable[[Experiment, int, str], Run]  # experiment, threads, backend
+
+
+class Program(NamedTuple):
+    """A job ready to run: the statistics from a seed, and the kind of device it runs on."""
+
+    run: Callable[[int], Statistics]
+    device: str = "cpu"
+
+
+Build = Callable[[Experiment, int, str], Program]  # experiment, threads, backend
 
 
 def serve(build: Build, **others: Callable[..., Any]) -> None:
     """Answer requests on stdin until it ends.
 
     {"build": experiment, "threads": n, "backend": name} builds and compiles the job, and answers
-    {"seconds"}. {"run": seed} runs it: {"seconds", "mean", "standard_error"}. {"NAME": arguments}
-    calls one of `others` and answers {"result"}. A request that fails is answered {"error"}.
+    {"seconds", "device"}. {"run": seed} runs it: {"seconds", "mean", "standard_error"}.
+    {"NAME": arguments} calls one of `others`: {"result"}. What fails is answered {"error"}.
     """
-    run: Run | None = None
+    program: Program | None = None
     for line in sys.stdin:
         request = json.loads(line)
         begin = time.perf_counter()
         try:
             if "build" in request:
                 experiment = Experiment.from_mapping(request["build"])
-                run = build(experiment, request["threads"], request["backend"])
-                reply: dict[str, Any] = {}
+                program = build(experiment, request["threads"], request["backend"])
+                reply: dict[str, Any] = {"device": program.device}
             elif "run" in request:
-                assert run is not None, "nothing was built"
-                mean, error = run(request["run"])
+                assert program is not None, "nothing was built"
+                mean, error = program.run(request["run"])
                 reply = {"mean": mean, "standard_error": error}
             else:
                 ((name, arguments),) = request.items()

@@ -242,7 +242,9 @@ def test_a_direction_may_be_one_number(number):
     experiment = Experiment.from_mapping(changed("model.dragger.direction", number))
     written_out = Experiment.from_mapping(changed("model.dragger.direction", [number, number]))
     assert experiment == written_out
-    assert experiment.model.dragger.direction == pytest.approx([math.copysign(0.5**0.5, number)] * 2)
+    assert experiment.model.dragger.direction == pytest.approx(
+        [math.copysign(0.5**0.5, number)] * 2
+    )
     assert Experiment.from_mapping(experiment.to_mapping()) == experiment
 
 
