@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: figures figures-full test check format images clean
+.PHONY: figures figures-full bench test check format images clean
 
 figures: .venv/.installed
 	$(RUN) figures
 
 figures-full: .venv/.installed
 	$(RUN) figures --profile full
+
+bench: .venv/.installed-bench
+	$(RUN) sim bench
 
 test: .venv/.installed-dev
 	$(RUN) pytest
@@ -40,4 +43,8 @@ clean:
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ .venv/.installed
+
+.venv/.installed-bench: pyproject.toml constraints.txt | .venv/bin/python
+	$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	touch $@ .venv/.installed

@@ -120,7 +120,10 @@ class GradientModel(Checked):
 
     @classmethod
     def read(cls, table: Any) -> Self:
-        """Build from the [model] table, the laws and the domains from their own tables."""
+        """Build from the [model] table, the laws and the domains from their own tables.
+
+        A dragger's direction may be one number there: the same in every coordinate.
+        """
         if isinstance(table, Mapping) and "domains" in table:
             if "noise" in table:
                 refuse("model.noise", table["noise"], "absent with [[model.domains]]")
@@ -132,7 +135,8 @@ class GradientModel(Checked):
             values["domains"] = read_domains(values["domains"])
         if "nonconvex" in values:
             values["nonconvex"] = NonConvex.read(values["nonconvex"])
-        values["dragger"] = Dragger.read(values["dragger"])
+        d = integer(1, LARGEST_STEP)("model.dimension", values["dimension"])
+        values["dragger"] = Dragger.read(_in_every_coordinate(values["dragger"], d))
         return cls(**values)
 
     @property
@@ -240,3 +244,14 @@ class GradientModel(Checked):
             dragger=draggers * ((0.0 if law == "isotropic" else norm) / b),
             variance=variance,
         )
+
+
+def _in_every_coordinate(table: Any, d: int) -> Any:
+    """The [model.dragger] table; a direction that is one number is that in each of d coordinates.
+
+    Anything else is returned as it is, for `Dragger.read` to judge.
+    """
+    direction = table.get("direction") if isinstance(table, Mapping) else None
+    if isinstance(direction, bool) or not isinstance(direction, (int, float)):
+        return table
+    return {**table, "direction": [direction] * d}

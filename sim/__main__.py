@@ -35,6 +35,25 @@ best{micro_batch_size, confidence_set[]}; numbers are null where the simulation 
 came to rest (the reason goes to stderr), and such sizes are left out of best; among the others the
 confidence set holds the size with the smallest true bias with chance 99 %"""
 
+BENCH = """\
+Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine, in NumPy
+and, where it is installed, in JAX: sample by sample, and with the exact reduction to micro-batches
+that this engine uses. All programs take turns, so that what disturbs the machine disturbs all of
+them: compare ratios. Then: the random generator alone, how time grows with each quantity, memory,
+cold start. `make bench` installs JAX first. Exit code 1 if the programs' results disagree.
+
+example: python -m sim bench J1 b64 --rounds 3
+
+keys with --json: machine{processor, cores, python, packages}, backend, rounds, variants[{variant,
+dimension, batch_size, micro_batch_size, replicates, iterations, points[], rows[{program, status,
+device, build_seconds, median_seconds, fastest_seconds, slowest_seconds,
+sample_gradients_per_second, normals_per_second, ratio, mean[], standard_error[]}],
+agreement{chi_squared, degrees_of_freedom, p_value, largest_z, worst_pair[2], agree}}],
+generator{threads, one_thread, all_threads, engine_fraction}, scaling[{quantity, held, values[],
+seconds[], exponent, exponent_error, expected}], memory{dimension, replicates, before_mib,
+peak_mib}, cold_start{seconds[], median_seconds}; ratio is a program's time over this engine's; a
+row whose status is not ok has nulls; generator is null on a GPU"""
+
 
 def _list(options: argparse.Namespace) -> int:
     rows = []
@@ -122,6 +141,14 @@ def _with_error(value: Any, error: Any) -> str:
     return "-" if not np.isfinite(mean) else f"{mean:.4g} ± {spread:.1g}"
 
 
+def _bench(options: argparse.Namespace) -> int:
+    from sim.bench.report import bench, text
+
+    report = bench(options.variants, options.backend, options.rounds)
+    print(command.to_json(report) if options.json else text(report))
+    return 0 if report.agree else 1
+
+
 def parser() -> command.Parser:
     """The command's parser."""
     top = command.Parser(prog="python -m sim", description=DESCRIPTION)
@@ -134,14 +161,23 @@ def parser() -> command.Parser:
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
     new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
+    _add_backend(new)
+    command.add_json(new)
+    new = command.add_command(commands, "bench", _bench, "compare with other programs", BENCH)
+    new.add_argument("variants", nargs="*", metavar="VARIANT", help="default: all that suit")
+    new.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
+    _add_backend(new)
+    command.add_json(new)
+    return top
+
+
+def _add_backend(new: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--backend",
         default="auto",
         metavar="NAME",
         help="cpu, cuda, or auto (default): a GPU when there is one",
     )
-    command.add_json(new)
-    return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -50,6 +50,7 @@ SUBCOMMANDS = [
     "sim",
     "sim list",
     "sim run",
+    "sim bench",
     "figures",
 ]
 
@@ -97,6 +98,9 @@ def test_version_needs_no_installation(name, tmp_path):
         f"sim run {PRESET} --workers 0",
         f"sim run {PRESET} --out /dev/null/x",
         f"sim run {PRESET} --out=",
+        "sim bench no_such_variant",
+        "sim bench J1 J1",
+        "sim bench J1 --rounds 0",
         "sim",
         "figures no_such_figure",
         "figures --profile slow",

@@ -52,6 +52,9 @@ BAD = [
     ("model.dragger.direction", [1.0], "a list of model.dimension = 2 values"),
     ("model.dragger.direction", [1.0, "x"], "model.dragger.direction[1] = 'x'"),
     ("model.dragger.direction", "up", "a list"),
+    ("model.dragger.direction", True, "a list"),
+    ("model.dragger.direction", 0.0, "a non-zero vector"),
+    ("model.dragger.direction", math.nan, "a finite number"),
     ("model.colour", "red", "unknown key 'colour'"),
     ("algorithm.rule", "adam", "one of sgd, adaptive, normalized, fixed, global"),
     ("algorithm.rule", ABSENT, "'rule' is missing"),
@@ -232,6 +235,17 @@ def test_defaults_and_round_trip():
 def test_direction_is_normalised():
     table = changed("model.dragger.direction", [3e300, -4e300])
     assert Experiment.from_mapping(table).model.dragger.direction == pytest.approx((0.6, -0.8))
+
+
+@pytest.mark.parametrize("number", [-3, 0.25])
+def test_a_direction_may_be_one_number(number):
+    experiment = Experiment.from_mapping(changed("model.dragger.direction", number))
+    written_out = Experiment.from_mapping(changed("model.dragger.direction", [number, number]))
+    assert experiment == written_out
+    assert experiment.model.dragger.direction == pytest.approx(
+        [math.copysign(0.5**0.5, number)] * 2
+    )
+    assert Experiment.from_mapping(experiment.to_mapping()) == experiment
 
 
 json_values = st.recursive(

@@ -1,0 +1,94 @@
+"""The project's own engine as a program of the benchmark: `python -m sim.bench.engine`."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from analysis.fields import refuse
+from analysis.model import Experiment
+from sim.bench.worker import Program, Statistics, serve
+from sim.engines.compiled import compiled
+from sim.engines.normals import NUMBERS, store_normals
+from sim.measures import points
+from sim.philox import NORMALS
+from sim.results import Trajectories
+from sim.sweep import available_cores, measure
+
+
+def resolved(backend: str) -> str:
+    """The backend that `backend` (auto, cpu or cuda) means on this machine.
+
+    Raises SpecificationError when cuda is asked for and cannot be had.
+    """
+    if backend == "cuda":
+        refuse("backend", backend, "auto or cpu: there is no engine for a GPU yet")
+    return "cpu"
+
+
+BLOCK = 4096  # normals at a time, as in the engine
+BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds
+U = np.uint64
+
+
+def run(
+    experiment: Experiment, backend: str, threads: int | None = None
+) -> tuple[list[int], list[float], list[float]]:
+    """Numbers of steps, and mean ‖∇f‖ over replicates and its standard error after each.
+
+    The experiment has measure = "trajectory", one size and one step size.
+    """
+    workers = available_cores() if threads is None else threads
+    ((_, found),) = measure(experiment, None, workers, False, backend).items()
+    assert isinstance(found, Trajectories)
+    means, errors = (
+        [point[0] for point in table[0]] for table in (found.mean, found.standard_error)
+    )
+    return points(experiment.run), means, errors
+
+
+def build(experiment: Experiment, threads: int, backend: str) -> Program:
+    """The run, compiled."""
+    short = replace(experiment.run, iterations=1, points=1, replicates=1)
+    run(replace(experiment, run=short), backend, threads)
+
+    def once(seed: int) -> Statistics:
+        seeded = replace(experiment, run=replace(experiment.run, seed=seed))
+        return run(seeded, backend, threads)[1:]
+
+    return Program(once, "gpu" if backend == "cuda" else "cpu")
+
+
+@compiled
+def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
+    """Draw `count` normals into a buffer again and again, as the engine does; the last one."""
+    for begin in range(0, count, out.size - NUMBERS):
+        for i in range(0, out.size - NUMBERS, NUMBERS):
+            position = U((begin + i) // 4)
+            store_normals(out, i, U(1), U(2), position, U(0), replicate, U(NORMALS))
+    return out[0]
+
+
+def generator_rate(threads: int, seconds: float = 1.0) -> float:
+    """Normals a second of the CPU engine's generator alone, on that many threads for that long."""
+    buffers = [np.empty(BLOCK + NUMBERS, np.float32) for _ in range(threads)]
+    for buffer in buffers:
+        _generate(buffer, BLOCK, U(0))
+    barrier = threading.Barrier(threads)
+
+    def work(replicate: int) -> tuple[int, float]:
+        barrier.wait()
+        begin, count = time.perf_counter(), 0
+        while time.perf_counter() - begin < seconds:
+            _generate(buffers[replicate], BATCH, U(replicate))
+            count += BATCH
+        return count, time.perf_counter() - begin
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(count / taken for count, taken in pool.map(work, range(threads)))
+
+
+if __name__ == "__main__":
+    serve(build, generator_rate=generator_rate)

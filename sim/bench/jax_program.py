@@ -1,0 +1,126 @@
+"""What the two JAX programs share: jit, scan over steps, replicates in chunks on every core.
+
+Each of these was measured against its alternatives (paper_notes/performance.md): one host device
+for each core, vectors of 512 bits, the unpartitioned threefry generator, Box and Muller's normals
+instead of `jax.random.normal`'s inverse error function, and products with a vector of ones instead
+of sums, since XLA computes the normals again for every sum that it fuses with them. JAX is imported
+only when a job is built: it is not a dependency of the project.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from analysis.model import Experiment
+from sim.bench.job import Job, job
+from sim.bench.worker import Program
+
+GPU_CHUNK = 2**28  # normals at a time on a GPU: 1 GiB
+FLAGS = "--xla_cpu_prefer_vector_width=512 --xla_force_host_platform_device_count="
+Prepare = Callable[[Any, Job, bool], Callable[[Any, int], Any]]
+
+
+def start(threads: int, backend: str) -> Any:
+    """Import JAX with the fastest settings; the number of host devices cannot be changed later."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}{threads}"
+    os.environ["JAX_THREEFRY_PARTITIONABLE"] = "0"
+    if backend == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    return jax
+
+
+def normals(jax: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    """Standard normals by Box and Muller 1958, float32; the last axis is even, or the result odd.
+
+    The angle is the second word itself, so that its quadrant is exact and two short polynomials
+    (Cephes, Moshier 1989) give sine and cosine.
+    """
+    jnp = jax.numpy
+    count = math.prod(shape)
+    words = jax.random.bits(key, (2, -(-count // 2)), jnp.uint32)
+    uniform = (words[0] >> 8).astype(jnp.float32) * 2.0**-24 + 2.0**-25
+    radius = jnp.sqrt(-2.0 * jnp.log(uniform))
+    turned = words[1] + jnp.uint32(2**29)
+    quadrant = turned >> 30
+    rest = (turned & jnp.uint32(2**30 - 1)).astype(jnp.int32) - 2**29
+    angle = rest.astype(jnp.float32) * np.float32(2 * np.pi / 2**32)
+    z = angle * angle
+    sin = angle * (1 + z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4)))
+    tail = 4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5)
+    cos = 1 - z * (0.5 - z * tail)
+    odd = (quadrant & 1) == 1
+    x, y = jnp.where(odd, sin, cos), jnp.where(odd, cos, sin)
+    x = jnp.where((quadrant == 1) | (quadrant == 2), -x, x)
+    y = jnp.where(quadrant >= 2, -y, y)
+    return jnp.concatenate([radius * x, radius * y])[:count].reshape(shape)
+
+
+def divisor(n: int, most: int) -> int:
+    """The largest divisor of n that is at most `most`, at least 1."""
+    return max(k for k in range(1, n + 1) if n % k == 0 and k <= max(1, most))
+
+
+def build(
+    experiment: Experiment, threads: int, backend: str, numbers: int, chunk: int, prepare: Prepare
+) -> Program:
+    """A compiled run of the job; `numbers` normals are drawn for a replicate and step.
+
+    On the CPU about `chunk` normals are drawn at a time. prepare(jax, job, gpu) returns the
+    function that draws micro-batch gradients minus w [n, m, d] from a key and n.
+    """
+    jax = start(threads, backend)
+    jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
+    task = job(experiment)
+    gpu = jax.devices()[0].platform != "cpu"
+    devices = divisor(task.R, len(jax.devices()))
+    share = task.R // devices
+    n = divisor(share, (GPU_CHUNK if gpu else chunk) // numbers)
+    draw = prepare(jax, task, gpu)
+    begin = jnp.asarray(task.start)
+    ones = jnp.ones(task.d, jnp.float32)
+
+    def step(w: Any, key: Any) -> Any:
+        g = w[:, None, :] + draw(key, n)
+        square = (g * g).sum(-1) if gpu else (g * g) @ ones
+        length = jnp.sqrt(square)
+        factor = length.min(axis=1, keepdims=True) / length
+        return w - task.step / task.m * jnp.einsum("rm,rmi->ri", factor, g, precision="highest")
+
+    def advance(w: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
+        w = step(w, jax.random.fold_in(*at))
+        return w, jnp.linalg.norm(w, axis=1)
+
+    def simulate(key: Any) -> Any:
+        times = jnp.arange(task.T)
+        keys = jnp.broadcast_to(key, (task.T,))
+        return lax.scan(advance, jnp.tile(begin, (n, 1)), (keys, times))[1]
+
+    def part(keys: Any) -> Any:
+        return jnp.moveaxis(lax.map(simulate, keys), 0, 1).reshape(task.T, share)
+
+    def whole(key: Any) -> Any:
+        keys = jax.random.split(key, task.R // n)
+        if devices > 1:
+            kind = (jax.sharding.AxisType.Auto,)
+            mesh = jax.make_mesh(
+                (devices,), ("r",), axis_types=kind, devices=jax.devices()[:devices]
+            )
+            norms = jax.shard_map(
+                part, mesh=mesh, in_specs=spec("r"), out_specs=spec(None, "r"), check_vma=False
+            )(keys)
+        else:
+            norms = part(keys)
+        return norms[np.array(task.points) - 1]
+
+    key = jax.random.key(0, impl="threefry2x32")
+    program = jax.jit(whole).lower(key).compile()
+
+    def run(seed: int) -> tuple[list[float], list[float]]:
+        return task.summary(program(jax.random.key(seed, impl="threefry2x32")))
+
+    return Program(run, "gpu" if gpu else "cpu")

@@ -1,0 +1,41 @@
+"""The job in JAX with the exact reduction: `python -m sim.bench.jax_reduced` answers requests.
+
+As in `sim.bench.numpy_reduced`, a micro-batch costs one number of draggers and d normals.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from analysis.model import Experiment
+from sim.bench.jax_program import build as build_program
+from sim.bench.jax_program import normals
+from sim.bench.job import Job, job
+from sim.bench.worker import Program, serve
+
+CHUNK = 2**16  # normals at a time: 256 KiB
+
+
+def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
+    """Draw m micro-batch means for each of n replicates."""
+    jnp = jax.numpy
+    chances = jnp.asarray(task.draggers()[:-1], jnp.float32)
+    scales, push = jnp.asarray(task.scales()), jnp.asarray(task.push / task.b)
+
+    def draw(key: Any, n: int) -> Any:
+        of_noise, of_draggers = jax.random.split(key)
+        uniform = jax.random.uniform(of_draggers, (n, task.m))
+        k = jnp.searchsorted(chances, uniform, side="right", method="compare_all")
+        z = normals(jax, of_noise, (n, task.m, task.d))
+        return scales[k][..., None] * z + k.astype(jnp.float32)[..., None] * push
+
+    return draw
+
+
+def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
+    """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
+    task = job(experiment)
+    return build_program(experiment, threads, backend, task.m * task.d, CHUNK, prepare)
+
+
+if __name__ == "__main__":
+    serve(build)

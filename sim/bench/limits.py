@@ -1,0 +1,181 @@
+"""What bounds the engine: its generator alone, how time grows with the job, memory, cold start."""
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+
+from analysis.model import Experiment
+from sim.bench.programs import Worker, fresh
+
+MANY = 100_000  # replicates whose memory is measured
+GENERATOR_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Normals a second of the CPU engine's generator alone.
+
+    `engine_fraction`: those of the engine in a job of the same run, over those on all threads.
+    """
+
+    threads: int
+    one_thread: float
+    all_threads: float
+    engine_fraction: float | None
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Seconds of a run against one quantity, the others held.
+
+    `exponent` is the slope of log seconds against log quantity by least squares; its error is that
+    of the fit and small when the law is a power. `expected`: of the leading term.
+    """
+
+    quantity: str
+    held: str
+    values: list[int]
+    seconds: list[float]
+    exponent: float
+    exponent_error: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak resident memory in MiB of a process that runs many replicates; `before`: with one."""
+
+    dimension: int
+    replicates: int
+    before_mib: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """Seconds from starting Python to the end of one step, compiled code cached on disk."""
+
+    seconds: list[float]
+    median_seconds: float
+
+
+def generator(worker: Worker, threads: int, rounds: int, normals: float | None) -> Generator:
+    """Measure it in turn on one thread and on all; `normals` a second of the engine if known."""
+    rates: dict[int, list[float]] = {1: [], threads: []}
+    for _ in range(rounds):
+        for number, found in rates.items():
+            arguments = [number, GENERATOR_SECONDS]
+            found.append(worker.ask({"generator_rate": arguments})["result"])
+    alone, together = median(rates[1]), median(rates[threads])
+    fraction = None if normals is None else normals / together
+    return Generator(threads, alone, together, fraction)
+
+
+def grids(reference: Experiment) -> list[tuple[str, str, float, dict[int, Experiment]]]:
+    """What grows, what is held, the expected exponent, and the experiments by its values."""
+    run, model, algorithm = reference.run, reference.model, reference.algorithm
+    b, B = algorithm.sizes[0], algorithm.batch_size
+
+    def with_run(**changes: int) -> Experiment:
+        return replace(reference, run=replace(run, **changes))  # type: ignore[arg-type]
+
+    def with_sizes(m: int, b: int) -> Experiment:
+        changed = replace(algorithm, batch_size=m * b, micro_batch_sizes=(b,))
+        return replace(reference, algorithm=changed, run=run)
+
+    def in_dimension(d: int) -> Experiment:
+        mapping = {**model.to_mapping(), "dimension": d}
+        mapping["dragger"] = {**mapping["dragger"], "direction": 1.0}
+        changed = {**reference.to_mapping(), "model": mapping, "run": run.to_mapping()}
+        return Experiment.from_mapping(changed)
+
+    m, d, R, T = B // b, model.dimension, run.replicates, run.iterations
+    return [
+        ("R", f"T={T} m={m} d={d}", 1, {n: with_run(replicates=n) for n in _around(R, 4)}),
+        ("T", f"R={R} m={m} d={d}", 1, {n: with_run(iterations=n) for n in _around(T, 4)}),
+        ("m", f"R={R} T={T} d={d} b={b}", 1, {n: with_sizes(n, b) for n in _around(m, 4)}),
+        ("d", f"R={R} T={T} m={m}", 1, {n: in_dimension(n) for n in _around(d, 4)}),
+        ("b", f"R={R} T={T} d={d} m={m}", 0, {n: with_sizes(m, n) for n in (1, 4, 16, 64, 256)}),
+    ]
+
+
+def _around(middle: int, factor: int) -> list[int]:
+    return [middle * 2**k // factor for k in range(2 * factor.bit_length() - 1)]
+
+
+def scaling(
+    worker: Worker, reference: Experiment, threads: int, backend: str, rounds: int
+) -> list[Scaling]:
+    """Measure the engine over the grids, all points once in each round."""
+    wanted = grids(reference)
+    seconds: dict[tuple[str, int], list[float]] = {}
+    for k in range(rounds + 1):
+        for quantity, _, _, experiments in wanted:
+            for value, experiment in experiments.items():
+                worker.build(experiment, threads, backend)
+                taken = worker.run(k, None)["seconds"]
+                if k:  # the first round warms up
+                    seconds.setdefault((quantity, value), []).append(taken)
+    found = []
+    for quantity, held, expected, experiments in wanted:
+        times = [median(seconds[quantity, value]) for value in experiments]
+        slope, error = exponent(list(experiments), times)
+        found.append(Scaling(quantity, held, list(experiments), times, slope, error, expected))
+    return found
+
+
+def exponent(values: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
+    """Slope and its standard error of log seconds against log values, by least squares."""
+    x, y = np.log(values), np.log(seconds)
+    x, y = x - x.mean(), y - y.mean()
+    slope = float(x @ y / (x @ x))
+    rest = y - slope * x
+    return slope, math.sqrt(float(rest @ rest) / (len(x) - 2) / float(x @ x))
+
+
+MEMORY = """
+import json, resource, sys
+from dataclasses import replace
+from analysis.model import Experiment
+from sim.bench.engine import run
+experiment = Experiment.from_mapping(json.loads({text!r}))
+peaks = []
+for replicates in (1, {replicates}):
+    changed = replace(experiment.run, replicates=replicates, iterations=2)
+    run(replace(experiment, run=changed), {backend!r})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peaks.append(peak / (2**20 if sys.platform == "darwin" else 2**10))
+print(json.dumps(peaks))
+"""
+
+COLD = """
+import json
+from analysis.model import Experiment
+from sim.bench.engine import run
+run(Experiment.from_mapping(json.loads({text!r})), {backend!r})
+"""
+
+
+def memory(reference: Experiment, backend: str, replicates: int = MANY) -> Memory:
+    """Measure it in a fresh process, on the host."""
+    text = json.dumps(reference.to_mapping())
+    found = fresh(MEMORY.format(text=text, replicates=replicates, backend=backend))
+    before, peak = json.loads(found)
+    return Memory(reference.model.dimension, replicates, before, peak)
+
+
+def cold_start(reference: Experiment, backend: str, repetitions: int = 5) -> ColdStart:
+    """Measure fresh processes that do one step of one replicate; the first, uncounted, compiles."""
+    shortest = replace(reference.run, replicates=1, iterations=1, points=1)
+    text = json.dumps(replace(reference, run=shortest).to_mapping())
+    seconds = []
+    for _ in range(repetitions + 1):
+        begin = time.perf_counter()
+        fresh(COLD.format(text=text, backend=backend))
+        seconds.append(time.perf_counter() - begin)
+    return ColdStart(seconds[1:], median(seconds[1:]))

@@ -1,0 +1,43 @@
+"""The job in NumPy with the exact reduction: `python -m sim.bench.numpy_reduced` answers requests.
+
+The mean of a micro-batch with k draggers is w + (k/b)·push + √(b - k)/b·spread·z, so that k and one
+normal vector z are all that must be drawn.
+"""
+
+import numpy as np
+
+from analysis.model import Experiment
+from sim.bench.job import Job, Vector, job
+from sim.bench.numpy_program import Draw, uniforms
+from sim.bench.numpy_program import build as build_program
+from sim.bench.worker import Program, serve
+
+
+def prepare(task: Job, n: int) -> Draw:
+    """Draw m micro-batch means for each of n replicates."""
+    g = np.empty((n, task.m, task.d), np.float32)
+    means = g.reshape(-1, task.d)
+    chances = task.draggers()[:-1].astype(np.float32)
+    scales = task.scales()[:, None]
+    pushes = np.arange(task.b + 1, dtype=np.float32)[:, None] / np.float32(task.b) * task.push
+
+    def draw(rng: np.random.Generator, w: Vector) -> Vector:
+        rng.standard_normal(out=g, dtype=np.float32)
+        k = np.searchsorted(chances, uniforms(rng, (len(means),)), side="right")
+        np.multiply(means, scales[k], out=means)
+        spoilt = np.flatnonzero(k)
+        means[spoilt] += pushes[k[spoilt]]
+        np.add(g, w[:, None, :], out=g)
+        return g
+
+    return draw
+
+
+def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
+    """The run, on `threads` threads; NumPy knows no other backend than the CPU."""
+    task = job(experiment)
+    return build_program(experiment, threads, task.m * task.d, prepare)
+
+
+if __name__ == "__main__":
+    serve(build)

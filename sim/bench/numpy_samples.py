@@ -1,0 +1,36 @@
+"""The job in NumPy, sample by sample: `python -m sim.bench.numpy_samples` answers requests."""
+
+import numpy as np
+
+from analysis.model import Experiment
+from sim.bench.job import Job, Vector, job
+from sim.bench.numpy_program import Draw, uniforms
+from sim.bench.numpy_program import build as build_program
+from sim.bench.worker import Program, serve
+
+
+def prepare(task: Job, n: int) -> Draw:
+    """Draw B samples for each of n replicates."""
+    xi = np.empty((n, task.m, task.b, task.d), np.float32)
+    samples = xi.reshape(-1, task.d)
+    average = np.full(task.b, task.spread / task.b, np.float32)
+    dragger = task.push / np.float32(task.spread)
+
+    def draw(rng: np.random.Generator, w: Vector) -> Vector:
+        rng.standard_normal(out=xi, dtype=np.float32)
+        samples[np.flatnonzero(uniforms(rng, (len(samples),)) < task.fraction)] = dragger
+        g = np.matmul(average, xi)
+        g += w[:, None, :]
+        return g
+
+    return draw
+
+
+def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
+    """The run, on `threads` threads; NumPy knows no other backend than the CPU."""
+    task = job(experiment)
+    return build_program(experiment, threads, task.B * task.d, prepare)
+
+
+if __name__ == "__main__":
+    serve(build)
