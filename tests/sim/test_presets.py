@@ -1,41 +1,37 @@
 """The ready-made experiments: each can be read, says what it shows, and takes a step."""
 
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from analysis.model import Experiment, GradientModel
-from sim import philox
-from sim.engines.persample import PerSample
+from analysis.model import Experiment
+from sim.engines import engine
+from sim.engines.state import start
 from sim.presets import presets
 from sim.problems import build
+
+PROBLEMS = ("domains", "nonconvex", "linear_regression", "logistic_regression", "two_layer")
+
+
+def test_every_problem_has_a_preset():
+    for name in PROBLEMS:
+        assert build(Experiment.load(presets()[name])).__module__ == f"sim.problems.{name}"
 
 
 @pytest.mark.parametrize("name", presets())
 def test_presets(name):
-    path = presets()[name]
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# ")
-    assert lines[1].startswith("# ")
-    e = Experiment.load(path)
+    text = presets()[name].read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    e = Experiment.load(presets()[name])
     assert Experiment.from_mapping(e.to_mapping()) == e
-    if not isinstance(e.model, GradientModel):
-        assert e.model.problem == name
-    elif name != "sweet_spot":
-        assert getattr(e.model, name) is not None
-    problem = build(e)
-    w = np.zeros((2, problem.dimension))
-    w[:, slice(None) if isinstance(e.run.start, tuple) else 0] = e.run.start
-    state = SimpleNamespace(
-        w=w,
-        sums=np.zeros((2, problem.dimension + 1)),
-        hit=np.full(2, -1),
-        last=np.zeros((2, 3)),
-    )
-    before = problem.loss(w)
-    run = PerSample(problem, e.algorithm, e.run.steps[0], 8, philox.key(1, 8, 0.1), range(2))
-    run.advance(state, 0, 40, record=True)
+    e = replace(e, run=replace(e.run, replicates=2))
+    state, problem = start(e), build(e)
+    before = problem.loss(state.w.astype(np.float64))
+    with ThreadPoolExecutor(2) as pool:
+        engine(e, e.algorithm.sizes[-1], e.run.steps[0], pool).advance(state, 0, 40, True)
     assert np.isfinite(state.sums).all()
+    assert (state.sums[:, -1] > 0).all()
     if before.min() > problem.minimum + 0.5:
-        assert (problem.loss(state.w) < before).all()
+        assert (problem.loss(state.w.astype(np.float64)) < before).all()
