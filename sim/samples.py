@@ -57,6 +57,9 @@ class Draws:
         by one, and the variable multiplied by u^(1/shape). Attempt n has its own words.
         """
         xp = self.xp
+        if xp is np:
+            place = (self.key, stream, self.replicates, self.iteration)
+            return blocks.gammas(*place, shape).astype(self.dtype)
         k = xp.reshape(xp.astype(shape, xp.float64), (-1,))
         rows, count = shape.shape
         replicates = xp.asarray(np.repeat(np.asarray(self.replicates, np.uint64), count))
