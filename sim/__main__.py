@@ -21,19 +21,29 @@ Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch
 example: python -m sim run sweet_spot"""
 
 RUN = """\
-Simulates the experiment at every micro-batch size and step size, extrapolates the mean stationary
-gradient to zero step, component by component, and reports its norm, the bias. Each finished size is
-kept in DIR/NAME/ and reused by the next run of the same specification; Ctrl-C loses nothing that is
-finished. The interval (99 %) is corrected for the upward bias of the norm of a noisy mean, so in
-high dimension it may lie below the plain norm; trust the interval. With fewer than 32 replicates it
-rests on batch means in time.
+Simulates the experiment at every micro-batch size, or with its schedule, and at every step size.
+
+run.measure = "bias": extrapolates the mean stationary gradient to zero step, component by
+component, and reports its norm. The interval (99 %) is corrected for the upward bias of the norm of
+a noisy mean, so in high dimension it may lie below the plain norm; trust the interval. With fewer
+than 32 replicates it rests on batch means in time.
+"trajectory": means over replicates and their standard errors at log-spaced iterations.
+"hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
+
+Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by the next run
+of the same specification; Ctrl-C loses nothing. Numbers do not depend on threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error, interval[2]}],
 best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged or never
 came to rest (the reason goes to stderr), and such sizes are left out of best; among the others the
-confidence set holds the size with the smallest true bias with chance 99 %"""
+confidence set holds the size with the smallest true bias with chance 99 %. micro_batch_size is null
+for a schedule. With another measure: rule, batch_size, measure, results[{micro_batch_size, step,
+…}], where … is iterations[] and for each of gradient_norm, loss, clipping_norm, clean_fraction and
+cosine a list of means and one of errors (gradient_norm_error[] and so on), or for hitting times
+mean, standard_error, reached, replicates"""
+
 
 BENCH = """\
 Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine, in NumPy
