@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engines.compiled import compiled
-from sim.engines.fused import HALF, U, fill, gamma_variable
+from sim.engines.draws import HALF, U, fill, gamma_variable
 from sim.engines.normals import NUMBERS, store_words
 from sim.philox import MASK
 

@@ -9,11 +9,28 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
-from sim.engines.compiled import FLAGS, compiled, inlined, scalar
-from sim.engines.normals import NUMBERS, store_normals, store_words
-from sim.philox import COMPOSITION, GAMMA, MASK, MULTIPLIERS, NORMALS, REFINEMENT, ROUNDS, WEYL
+from sim.engines.compiled import compiled
+from sim.engines.draws import FULL, HALF, U, fill, gamma_variable, row_of
+from sim.engines.normals import NUMBERS, store_words
+from sim.engines.rows import (
+    ADAPTIVE,
+    FIXED,
+    GLOBAL,
+    NORMALIZED,
+    accumulate,
+    across,
+    added,
+    clipped,
+    gather,
+    mixed,
+    remove,
+    shift,
+    squared,
+    squares,
+    weight_of,
+)
+from sim.philox import COMPOSITION, GAMMA, NORMALS
 
 
 class Packed(NamedTuple):
@@ -52,190 +69,8 @@ class Packed(NamedTuple):
     clean: Any
 
 
-SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.model.RULES
 BUFFER = 4096  # normals at a time: 16 KiB
 SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
-U = np.uint64
-M0, M1, W0, W1, FULL = U(MULTIPLIERS[0]), U(MULTIPLIERS[1]), U(WEYL[0]), U(WEYL[1]), U(MASK)
-HALF, LAST_ATTEMPT = U(32), 255
-
-
-@scalar
-def four_words(k0, k1, c0, c1, c2, c3):
-    """The words of one counter; all are uint64 below 2³²."""
-    for _ in range(ROUNDS):
-        p, q = M0 * c0, M1 * c2
-        c0, c2 = (q >> HALF) ^ c1 ^ k0, (p >> HALF) ^ c3 ^ k1
-        c1, c3 = q & FULL, p & FULL
-        k0, k1 = (k0 + W0) & FULL, (k1 + W1) & FULL
-    return c0, c1, c2, c3
-
-
-@scalar
-def uniform(word):
-    """(word + ½)/2³² in float64."""
-    return (float(word) + 0.5) * 2.0**-32
-
-
-def fill(out, count, k0, k1, position, c1, c2, c3):
-    """Write at least `count` normals to `out`, from the counter at `position` on."""
-    raise NotImplementedError  # pragma: no cover
-
-
-@overload(fill, jit_options={"fastmath": FLAGS})
-def _fill(out, count, k0, k1, position, c1, c2, c3):
-    def single(out, count, k0, k1, position, c1, c2, c3):
-        for i in range(0, count, NUMBERS):
-            store_normals(out, i, k0, k1, position + U(i // 4), c1, c2, c3)
-
-    def double(out, count, k0, k1, position, c1, c2, c3):
-        for i in range(0, count, 4):  # the buffer has room for NUMBERS more
-            words = four_words(k0, k1, position + U(i // 4), c1, c2, c3)
-            for k in range(0, 4, 2):
-                radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
-                angle = 2.0 * math.pi * uniform(words[k + 1])
-                out[i + k], out[i + k + 1] = radius * math.cos(angle), radius * math.sin(angle)
-
-    return single if out.dtype.bitwidth == 32 else double
-
-
-@scalar
-def gamma_variable(shape, k0, k1, position, c1, c2, c3):
-    """Γ(shape) by rejection (Marsaglia and Tsang 2000), each attempt at its own address."""
-    if shape <= 0:
-        return 0.0
-    boosted = shape if shape >= 1 else shape + 1.0
-    center = boosted - 1 / 3
-    width = 1 / math.sqrt(9 * center)
-    for attempt in range(LAST_ATTEMPT + 1):
-        w0, w1, w2, w3 = four_words(k0, k1, position, c1, c2, c3 + (U(attempt) << U(8)))
-        z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(2.0 * math.pi * uniform(w1))
-        v = (1 + width * z) ** 3
-        if attempt == LAST_ATTEMPT:
-            v = 1.0
-        elif v <= 0 or math.log(uniform(w2)) >= z * z / 2 + center * (1 - v + math.log(v)):
-            continue
-        scale = 1.0 if shape >= 1 else math.exp(math.log(uniform(w3)) / shape)
-        return center * v * scale
-    return 0.0
-
-
-@inlined
-def row_of(thresholds, alias, first, bits, word, j, k0, k1, c1, c2, high):
-    """The row of micro-batch j by its word and the alias table that begins at column `first`."""
-    column = int(U(word) >> (HALF - bits))
-    rest = (U(word) << bits) & FULL
-    threshold = thresholds[first + column]
-    known, limit = rest >> bits, threshold >> HALF >> bits
-    if known < limit:
-        return column
-    if known == limit:
-        words = four_words(k0, k1, U(j // 4), c1, c2, U(REFINEMENT) | high)
-        if (rest << HALF) | (U(words[j % 4]) << bits) < threshold:
-            return column
-    return int(alias[first + column])
-
-
-@inlined
-def remove(x, v):
-    """Subtract from x its component along the unit vector v."""
-    dot = x.dtype.type(0)
-    for i in range(x.size):
-        dot += x[i] * v[i]
-    for i in range(x.size):
-        x[i] -= dot * v[i]
-
-
-@inlined
-def mixed(z, o, d, factor, a, spread):
-    """Make z[o : o + d] factor·a + spread·z; the square of its norm."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
-        x = factor * a[i] + spread * z[o + i]
-        z[o + i] = x
-        square += x * x
-    return square
-
-
-@inlined
-def added(z, o, d, factor, axes, q):
-    """Add factor·axes[q] to z[o : o + d]; the square of its new norm."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
-        x = z[o + i] + factor * axes[q, i]
-        z[o + i] = x
-        square += x * x
-    return square
-
-
-@inlined
-def squared(z, o, d):
-    """The square of the norm of z[o : o + d]."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
-        square += z[o + i] * z[o + i]
-    return square
-
-
-@inlined
-def accumulate(total, factor, z, o):
-    """Add factor·z[o : o + d] to total [d]."""
-    for i in range(U(total.size)):
-        total[i] += factor * z[o + i]
-
-
-@inlined
-def clipped(size, n, rule, clip, smallest):
-    """Replace squared norms [n] by the rule's factors; the smallest norm so far."""
-    one, zero = size.dtype.type(1), size.dtype.type(0)
-    for j in range(U(n)):
-        norm = math.sqrt(size[j])
-        if rule in (ADAPTIVE, NORMALIZED):
-            smallest = norm if norm < smallest else smallest
-            size[j] = one / norm if norm != 0 else zero
-        elif rule == FIXED:
-            size[j] = clip / norm if norm > clip else one
-        else:
-            size[j] = one
-    return smallest
-
-
-@inlined
-def across(y, z, n, stride, a, part):
-    """Micro-batch gradients y [d, n], coordinate by coordinate: part₀·a + part₂·e₁ + part₁·z."""
-    for i in range(U(a.size)):
-        for j in range(U(n)):
-            y[i, j] = part[0, j] * a[i] + part[1, j] * z[j * U(stride) + i]
-    for j in range(U(n)):
-        y[0, j] += part[2, j]
-
-
-@inlined
-def shift(y, n, axes, q, part, k):
-    """Add part_k times axis q to y [d, n]."""
-    for i in range(U(axes.shape[1])):
-        for j in range(U(n)):
-            y[i, j] += part[k, j] * axes[q, i]
-
-
-@inlined
-def squares(size, y, n, d):
-    """Squared norms of y [d, n] in size [n]."""
-    for j in range(U(n)):
-        size[j] = y[0, j] * y[0, j]
-    for i in range(U(1), U(d)):
-        for j in range(U(n)):
-            size[j] += y[i, j] * y[i, j]
-
-
-@inlined
-def gather(total, factor, y, n):
-    """Add Σ_j factor_j·y [d, n] to total [d]."""
-    for i in range(U(total.size)):
-        x = total.dtype.type(0)
-        for j in range(U(n)):
-            x += factor[j] * y[i, j]
-        total[i] += x
 
 
 @compiled
@@ -354,9 +189,9 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                             norm = added(z, o, d, along[row, q], axes, q)
                     if backward[row] != 0:
                         norm = added(z, o, d, -backward[row], units, 0)
-                    size[0] = norm
-                    smallest = clipped(size, 1, rule, clip, smallest)
-                    accumulate(total, size[0], z, o)
+                    norm = math.sqrt(norm)
+                    smallest = norm if norm < smallest else smallest
+                    accumulate(total, weight_of(norm, rule, clip), z, o)
 
             scale, rho = real(1 / m), math.nan
             if rule == ADAPTIVE:
