@@ -15,7 +15,7 @@ bench: .venv/.installed-bench
 	$(RUN) sim bench
 
 test: .venv/.installed-dev
-	$(RUN) pytest
+	$(RUN) pytest -n auto --dist loadfile
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .

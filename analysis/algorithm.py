@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from analysis.fields import (
+    Check,
     Checked,
     SpecificationError,
     absent_or,
@@ -30,6 +31,18 @@ LARGEST_RUN = 10**12  # iterations
 positive = real(0, open_low=True)
 
 
+def _pairs(threshold: Check) -> Check:
+    """Check for a list of pairs of a threshold and a micro-batch size; absent is allowed."""
+    size = integer(1, LARGEST_STEP)
+
+    def check(name: str, value: Any) -> tuple[float, int]:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            refuse(name, value, "a pair of a threshold and a micro-batch size")
+        return threshold(f"{name}[0]", value[0]), size(f"{name}[1]", value[1])
+
+    return optional(several(check, 1, 64))
+
+
 @dataclass(frozen=True)
 class Schedule(Checked):
     """Micro-batch sizes that change during a run, one key: pairs of a threshold and a size.
@@ -40,12 +53,8 @@ class Schedule(Checked):
     """
 
     table: ClassVar[str] = "algorithm.schedule"
-    iterations: tuple[tuple[int, int], ...] | None = checked(
-        optional(several(several(integer(0, LARGEST_RUN), 2, 2), 1, 64)), None
-    )
-    gradient_norm: tuple[tuple[float, float], ...] | None = checked(
-        optional(several(several(real(0), 2, 2), 1, 64)), None
-    )
+    iterations: tuple[tuple[int, int], ...] | None = checked(_pairs(integer(0, LARGEST_RUN)), None)
+    gradient_norm: tuple[tuple[float, float], ...] | None = checked(_pairs(real(0)), None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,12 +62,6 @@ class Schedule(Checked):
             raise SpecificationError(
                 "algorithm.schedule: must have one of the keys iterations and gradient_norm"
             )
-        if self.gradient_norm is not None:
-            pairs = tuple(
-                (start, integer(1, LARGEST_STEP)(f"{self.table}.gradient_norm[{i}][1]", _whole(b)))
-                for i, (start, b) in enumerate(self.gradient_norm)
-            )
-            object.__setattr__(self, "gradient_norm", pairs)
         starts = [start for start, _ in self.pairs]
         if self.iterations is not None:
             wrong = starts[0] != 0 or any(x >= y for x, y in pairwise(starts))
@@ -74,7 +77,7 @@ class Schedule(Checked):
     def pairs(self) -> tuple[tuple[float, int], ...]:
         """The pairs of a threshold and a micro-batch size, in the order of the file."""
         pairs: Any = self.iterations if self.iterations is not None else self.gradient_norm
-        return tuple((start, int(b)) for start, b in pairs)
+        return tuple(pairs)
 
     @property
     def micro_batch_sizes(self) -> tuple[int, ...]:
@@ -89,11 +92,6 @@ class Schedule(Checked):
         for start, b in reversed(self.pairs):
             size = size + (gradient_norm >= start) * (b - size)
         return size
-
-
-def _whole(value: float) -> float | int:
-    """A float without fraction as the integer that it is."""
-    return int(value) if value == int(value) else value
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ and refuse the same files in the same words.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -30,6 +30,8 @@ __all__ = [
     "Schedule",
     "StudentT",
 ]
+
+LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ class Experiment(Checked):
             allowed = f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
             refuse("run.replicates", self.run.replicates, allowed)
 
+    def require_precision(self) -> None:
+        """Raise SpecificationError if numbers are too large for squares in float32."""
+        model = self.model.to_mapping()
+        model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
+        largest = max(_sizes([model, self.algorithm.threshold, self.run.start]))
+        if self.run.precision == "float32" and largest > LARGEST_SINGLE:
+            allowed = f"float64 for numbers above {LARGEST_SINGLE:g} (here {largest:g})"
+            refuse("run.precision", "float32", allowed)
+
     @classmethod
     def from_mapping(cls, table: Any, name: str = "experiment") -> Self:
         """Build from the nested mapping that a TOML file contains."""
@@ -119,6 +130,18 @@ class Experiment(Checked):
             "algorithm": self.algorithm.to_mapping(),
             "run": self.run.to_mapping(),
         }
+
+
+def _sizes(value: Any) -> Iterator[float]:
+    """The absolute values of all numbers in nested mappings and lists, and 0."""
+    yield 0.0
+    if isinstance(value, (int, float)):
+        yield abs(value)
+    elif isinstance(value, Mapping):
+        yield from _sizes(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _sizes(entry)
 
 
 def _read_model(table: Any) -> GradientModel | LearningModel:

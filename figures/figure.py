@@ -28,7 +28,7 @@ from sim.store import digest, specification
 from sim.sweep import simulate
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-PACKAGES = ("numpy", "scipy", "sympy", "matplotlib")
+PACKAGES = ("numpy", "scipy", "sympy", "numba", "matplotlib")
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},

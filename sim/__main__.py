@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from analysis import command
 from analysis.fields import SpecificationError, integer
@@ -18,19 +21,29 @@ Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch
 example: python -m sim run sweet_spot"""
 
 RUN = """\
-Simulates the experiment at every micro-batch size and step size, extrapolates the mean stationary
-gradient to zero step, component by component, and reports its norm, the bias. Each finished size is
-kept in DIR/NAME/ and reused by the next run of the same specification; Ctrl-C loses nothing that is
-finished. The interval (99 %) is corrected for the upward bias of the norm of a noisy mean, so in
-high dimension it may lie below the plain norm; trust the interval. With fewer than 32 replicates it
-rests on batch means in time.
+Simulates the experiment at every micro-batch size, or with its schedule, and at every step size.
+
+run.measure = "bias": extrapolates the mean stationary gradient to zero step, component by
+component, and reports its norm. The interval (99 %) is corrected for the upward bias of the norm of
+a noisy mean, so in high dimension it may lie below the plain norm; trust the interval. With fewer
+than 32 replicates it rests on batch means in time.
+"trajectory": means over replicates and their standard errors at log-spaced iterations.
+"hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
+
+Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by the next run
+of the same specification; Ctrl-C loses nothing. Numbers do not depend on threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error, interval[2]}],
 best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged or never
 came to rest (the reason goes to stderr), and such sizes are left out of best; among the others the
-confidence set holds the size with the smallest true bias with chance 99 %"""
+confidence set holds the size with the smallest true bias with chance 99 %. micro_batch_size is null
+for a schedule. With another measure: rule, batch_size, measure, results[{micro_batch_size, step,
+…}], where … is iterations[] and for each of gradient_norm, loss, clipping_norm, clean_fraction and
+cosine a list of means and one of errors (gradient_norm_error[] and so on), or for hitting times
+mean, standard_error, reached, replicates"""
+
 
 BENCH = """\
 Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine, in NumPy
@@ -115,21 +128,27 @@ def _print_bias(result: Result) -> None:
 
 
 def _print_measured(result: MeasuredResult) -> None:
-    """One line for a hitting time, the last point for a trajectory."""
-    if result.measure == "hitting":
-        keys = ["mean", "standard_error", "reached", "replicates"]
-    else:
-        keys = [key for name in QUANTITIES for key in (name, f"{name}_error")]
+    """The hitting times, or the last points of the trajectories."""
+    pairs = [("mean", "standard_error")]
+    if result.measure == "trajectory":
+        pairs = [(name, f"{name}_error") for name in QUANTITIES]
+        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
     rows = []
     for row in result.results:
-        values = [row[key][-1] if isinstance(row[key], list) else row[key] for key in keys]
-        rows.append(
-            [_name(row["micro_batch_size"]), *(command.number(v) for v in (row["step"], *values))]
-        )
-    if result.measure == "trajectory":
-        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
-    header = ["micro-batch size", "step", *(key.replace("_", " ") for key in keys)]
-    print(command.table(header, rows))
+        cells = [_name(row["micro_batch_size"]), command.number(row["step"])]
+        cells += [_with_error(row[name], row[error]) for name, error in pairs]
+        if result.measure == "hitting":
+            cells.append(f"{row['reached']} of {row['replicates']}")
+        rows.append(cells)
+    names = [name.replace("_", " ") for name, _ in pairs]
+    reached = ["reached"] if result.measure == "hitting" else []
+    print(command.table(["micro-batch size", "step", *names, *reached], rows))
+
+
+def _with_error(value: Any, error: Any) -> str:
+    """A mean and its standard error, or the last ones of a trajectory."""
+    mean, spread = (v[-1] if isinstance(v, list) else v for v in (value, error))
+    return "-" if not np.isfinite(mean) else f"{mean:.4g} ± {spread:.1g}"
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -165,9 +184,9 @@ def parser() -> command.Parser:
 def _add_backend(new: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--backend",
-        choices=("auto", "cpu", "cuda"),
         default="auto",
-        help="auto (default) takes a GPU when there is one",
+        metavar="NAME",
+        help="cpu, cuda, or auto (default): a GPU when there is one",
     )
 
 

@@ -33,8 +33,8 @@ class Estimate:
 
     mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its variance;
     degrees = n - 1. `unrest` is the largest z-score between the halves of the recorded run, over
-    coordinates and step sizes; `memory` the correlation between successive batch means; `shift` the
-    distance from the mean at the smallest step to ȳ.
+    coordinates and step sizes; `memory` the correlation between successive batch means where these
+    count as independent; `shift` the distance from the mean at the smallest step to ȳ.
     """
 
     mean: tuple[float, ...]
@@ -145,7 +145,7 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
     shift = float(np.linalg.norm(mean - smallest))
     if squared:  # the mean itself is q, and its root the bias
         bias = math.sqrt(max(mean[0], 0.0))
-        unbiased, shift = mean[0], abs(bias - math.sqrt(smallest[0]))
+        unbiased, shift = mean[0], abs(bias - math.sqrt(max(smallest[0], 0.0)))
         mean = np.array([bias])
         along, across = (trace / bias**2 / 4, 0.0) if bias > 0 else (0.0, trace / n)
     return Estimate(
@@ -155,7 +155,7 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
         across=float(across),
         degrees=n - 1,
         unrest=max(_unrest(means) for means in batch_means),
-        memory=max(_memory(means) for means in batch_means),
+        memory=max(map(_memory, batch_means)) if n > len(y) else 0.0,
         shift=shift,
     )
 

@@ -84,7 +84,7 @@ class Bias(Measure):
         if steps > self.first:
             batch = (steps - self.first) // self.length - 1
             with np.errstate(invalid="ignore", over="ignore"):
-                self.found[:, batch] = group_means(state.sums) / self.length
+                self.found[:, batch] = group_means(state.host("sums")) / self.length
         state.sums[:] = 0
 
 
@@ -103,10 +103,10 @@ class Trajectory(Measure):
 
     def collect(self, state: State, steps: int) -> None:
         """‖∇f‖ and f after the step, and what the step itself was like."""
-        w = np.asarray(state.w, np.float64)
+        w = np.asarray(state.host("w"), np.float64)
         with np.errstate(invalid="ignore", over="ignore"):
             norm = np.linalg.norm(self.problem.gradient(w), axis=1)
-            values = np.column_stack([norm, self.problem.loss(w), state.last])
+            values = np.column_stack([norm, self.problem.loss(w), state.host("last")])
         self.found[:, self.pauses().index(steps)] = group_means(values)
 
 
@@ -123,7 +123,7 @@ class Hitting(Measure):
 
     def collect(self, state: State, steps: int) -> None:
         """The hitting times of all replicates."""
-        self.found = np.asarray(state.hit, np.float64)
+        self.found = np.asarray(state.host("hit"), np.float64)
 
     def done(self, state: State) -> bool:
         """Whether every replicate has hit."""

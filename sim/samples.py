@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sim import philox
+from sim.engines import blocks
 
 LAST_ATTEMPT = 255  # of the rejection sampler: the chance of getting there is below 1e-300
 
@@ -37,11 +38,15 @@ class Draws:
     def normals(self, stream: int, count: int) -> Any:
         """Standard normals number 0 to count - 1 of each replicate [R, count]."""
         address = (self.key, stream, self.replicates, self.iteration, count)
+        if self.xp is np:
+            return blocks.normals(*address, self.dtype)
         return self.xp.astype(philox.normals(*address, self.xp), self.dtype)
 
     def uniforms(self, stream: int, count: int) -> Any:
         """Numbers uniform in (0, 1), number 0 to count - 1 of each replicate [R, count]."""
         address = (self.key, stream, self.replicates, self.iteration, count)
+        if self.xp is np:
+            return philox.uniform(blocks.words(*address))
         return philox.uniform(philox.bits(*address, self.xp), self.xp)
 
     def gamma(self, stream: int, shape: Any) -> Any:
@@ -52,6 +57,9 @@ class Draws:
         by one, and the variable multiplied by u^(1/shape). Attempt n has its own words.
         """
         xp = self.xp
+        if xp is np:
+            place = (self.key, stream, self.replicates, self.iteration)
+            return blocks.gammas(*place, shape).astype(self.dtype)
         k = xp.reshape(xp.astype(shape, xp.float64), (-1,))
         rows, count = shape.shape
         replicates = xp.asarray(np.repeat(np.asarray(self.replicates, np.uint64), count))

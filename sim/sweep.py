@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from analysis.fields import refuse
 from analysis.model import Experiment
+from sim.backend import Device, resolve
 from sim.engines import engine
-from sim.engines.state import start
+from sim.engines.state import ARRAYS, State, start
 from sim.estimate import Array, Estimate
 from sim.measures import MEASURES
 from sim.results import Measured, MeasuredResult, Result, measured, summary
@@ -30,21 +31,30 @@ KEEP = 30.0  # seconds between two writings of an unfinished state
 
 @dataclass
 class Progress:
-    """How far the run at one micro-batch size is: what is done, and the state of the step size."""
+    """How far the run at one micro-batch size is: finished step sizes, and the current one."""
 
-    done: list[Array]  # what was found at the step sizes that are finished
-    arrays: dict[str, Any]  # of the unfinished one: w, sums, hit, last, found, steps
+    done: list[Array] = field(default_factory=list)  # what was found at the finished ones
+    steps: int = 0  # of the current one
+    state: State | None = None
+    found: Array | None = None
 
     @classmethod
     def read(cls, arrays: dict[str, Any]) -> "Progress":
         """From the arrays that were kept; none: from the beginning."""
         count = sum(name.startswith("done") for name in arrays)
-        done = [arrays.pop(f"done{i}") for i in range(count)]
-        return cls(done, arrays)
+        progress = cls([arrays[f"done{i}"] for i in range(count)])
+        if "steps" in arrays:
+            progress.steps, progress.found = int(arrays["steps"]), arrays["found"]
+            progress.state = State(*(arrays[name] for name in ARRAYS))
+        return progress
 
     def to_arrays(self) -> dict[str, Any]:
         """The arrays to be kept."""
-        return self.arrays | {f"done{i}": found for i, found in enumerate(self.done)}
+        arrays = {f"done{i}": found for i, found in enumerate(self.done)}
+        if self.state is not None and self.found is not None:
+            arrays |= {name: self.state.host(name) for name in ARRAYS}
+            arrays |= {"steps": np.array(self.steps), "found": self.found}
+        return arrays
 
 
 def run(
@@ -92,6 +102,8 @@ def measure(
 ) -> dict[int | None, Measured]:
     """What was measured by micro-batch size (None: the schedule), in the experiment's order."""
     experiment.require_memory()
+    experiment.require_precision()
+    device = Device() if resolve(backend) == "cuda" else None
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)
@@ -110,7 +122,7 @@ def measure(
             for b in missing:
                 state = Progress.read(store.read_state(experiment, b) if store else {})
                 kept = time.monotonic()
-                for steps in _advance(experiment, b, state, pool, backend):
+                for steps in _advance(experiment, b, state, pool, device):
                     bar.update(steps)
                     if store and (interrupt.asked or time.monotonic() - kept > KEEP):
                         store.write_state(experiment, b, state.to_arrays())
@@ -155,7 +167,7 @@ def _advance(
     b: int | None,
     progress: Progress,
     pool: ThreadPoolExecutor,
-    backend: str,
+    device: Device | None,
 ) -> Iterator[int]:
     """Go on from `progress` to the end, in pieces of about CHUNK seconds; yields steps done.
 
@@ -163,14 +175,13 @@ def _advance(
     """
     run = experiment.run
     for step in run.steps[len(progress.done) :]:
-        gatherer, state, at = MEASURES[run.measure](experiment), start(experiment), 0
-        if progress.arrays:
-            at = int(progress.arrays["steps"])
-            gatherer.found = progress.arrays["found"]
-            for name in ("w", "sums", "hit", "last"):
-                getattr(state, name)[:] = progress.arrays[name]
+        gatherer = MEASURES[run.measure](experiment)
+        at = progress.steps
+        state = (progress.state or start(experiment)).moved(device)
+        if progress.found is not None:
+            gatherer.found = progress.found
             yield at
-        machine = engine(experiment, b, step, pool, backend)
+        machine = engine(experiment, b, step, pool, device)
         rate = 0.0  # steps a second
         for pause in gatherer.pauses():
             while at < pause:
@@ -180,21 +191,14 @@ def _advance(
                 rate = (end - at) / max(time.perf_counter() - began, 1e-6)
                 if end == pause:
                     gatherer.collect(state, end)
-                progress.arrays = {
-                    "w": state.w,
-                    "sums": state.sums,
-                    "hit": state.hit,
-                    "last": state.last,
-                    "found": gatherer.found,
-                    "steps": np.array(end),
-                }
+                progress.steps, progress.state, progress.found = end, state, gatherer.found
                 yield end - at
                 at = end
             if gatherer.done(state):
                 gatherer.collect(state, run.iterations)
                 break
         progress.done.append(gatherer.found)
-        progress.arrays = {}
+        progress.steps, progress.state, progress.found = 0, None, None
 
 
 def available_cores() -> int:

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from analysis.model import Experiment, GradientModel, StudentT
+from sim import philox
+from sim.backend import Device
 from sim.engines.state import State
 
 
@@ -27,13 +29,28 @@ def reducible(experiment: Experiment) -> bool:
 
 
 def engine(
-    experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor, backend: str
+    experiment: Experiment,
+    b: int | None,
+    step: float,
+    pool: ThreadPoolExecutor,
+    device: Device | None = None,
 ) -> Engine:
-    """The fastest engine that knows the experiment's model."""
-    if reducible(experiment):
+    """The fastest engine that knows the experiment's model, on the device or in the pool.
+
+    It advances states that are where it is.
+    """
+    if not reducible(experiment):
+        from sim.engines.persample import Samples
+
+        return Samples(experiment, b, step, pool, device)
+    from sim.composition import plan
+
+    run = experiment.run
+    what = (plan(experiment, b), philox.key(run.seed, b or 0, step), step, run.radius)
+    if device is None:
         from sim.engines.mixture import Mixture
 
-        return Mixture(experiment, b, step, pool)
-    from sim.engines.persample import Samples
+        return Mixture(*what, precision=run.precision, pool=pool)
+    from sim.engines.cuda import Cuda
 
-    return Samples(experiment, b, step, pool)
+    return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)

@@ -27,6 +27,7 @@ class Packed(NamedTuple):
     clip: Any
     average: bool
     bend: bool  # whether there is a flat direction
+    opposing: bool  # whether any draggers push against the gradient
     centre: Any  # [d]
     curvature: Any  # [d]
     flat: Any  # [d]
@@ -53,6 +54,7 @@ class Packed(NamedTuple):
 
 SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.model.RULES
 BUFFER = 4096  # normals at a time: 16 KiB
+SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
 U = np.uint64
 M0, M1, W0, W1, FULL = U(MULTIPLIERS[0]), U(MULTIPLIERS[1]), U(WEYL[0]), U(WEYL[1]), U(MASK)
 HALF, LAST_ATTEMPT = U(32), 255
@@ -87,7 +89,7 @@ def _fill(out, count, k0, k1, position, c1, c2, c3):
             store_normals(out, i, k0, k1, position + U(i // 4), c1, c2, c3)
 
     def double(out, count, k0, k1, position, c1, c2, c3):
-        for i in range(0, count, 4):
+        for i in range(0, count, 4):  # the buffer has room for NUMBERS more
             words = four_words(k0, k1, position + U(i // 4), c1, c2, c3)
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
@@ -145,7 +147,7 @@ def remove(x, v):
 
 
 @inlined
-def shifted(z, o, d, factor, a, spread):
+def mixed(z, o, d, factor, a, spread):
     """Make z[o : o + d] factor·a + spread·z; the square of its norm."""
     square = z.dtype.type(0)
     for i in range(U(d)):
@@ -156,18 +158,11 @@ def shifted(z, o, d, factor, a, spread):
 
 
 @inlined
-def accumulate(total, factor, z, o):
-    """Add factor·z[o : o + d] to total [d]."""
-    for i in range(U(total.size)):
-        total[i] += factor * z[o + i]
-
-
-@inlined
-def added(z, o, d, factor, axis):
-    """Add factor·axis to z[o : o + d]; the square of its new norm."""
+def added(z, o, d, factor, axes, q):
+    """Add factor·axes[q] to z[o : o + d]; the square of its new norm."""
     square = z.dtype.type(0)
     for i in range(U(d)):
-        x = z[o + i] + factor * axis[i]
+        x = z[o + i] + factor * axes[q, i]
         z[o + i] = x
         square += x * x
     return square
@@ -182,6 +177,67 @@ def squared(z, o, d):
     return square
 
 
+@inlined
+def accumulate(total, factor, z, o):
+    """Add factor·z[o : o + d] to total [d]."""
+    for i in range(U(total.size)):
+        total[i] += factor * z[o + i]
+
+
+@inlined
+def clipped(size, n, rule, clip, smallest):
+    """Replace squared norms [n] by the rule's factors; the smallest norm so far."""
+    one, zero = size.dtype.type(1), size.dtype.type(0)
+    for j in range(U(n)):
+        norm = math.sqrt(size[j])
+        if rule in (ADAPTIVE, NORMALIZED):
+            smallest = norm if norm < smallest else smallest
+            size[j] = one / norm if norm != 0 else zero
+        elif rule == FIXED:
+            size[j] = clip / norm if norm > clip else one
+        else:
+            size[j] = one
+    return smallest
+
+
+@inlined
+def across(y, z, n, stride, a, part):
+    """Micro-batch gradients y [d, n], coordinate by coordinate: part₀·a + part₂·e₁ + part₁·z."""
+    for i in range(U(a.size)):
+        for j in range(U(n)):
+            y[i, j] = part[0, j] * a[i] + part[1, j] * z[j * U(stride) + i]
+    for j in range(U(n)):
+        y[0, j] += part[2, j]
+
+
+@inlined
+def shift(y, n, axes, q, part, k):
+    """Add part_k times axis q to y [d, n]."""
+    for i in range(U(axes.shape[1])):
+        for j in range(U(n)):
+            y[i, j] += part[k, j] * axes[q, i]
+
+
+@inlined
+def squares(size, y, n, d):
+    """Squared norms of y [d, n] in size [n]."""
+    for j in range(U(n)):
+        size[j] = y[0, j] * y[0, j]
+    for i in range(U(1), U(d)):
+        for j in range(U(n)):
+            size[j] += y[i, j] * y[i, j]
+
+
+@inlined
+def gather(total, factor, y, n):
+    """Add Σ_j factor_j·y [d, n] to total [d]."""
+    for i in range(U(total.size)):
+        x = total.dtype.type(0)
+        for j in range(U(n)):
+            x += factor[j] * y[i, j]
+        total[i] += x
+
+
 @compiled
 def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, step, key, plan):
     """Advance replicates w [R, d] by the steps begin … end - 1; see `sim.engines.mixture`.
@@ -193,15 +249,20 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
     benign, backward, deviation = plan.benign, plan.backward, plan.deviation
     along, shape, stretch, clean = plan.along, plan.shape, plan.stretch, plan.clean
     threshold, alias, offset = plan.threshold, plan.alias, plan.first
+    opposing = plan.opposing
     iteration_edges, gradient_edges = plan.iteration_edges, plan.gradient_edges
     replicates, d = w.shape
     real = w.dtype.type
     zero, one = real(0), real(1)
     stride = d if d <= 2 else (d + 3) // 4 * 4
-    block = max(1, BUFFER // (4 * stride)) * 4
+    block = max(1, (BUFFER // 4 if d <= SMALL else BUFFER) // (4 * stride)) * 4
     z = np.empty(block * stride + NUMBERS, w.dtype)
     words = np.empty(plan.micro_batches.max() + NUMBERS, np.uint32)
-    a, unit, total = np.empty(d, w.dtype), np.empty(d, w.dtype), np.empty(d, w.dtype)
+    which, part = np.empty(block, np.uint64), np.empty((4 + axes.shape[0], block), w.dtype)
+    size, y = np.empty(block, w.dtype), np.empty((d if d <= SMALL else 0, block), w.dtype)
+    units = np.empty((1, d), w.dtype)
+    unit = units[0]
+    a, total = np.empty(d, w.dtype), np.empty(d, w.dtype)
     for r in range(replicates):
         replicate = U(first_replicate + r)
         for t in range(begin, end):
@@ -249,36 +310,53 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
             smallest, unspoilt = real(np.inf), 0
             for j0 in range(0, m, block):
                 n = min(block, m - j0)
-                fill(z, n * stride, k0, k1, U(j0 * stride // 4), c1, replicate, U(NORMALS) | high)
+                position = U(j0 * stride // 4)
+                fill(z, n * stride, k0, k1, position, c1, replicate, U(NORMALS) | high)
                 for j in range(n):
                     word, number = words[j0 + j], j0 + j
                     row = row0 + row_of(
                         threshold, alias, first, bits, word, number, k0, k1, c1, replicate, high
                     )
                     unspoilt += clean[row]
-                    push = offset[row]
+                    along_first = offset[row]
                     for g in range(shape.shape[1]):
-                        position = U((j0 + j) * shape.shape[1] + g)
-                        push += stretch[p, g] * gamma_variable(shape[row, g], k0, k1, position, c1, replicate, U(GAMMA) | high)  # fmt: skip  # noqa: E501
-                    o, factor, spread = U(j * stride), benign[row], deviation[row]
-                    norm = shifted(z, o, d, factor, a, spread)
-                    if push != 0:
-                        z[o] += real(push)
+                        position, kind = U(number * shape.shape[1] + g), U(GAMMA) | high
+                        along_first += stretch[p, g] * gamma_variable(
+                            shape[row, g], k0, k1, position, c1, replicate, kind
+                        )
+                    which[j], part[2, j] = row, along_first
+                    if d <= SMALL:
+                        part[0, j], part[1, j], part[3, j] = (
+                            benign[row],
+                            deviation[row],
+                            -backward[row],
+                        )
+                        for q in range(axes.shape[0]):
+                            part[4 + q, j] = along[row, q]
+                if d <= SMALL:
+                    across(y, z, n, stride, a, part)
+                    if opposing:
+                        shift(y, n, units, 0, part, 3)
+                    for q in range(axes.shape[0]):
+                        shift(y, n, axes, q, part, 4 + q)
+                    squares(size, y, n, d)
+                    smallest = clipped(size, n, rule, clip, smallest)
+                    gather(total, size, y, n)
+                    continue
+                for j in range(n):
+                    row, o = which[j], U(j * stride)
+                    norm = mixed(z, o, d, benign[row], a, deviation[row])
+                    if part[2, j] != 0:
+                        z[o] += part[2, j]
                         norm = squared(z, o, d)
                     for q in range(axes.shape[0]):
                         if along[row, q] != 0:
-                            norm = added(z, o, d, along[row, q], axes[q])
+                            norm = added(z, o, d, along[row, q], axes, q)
                     if backward[row] != 0:
-                        norm = added(z, o, d, -backward[row], unit)
-                    norm = math.sqrt(norm)
-                    if rule in (ADAPTIVE, NORMALIZED):
-                        smallest = norm if norm < smallest else smallest
-                        factor = one / norm if norm != 0 else zero
-                    elif rule == FIXED:
-                        factor = clip / norm if norm > clip else one
-                    else:
-                        factor = one
-                    accumulate(total, factor, z, o)
+                        norm = added(z, o, d, -backward[row], units, 0)
+                    size[0] = norm
+                    smallest = clipped(size, 1, rule, clip, smallest)
+                    accumulate(total, size[0], z, o)
 
             scale, rho = real(1 / m), math.nan
             if rule == ADAPTIVE:
@@ -295,13 +373,13 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                 scale = scale * (clip / norm if norm > clip else one)
             if not plan.average:
                 scale = scale * real(m)
-            if t == end - 1:
+            if t == end - 1 or radius >= 0:  # a replicate that hits next has no later step
                 dot, norm2 = 0.0, 0.0
                 for i in range(d):
                     dot += float(total[i]) * float(a[i])
                     norm2 += float(total[i]) * float(total[i])
                 last[r, 0], last[r, 1] = rho, unspoilt / m
-                last[r, 2] = dot / math.sqrt(norm2 * square) if norm2 * square > 0 else 0.0
+                last[r, 2] = dot / math.sqrt(norm2 * square) if norm2 * square != 0 else 0.0
             scale = scale * step
             for i in range(d):
                 w[r, i] -= scale * total[i]

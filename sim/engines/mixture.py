@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.model import Experiment
-from sim import philox
-from sim.composition import plan
 from sim.engines.fused import Packed, advance
-from sim.engines.state import State
+from sim.engines.state import ARRAYS, State
 from sim.plan import Plan
 
 PIECES = 4  # per thread, so that threads which are held up do not hold up the others
@@ -29,6 +26,7 @@ def packed(plan: Plan, precision: str) -> Packed:
         clip=real.type(plan.clip),
         average=plan.average,
         bend=bool(plan.flat.any()),
+        opposing=any(bool(c.backward.any()) for c in parts),
         centre=plan.centre.astype(real),
         curvature=plan.curvature.astype(real),
         flat=plan.flat.astype(real),
@@ -52,16 +50,26 @@ def packed(plan: Plan, precision: str) -> Packed:
 
 
 class Mixture:
-    """One micro-batch size (or the schedule, b None) at one step size, on `workers` threads."""
+    """One plan at one step size, on the threads of a pool.
+
+    key: the two words of `sim.philox.key`. radius: a replicate whose ‖∇f‖ is at most that has hit;
+    None does not look. precision: float32 or float64, of state.w.
+    """
 
     def __init__(
-        self, experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor
+        self,
+        plan: Plan,
+        key: tuple[int, int],
+        step: float,
+        radius: float | None = None,
+        *,
+        precision: str,
+        pool: ThreadPoolExecutor,
     ) -> None:
-        run = experiment.run
-        self.key = tuple(map(np.uint64, philox.key(run.seed, b or 0, step)))
-        self.step = np.dtype(run.precision).type(step)
-        self.radius = -1.0 if run.radius is None else run.radius
-        self.plan = packed(plan(experiment, b), run.precision)
+        self.key = tuple(map(np.uint64, key))
+        self.step = np.dtype(precision).type(step)
+        self.radius = -1.0 if radius is None else radius
+        self.plan = packed(plan, precision)
         self.pool = pool
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
@@ -71,9 +79,8 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
-            arrays = (state.w, state.sums, state.hit, state.last)
-            pieces = (array[low:high] for array in arrays)
+            arrays = (getattr(state, name)[low:high] for name in ARRAYS)
             times = (low, begin, end, record, self.radius, self.step)
-            advance(*pieces, *times, self.key, self.plan)
+            advance(*arrays, *times, self.key, self.plan)
 
         list(self.pool.map(part, edges[:-1], edges[1:]))

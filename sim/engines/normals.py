@@ -45,21 +45,26 @@ class _Vectors:
         self.builder, self.lanes = builder, lanes
 
     def integers(self, value: int, kind: Any = I32) -> Any:
+        """The same integer everywhere."""
         return ir.Constant(ir.VectorType(kind, self.lanes), [value] * self.lanes)
 
     def reals(self, value: float) -> Any:
+        """The same float32 everywhere."""
         constant = float(np.float32(value))
         return ir.Constant(ir.VectorType(F32, self.lanes), [constant] * self.lanes)
 
     def splat(self, scalar: Any) -> Any:
+        """A scalar everywhere."""
         vector = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         vector = self.builder.insert_element(vector, scalar, ir.Constant(I32, 0))
         return self.builder.shuffle_vector(vector, vector, self.integers(0))
 
     def times(self, a: Any, b: Any) -> Any:
+        """Element by element."""
         return self.builder.fmul(a, b, flags=FAST)
 
     def plus(self, a: Any, b: Any) -> Any:
+        """Element by element."""
         return self.builder.fadd(a, b, flags=FAST)
 
     def polynomial(self, x: Any, first: Any, coefficients: Any) -> Any:
@@ -69,9 +74,11 @@ class _Vectors:
         return first
 
     def real(self, x: Any) -> Any:
+        """The bits read as float32."""
         return self.builder.bitcast(x, ir.VectorType(F32, self.lanes))
 
     def integer(self, x: Any) -> Any:
+        """The bits read as integers."""
         return self.builder.bitcast(x, ir.VectorType(I32, self.lanes))
 
 

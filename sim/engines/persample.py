@@ -15,6 +15,7 @@ import numpy as np
 from analysis.fields import refuse
 from analysis.model import LARGEST_STEP, Algorithm, Experiment
 from sim import philox
+from sim.backend import Device
 from sim.engines.state import State
 from sim.problems import Problem, build
 from sim.rules import rule
@@ -57,10 +58,10 @@ class PerSample:
 
         A replicate that has hit the radius is left as it is.
         """
-        numbers = self.algorithm.batch_size * self.problem.dimension
-        many = max(1, CHUNK // numbers)
+        many = max(1, CHUNK // (self.algorithm.batch_size * self.problem.dimension))
         for low in range(0, len(self.replicates), many):
-            rows = _Rows(state, slice(low, low + many), self.replicates[low : low + many])
+            numbers = self.replicates[low : low + many]
+            rows = _Rows(state, slice(low, low + len(numbers)), numbers)
             with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
                 for t in range(begin, end):
                     self._step(rows, t, record)
@@ -80,7 +81,7 @@ class PerSample:
             moving = rows.hit < 0
         if record:
             new = xp.concat([wide, square[:, None]], axis=-1)
-            rows.sums = rows.sums + (new if self.radius is None else new * moving[:, None])
+            rows.sums = rows.sums + xp.where(moving[:, None], new, xp.zeros_like(new))
         active = self.problem.active(t, G)
         for b, mask in self._groups(t, G, moving):
             if mask is None:
@@ -136,16 +137,22 @@ class PerSample:
 
 
 class Samples:
-    """`PerSample` on NumPy for one experiment, the replicates shared among the pool's threads."""
+    """`PerSample` for one experiment: on the device, or shared among the pool's threads."""
 
     def __init__(
-        self, experiment: Experiment, b: int | None, step: float, pool: ThreadPoolExecutor
+        self,
+        experiment: Experiment,
+        b: int | None,
+        step: float,
+        pool: ThreadPoolExecutor,
+        device: Device | None = None,
     ) -> None:
         run, schedule = experiment.run, experiment.algorithm.schedule
-        problem = build(experiment, dtype=np.dtype(run.precision))
+        xp = np if device is None else device.xp
+        problem = build(experiment, xp, getattr(xp, run.precision))
         key = philox.key(run.seed, b or 0, step)
         sizes = schedule.size_at if schedule is not None else b or 1
-        pieces = min(run.replicates, pool._max_workers)
+        pieces = min(run.replicates, pool._max_workers) if device is None else 1
         edges = [run.replicates * i // pieces for i in range(pieces + 1)]
         self.pool = pool
         self.places = [slice(low, high) for low, high in pairwise(edges)]

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 
 from analysis.model import Experiment
+from sim.backend import Device
+
+ARRAYS = ("w", "sums", "hit", "last")
 
 
 @dataclass
@@ -22,10 +25,23 @@ class State:
     sums: Any
     hit: Any
     last: Any
+    device: Device | None = None  # None: the arrays are NumPy's
+
+    def host(self, name: str) -> Any:
+        """One of the arrays as one of NumPy."""
+        array = getattr(self, name)
+        return array if self.device is None else self.device.get(array)
+
+    def moved(self, device: Device | None) -> "State":
+        """The state, its arrays of NumPy, on a device."""
+        if device is None:
+            return self
+        put = device.put
+        return State(put(self.w), put(self.sums), put(self.hit), put(self.last), device)
 
 
 def start(experiment: Experiment) -> State:
-    """All replicates at run.start."""
+    """All replicates at run.start, in arrays of NumPy."""
     run, d = experiment.run, experiment.model.dimension
     w = np.zeros((run.replicates, d), run.precision)
     w[:, slice(None) if isinstance(run.start, tuple) else 0] = run.start

@@ -98,12 +98,16 @@ class LinearRegressionData(LinearRegression):
 
     def loss(self, w: Any) -> Any:
         """Mean of (y - x·w)²/2 over the benign points."""
-        half = (w @ self.moment) / 2 - self.pull
+        half = self._turned(w) / 2 - self.pull
         return self.xp.sum(w * half, axis=-1) + self.constant
 
     def gradient(self, w: Any) -> Any:
         """Mean of (x·w - y)x over the benign points."""
-        return w @ self.moment - self.pull
+        return self._turned(w) - self.pull
+
+    def _turned(self, w: Any) -> Any:
+        """Second moment times w [..., d], row by row: the same whatever the other rows are."""
+        return (w[..., None, :] @ self.moment)[..., 0, :]
 
     def _samples(self, wrong: Any, draws: Draws) -> tuple[Any, Any, Any]:
         xp, shape = self.xp, wrong.shape

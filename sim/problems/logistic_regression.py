@@ -61,11 +61,16 @@ class LogisticRegression(Problem):
         for label, sign, chance in ((1, 1, self.positive), (0, -1, 1 - self.positive)):
             yield label, sign, chance, (sign * along + c)[..., None] + spread
 
+    def _mean(self, values: Any) -> Any:
+        """Mean over t of values at the nodes [..., nodes]."""
+        # A matrix product would round differently for different numbers of replicates.
+        return self.xp.sum(values * self.weights, axis=-1)
+
     def loss(self, w: Any) -> Any:
         """E[log(1 + e^z) - y z]."""
         xp = self.xp
         return sum(
-            chance * ((xp.logaddexp(z, xp.zeros_like(z)) - label * z) @ self.weights)
+            chance * self._mean(xp.logaddexp(z, xp.zeros_like(z)) - label * z)
             for label, _, chance, z in self._classes(w)
         )
 
@@ -74,7 +79,7 @@ class LogisticRegression(Problem):
         total: Any = 0.0
         for label, sign, chance, z in self._classes(w):
             p = sigmoid(z, self.xp)
-            error, slope = (p - label) @ self.weights, (p * (1 - p)) @ self.weights
+            error, slope = self._mean(p - label), self._mean(p * (1 - p))
             by_u = sign * error[..., None] * self.mean + slope[..., None] * w[..., :-1]
             total = total + chance * self.xp.concat([by_u, error[..., None]], axis=-1)
         return total

@@ -69,7 +69,7 @@ BAD = [
     ("algorithm.micro_batch_sizes", [2, 2], "different from the sizes before it"),
     ("algorithm.micro_batch_sizes", [], "a list of 1 to"),
     ("algorithm.micro_batch_sizes", 8, "a list of 1 to"),
-    ("run.steps", [0.1], "a list of 2 to 3 values"),
+    ("run.steps", [0.1], "two or three values"),
     ("run.steps", [0.1, 0.1], "different step sizes"),
     ("run.steps", [0.1, -0.1], "run.steps[1] = -0.1"),
     ("run.iterations", 0, "an integer from 1"),

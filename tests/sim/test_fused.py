@@ -130,7 +130,7 @@ def walked(e, b, cuts=(STEPS,), workers=1):
     """The engine's iterates after each step [STEPS, 3], of replicate 1."""
     state, at, found = start(e), 0, []
     with ThreadPoolExecutor(workers) as pool:
-        machine = engine(e, b, STEP, pool, "cpu")
+        machine = engine(e, b, STEP, pool)
         for end in cuts:
             machine.advance(state, at, end, False)
             found.append(state.w[1].copy())
@@ -206,7 +206,7 @@ def test_nothing_depends_on_how_the_work_is_cut():
     for workers, cuts in ((1, [STEPS]), (3, [1, 2, 17, STEPS]), (2, range(1, STEPS + 1))):
         state, at = start(e), 0
         with ThreadPoolExecutor(workers) as pool:
-            machine = engine(e, 3, STEP, pool, "cpu")
+            machine = engine(e, 3, STEP, pool)
             for end in cuts:
                 machine.advance(state, at, end, True)
                 at = end
@@ -227,7 +227,7 @@ def test_hitting_stops_a_replicate():
     e = replace(e, run=replace(e.run, measure="hitting", points=None, radius=1.5))
     state = start(e)
     with ThreadPoolExecutor(1) as pool:
-        engine(e, 3, STEP, pool, "cpu").advance(state, 0, STEPS, False)
+        engine(e, 3, STEP, pool).advance(state, 0, STEPS, False)
     path = walked(experiment(), 3, range(1, STEPS + 1))
     lengths = [norm(loss_gradient(e.model, list(w))) for w in [np.array(e.run.start), *path]]
     first = next(t for t, length in enumerate(lengths) if length <= 1.5)

@@ -1,0 +1,92 @@
+"""The fused kernel on the CPU against its readable form, on hand-made plans."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from sim import philox
+from sim.engines.mixture import Mixture
+from sim.engines.stepwise import Stepwise
+
+KEY = (123456789, 4000000000)
+
+
+def both(plan, state, precision="float64", steps=50, radius=None, spoil=0.0):
+    """The two final states."""
+    other = copy.deepcopy(state)
+    with ThreadPoolExecutor(2) as pool:
+        Mixture(plan, KEY, 0.1, radius, precision=precision, pool=pool).advance(
+            state, 0, steps, True
+        )
+    Stepwise(plan, KEY, 0.1 + spoil, radius).advance(other, 0, steps, True)
+    return state, other
+
+
+def difference(states):
+    first, second = states
+    assert np.array_equal(first.hit, second.hit)
+    return max(
+        np.nanmax(np.abs(getattr(first, name) - getattr(second, name)), initial=0)
+        for name in ("w", "sums", "last")
+    )
+
+
+CASES = [
+    (1, "adaptive", {"sizes": (24,)}),
+    (2, "normalized", {"sizes": (24, 6, 1, 12)}),
+    (3, "fixed", {"axes": 3, "gammas": 2}),
+    (5, "global", {"backward": True, "sizes": (7,)}),
+    (8, "adaptive", {"gammas": 1, "axes": 2, "backward": True}),
+    (64, "adaptive", {"wave": (0.3, 2.0)}),
+    (64, "sgd", {"average": False, "sizes": (5,)}),
+    (130, "normalized", {"flat": True}),
+]
+
+
+@pytest.mark.parametrize(("d", "rule", "features"), CASES)
+def test_double_precision(hand_made, d, rule, features):
+    plan = hand_made.plan(d, rule, **features)
+    assert difference(both(plan, hand_made.start(plan, 5))) < 1e-9
+    assert difference(both(plan, hand_made.start(plan, 5), spoil=1e-4)) > 1e-6
+
+
+@pytest.mark.parametrize(("d", "rule", "features"), CASES[:6])
+def test_single_precision(hand_made, d, rule, features):
+    plan = hand_made.plan(d, rule, **features)
+    states = both(plan, hand_made.start(plan, 5, "float32"), "float32")
+    assert np.abs(states[0].w - states[1].w).max() < 2e-4
+
+
+def test_hits(hand_made):
+    plan = hand_made.plan(4, "normalized")
+    states = both(plan, hand_made.start(plan, 9), radius=1.0)
+    assert (states[0].hit > 0).any()
+    assert difference(states) < 1e-9
+
+
+@pytest.mark.parametrize("last", [2**31, 0, 2**32 - 1])
+def test_ties_of_an_alias_table_are_decided_by_a_second_word(hand_made, last):
+    """The thresholds' leading bits are those of words that occur, so that there are ties."""
+    plan = hand_made.plan(2, "adaptive", sizes=(64,))
+    (law,) = plan.compositions
+    words = philox.bits(KEY, philox.COMPOSITION, range(1), 0, 64)[0].tolist()
+    for word in words:
+        column = word >> (32 - law.bits)
+        if column < law.benign.size:
+            law.threshold[column] = (word << law.bits & philox.MASK) << 32 | last
+    assert difference(both(plan, hand_made.start(plan, 1), steps=1)) < 1e-12
+
+
+def test_what_a_hit_leaves_behind_does_not_depend_on_the_calls(hand_made):
+    plan = hand_made.plan(4, "normalized")
+    whole, cut = (hand_made.start(plan, 9) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        engine = Mixture(plan, KEY, 0.1, 1.0, precision="float64", pool=pool)
+        engine.advance(whole, 0, 50, True)
+        for t in range(50):
+            engine.advance(cut, t, t + 1, True)
+    assert (whole.hit > 0).any()
+    for name, array in vars(whole).items():
+        assert np.array_equal(array, getattr(cut, name), equal_nan=True), name

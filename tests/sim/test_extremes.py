@@ -1,0 +1,63 @@
+"""Extreme inputs: they work, within errors of the exact bias where there is one, or are refused.
+
+Nine comparisons on 127 degrees of freedom, |z| < 6.5: a false alarm in 10⁸.
+"""
+
+import pytest
+
+from analysis.exact import exact_bias
+from analysis.model import Experiment
+from sim.sweep import simulate
+
+NORMAL = {"law": "gaussian", "scale": 1.0}
+RARE = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.5}
+
+
+def experiment(d=2, fraction=0.05, noise=NORMAL, norm=5.0, B=256, b=8, **run):
+    dragger = {"law": "persistent", "norm": norm, "direction": [-1.0] + [0.0] * (d - 1)}
+    model = {"dimension": d, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
+    return Experiment.from_mapping(
+        {
+            "model": model,
+            "algorithm": {"rule": "normalized", "batch_size": B, "micro_batch_sizes": [b]},
+            "run": {"iterations": 400, "replicates": 128, "steps": [0.1, 0.05], **run},
+        }
+    )
+
+
+EXACT = {
+    "no draggers": experiment(fraction=0.0),
+    "draggers once in 10¹²": experiment(fraction=1e-12, norm=1e6),
+    "rare once in 10¹²": experiment(noise=RARE | {"probability": 1e-12}),
+    "one dimension": experiment(d=1),
+    "one micro-batch": experiment(b=256),
+    "single samples": experiment(b=1, B=64),
+    "norm 0": experiment(norm=0.0),
+    "norm 10⁶": experiment(norm=1e6, fraction=0.02),
+    "large batches": experiment(noise=RARE, B=4096, b=64, fraction=0.002),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_extremes_agree_with_the_exact_bias(name):
+    e = EXACT[name]
+    (estimate,) = simulate(e, None, 2, False).values()
+    assert estimate.problem is None
+    exact = exact_bias(e.model, "normalized", e.algorithm.batch_size, e.algorithm.sizes[0]).bias
+    assert abs(estimate.score(exact)) < 6.5
+    assert abs(estimate.score(exact + 0.2)) > 6.5
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        experiment(d=4096, iterations=16, replicates=32),
+        experiment(B=4096, b=4096, noise=RARE, iterations=16, replicates=32),
+        experiment(fraction=0.999, iterations=40),
+        experiment(noise={"law": "gamma", "shape": 1e-3, "scale": 1.0, "sign": 1, "gaussian": 0.0}),
+        experiment(noise={"law": "gaussian", "scale": 0.0}),
+    ],
+)
+def test_other_extremes_give_numbers(e):
+    (estimate,) = simulate(e, None, 2, False).values()
+    assert estimate.bias >= 0

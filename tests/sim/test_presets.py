@@ -1,0 +1,37 @@
+"""The ready-made experiments: each can be read, says what it shows, and takes a step."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.model import Experiment
+from sim.engines import engine
+from sim.engines.state import start
+from sim.presets import presets
+from sim.problems import build
+
+PROBLEMS = ("domains", "nonconvex", "linear_regression", "logistic_regression", "two_layer")
+
+
+def test_every_problem_has_a_preset():
+    for name in PROBLEMS:
+        assert build(Experiment.load(presets()[name])).__module__ == f"sim.problems.{name}"
+
+
+@pytest.mark.parametrize("name", presets())
+def test_presets(name):
+    text = presets()[name].read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    e = Experiment.load(presets()[name])
+    assert Experiment.from_mapping(e.to_mapping()) == e
+    e = replace(e, run=replace(e.run, replicates=2))
+    state, problem = start(e), build(e)
+    before = problem.loss(state.w.astype(np.float64))
+    with ThreadPoolExecutor(2) as pool:
+        engine(e, e.algorithm.sizes[-1], e.run.steps[0], pool).advance(state, 0, 40, True)
+    assert np.isfinite(state.sums).all()
+    assert (state.sums[:, -1] > 0).all()
+    if before.min() > problem.minimum + 0.5:
+        assert (problem.loss(state.w.astype(np.float64)) < before).all()
