@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.fields import refuse
 from analysis.model import Experiment
 from sim.bench.worker import Program, Statistics, serve
 from sim.engines.compiled import compiled
@@ -16,17 +15,6 @@ from sim.measures import points
 from sim.philox import NORMALS
 from sim.results import Trajectories
 from sim.sweep import available_cores, measure
-
-
-def resolved(backend: str) -> str:
-    """The backend that `backend` (auto, cpu or cuda) means on this machine.
-
-    Raises SpecificationError when cuda is asked for and cannot be had.
-    """
-    if backend == "cuda":
-        refuse("backend", backend, "auto or cpu: there is no engine for a GPU yet")
-    return "cpu"
-
 
 BLOCK = 4096  # normals at a time, as in the engine
 BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds

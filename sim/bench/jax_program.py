@@ -18,9 +18,9 @@ from analysis.model import Experiment
 from sim.bench.job import Job, job
 from sim.bench.worker import Program
 
-GPU_CHUNK = 2**28  # normals at a time on a GPU: 1 GiB
+CHUNK, GPU_CHUNK = 2**16, 2**28  # normals at a time: 256 KiB, and 1 GiB on a GPU
 FLAGS = "--xla_cpu_prefer_vector_width=512 --xla_force_host_platform_device_count="
-Prepare = Callable[[Any, Job, bool], Callable[[Any, int], Any]]
+Prepare = Callable[[Any, Job, bool], Callable[[Any], Any]]
 
 
 def start(threads: int, backend: str) -> Any:
@@ -66,12 +66,12 @@ def divisor(n: int, most: int) -> int:
 
 
 def build(
-    experiment: Experiment, threads: int, backend: str, numbers: int, chunk: int, prepare: Prepare
+    experiment: Experiment, threads: int, backend: str, numbers: int, prepare: Prepare
 ) -> Program:
     """A compiled run of the job; `numbers` normals are drawn for a replicate and step.
 
-    On the CPU about `chunk` normals are drawn at a time. prepare(jax, job, gpu) returns the
-    function that draws micro-batch gradients minus w [n, m, d] from a key and n.
+    prepare(jax, job, gpu) returns the function that draws the micro-batch gradients minus w of one
+    replicate [m, d] from a key.
     """
     jax = start(threads, backend)
     jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
@@ -79,13 +79,13 @@ def build(
     gpu = jax.devices()[0].platform != "cpu"
     devices = divisor(task.R, len(jax.devices()))
     share = task.R // devices
-    n = divisor(share, (GPU_CHUNK if gpu else chunk) // numbers)
-    draw = prepare(jax, task, gpu)
+    n = divisor(share, (GPU_CHUNK if gpu else CHUNK) // numbers)
+    draw = jax.vmap(prepare(jax, task, gpu))
     begin = jnp.asarray(task.start)
     ones = jnp.ones(task.d, jnp.float32)
 
     def step(w: Any, key: Any) -> Any:
-        g = w[:, None, :] + draw(key, n)
+        g = w[:, None, :] + draw(jax.random.split(key, n))
         square = (g * g).sum(-1) if gpu else (g * g) @ ones
         length = jnp.sqrt(square)
         factor = length.min(axis=1, keepdims=True) / length

@@ -12,20 +12,18 @@ from sim.bench.jax_program import normals
 from sim.bench.job import Job, job
 from sim.bench.worker import Program, serve
 
-CHUNK = 2**16  # normals at a time: 256 KiB
 
-
-def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
-    """Draw m micro-batch means for each of n replicates."""
+def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
+    """Draw m micro-batch means."""
     jnp = jax.numpy
     chances = jnp.asarray(task.draggers()[:-1], jnp.float32)
     scales, push = jnp.asarray(task.scales()), jnp.asarray(task.push / task.b)
 
-    def draw(key: Any, n: int) -> Any:
+    def draw(key: Any) -> Any:
         of_noise, of_draggers = jax.random.split(key)
-        uniform = jax.random.uniform(of_draggers, (n, task.m))
+        uniform = jax.random.uniform(of_draggers, (task.m,))
         k = jnp.searchsorted(chances, uniform, side="right", method="compare_all")
-        z = normals(jax, of_noise, (n, task.m, task.d))
+        z = normals(jax, of_noise, (task.m, task.d))
         return scales[k][..., None] * z + k.astype(jnp.float32)[..., None] * push
 
     return draw
@@ -34,7 +32,7 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
 def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
     task = job(experiment)
-    return build_program(experiment, threads, backend, task.m * task.d, CHUNK, prepare)
+    return build_program(experiment, threads, backend, task.m * task.d, prepare)
 
 
 if __name__ == "__main__":

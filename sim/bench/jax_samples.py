@@ -9,22 +9,20 @@ from sim.bench.jax_program import normals
 from sim.bench.job import Job, job
 from sim.bench.worker import Program, serve
 
-CHUNK = 2**17  # normals at a time: 512 KiB
 
-
-def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
-    """Draw B samples for each of n replicates."""
+def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
+    """Draw B samples."""
     jnp = jax.numpy
     push = jnp.asarray(task.push)
 
-    def draw(key: Any, n: int) -> Any:
+    def draw(key: Any) -> Any:
         of_noise, of_draggers = jax.random.split(key)
-        xi = normals(jax, of_noise, (n, task.m, task.b, task.d))
-        dragger = jax.random.bernoulli(of_draggers, task.fraction, (n, task.m, task.b))
+        xi = normals(jax, of_noise, (task.m, task.b, task.d))
+        dragger = jax.random.bernoulli(of_draggers, task.fraction, (task.m, task.b))
         weight = jnp.where(dragger, 0.0, jnp.float32(task.spread / task.b))
-        fused = (weight[..., None] * xi).sum(2)
-        noise = fused if gpu else jnp.einsum("rmb,rmbi->rmi", weight, xi)
-        return noise + dragger.mean(2, dtype=jnp.float32)[..., None] * push
+        fused = (weight[..., None] * xi).sum(1)
+        noise = fused if gpu else jnp.einsum("mb,mbi->mi", weight, xi)
+        return noise + dragger.mean(1, dtype=jnp.float32)[..., None] * push
 
     return draw
 
@@ -32,7 +30,7 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any, int], Any]:
 def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
     task = job(experiment)
-    return build_program(experiment, threads, backend, task.B * task.d, CHUNK, prepare)
+    return build_program(experiment, threads, backend, task.B * task.d, prepare)
 
 
 if __name__ == "__main__":

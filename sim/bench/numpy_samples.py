@@ -19,7 +19,7 @@ def prepare(task: Job, n: int) -> Draw:
     def draw(rng: np.random.Generator, w: Vector) -> Vector:
         rng.standard_normal(out=xi, dtype=np.float32)
         samples[np.flatnonzero(uniforms(rng, (len(samples),)) < task.fraction)] = dragger
-        g = np.matmul(average, xi)
+        g = np.matmul(average, xi) if task.b > 1 else xi[:, :, 0] * average
         g += w[:, None, :]
         return g
 

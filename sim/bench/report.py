@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from analysis import command
 from analysis.fields import choice, integer, refuse
-from sim.bench.engine import resolved
+from sim.backend import resolve
 from sim.bench.job import variants
 from sim.bench.limits import (
     ColdStart,
@@ -72,7 +72,7 @@ def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS
         choice(*known)("variant", name)
         if list(names).count(name) > 1:
             refuse("variant", name, "named once")
-    device = resolved(backend)
+    device = resolve(backend)
     wanted = list(names) or [name for name in known if device == "cuda" or name not in FOR_A_GPU]
     threads = available_cores()
     with tqdm(total=len(wanted) * rounds, unit=" rounds", disable=None) as bar:
@@ -83,14 +83,16 @@ def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS
     reference = known[wanted[0]]
     with Worker(PROGRAMS[OURS]) as worker:
         ours = next(row for row in found[0].rows if row.program == OURS)
-        alone = generator(worker, threads, rounds, ours.normals_per_second)
+        alone = None
+        if device == "cpu":
+            alone = generator(worker, threads, rounds, ours.normals_per_second)
         growth = scaling(worker, known["J1"], threads, device, rounds)
     return Report(
         machine=_machine(threads),
         backend=device,
         rounds=rounds,
         variants=found,
-        generator=alone if device == "cpu" else None,
+        generator=alone,
         scaling=growth,
         memory=memory(known["J1"], device),
         cold_start=cold_start(reference, device),
