@@ -9,7 +9,8 @@ from sim.engines.fused import Packed, advance
 from sim.engines.state import ARRAYS, State
 from sim.plan import Plan
 
-PIECES = 4  # per thread, so that threads which are held up do not hold up the others
+PIECES = 4  # per thread, so that one which is held up does not hold up the others
+SHORT = 16  # steps; below, a piece of work is too small to be cut like that
 
 
 def packed(plan: Plan, precision: str) -> Packed:
@@ -75,7 +76,8 @@ class Mixture:
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
         replicates = len(state.w)
-        pieces = min(replicates, PIECES * self.pool._max_workers)
+        threads = self.pool._max_workers
+        pieces = min(replicates, threads if end - begin < SHORT else PIECES * threads)
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
