@@ -26,6 +26,7 @@ from analysis.laws import LARGEST_STEP
 RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
 MEASURES = ("bias", "trajectory", "hitting")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
+UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 
 positive = real(0, open_low=True)
@@ -88,8 +89,8 @@ class Schedule(Checked):
         """The size at that iteration, or the sizes [...] for gradient norms [...]."""
         if self.iterations is not None:
             return next(b for start, b in reversed(self.iterations) if start <= iteration)
-        size = 0 * gradient_norm
-        for start, b in reversed(self.pairs):
+        (_, size), *larger = reversed(self.pairs)
+        for start, b in larger:
             size = size + (gradient_norm >= start) * (b - size)
         return size
 
@@ -218,5 +219,6 @@ class Run(Checked):
 
     @property
     def batches(self) -> int:
-        """Batch means that each replicate contributes: an even number, about 256 in all."""
-        return 2 * max(1, math.ceil(BATCH_MEANS / self.replicates / 2))
+        """Batch means that each replicate contributes: an even number, about 256 in all or more."""
+        runs = max(1, math.ceil(UNITS / self.replicates))  # that each replicate is divided into
+        return 2 * runs * max(1, math.ceil(BATCH_MEANS / self.replicates / (2 * runs)))

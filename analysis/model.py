@@ -4,13 +4,16 @@ Theory and simulation read the same file with the same reader, so they speak abo
 and refuse the same files in the same words.
 """
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from analysis.algorithm import BATCH_MEANS, RULES, Algorithm, Run, Schedule
+import numpy as np
+
+from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule
 from analysis.fields import Checked, SpecificationError, checked, choice, instance, refuse
 from analysis.gradient import GradientModel
 from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
@@ -19,6 +22,7 @@ from analysis.problems import GRADIENT_PROBLEMS, LEARNING, LearningModel
 __all__ = [
     "LARGEST_STEP",
     "RULES",
+    "UNITS",
     "Active",
     "Algorithm",
     "Experiment",
@@ -61,7 +65,7 @@ class Experiment(Checked):
     def gradient_model(self) -> GradientModel:
         """The model; raises SpecificationError when it is a learning problem."""
         if not isinstance(self.model, GradientModel):
-            allowed = "quadratic, nonconvex or domains (the others are only simulated)"
+            allowed = "quadratic or domains here (the others are only simulated)"
             refuse("model.problem", self.model.problem, allowed)
         return self.model
 
@@ -83,13 +87,42 @@ class Experiment(Checked):
             refuse("run.replicates", self.run.replicates, allowed)
 
     def require_precision(self) -> None:
-        """Raise SpecificationError if numbers are too large for squares in float32."""
+        """Raise SpecificationError if numbers are too large or small for squares in float32."""
+        if self.run.precision == "float64":
+            return
         model = self.model.to_mapping()
         model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
-        largest = max(_sizes([model, self.algorithm.threshold, self.run.start]))
-        if self.run.precision == "float32" and largest > LARGEST_SINGLE:
+        sizes = [model, self.algorithm.threshold, self.run.start]
+        noise, d = math.inf, self.model.dimension
+        if isinstance(self.model, GradientModel):
+            start = np.zeros(d)
+            start[slice(None) if isinstance(self.run.start, tuple) else 0] = self.run.start
+            noise = self.model.noise_scale()
+            sizes += [noise, self.model.gradient(start).tolist()]
+        largest, smallest = max(_sizes(sizes)), min(noise or math.inf, *self.run.steps)
+        if not largest <= LARGEST_SINGLE:
             allowed = f"float64 for numbers above {LARGEST_SINGLE:g} (here {largest:g})"
             refuse("run.precision", "float32", allowed)
+        if smallest < 1 / LARGEST_SINGLE or max(self.run.steps) > LARGEST_SINGLE:
+            allowed = "float64 for noise below 1e-15 or steps beyond 1e-15 to 1e15"
+            refuse("run.precision", "float32", allowed)
+
+    def centred(self) -> Self:
+        """The same experiment in coordinates in which the minimum of the loss is at 0.
+
+        Its gradients are the same numbers, and distant optima leave no rounding errors behind.
+        """
+        model = self.model
+        if not isinstance(model, GradientModel) or model.domains is None:
+            return self
+        centre, d = model.centre, model.dimension
+        domains = tuple(
+            replace(k, optimum=tuple(np.broadcast_to(k.optimum, d) - centre)) for k in model.domains
+        )
+        start = -centre
+        start[slice(None) if isinstance(self.run.start, tuple) else 0] += self.run.start
+        run = replace(self.run, start=tuple(start))
+        return replace(self, model=replace(model, domains=domains), run=run)
 
     @classmethod
     def from_mapping(cls, table: Any, name: str = "experiment") -> Self:

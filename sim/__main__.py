@@ -120,11 +120,11 @@ def _print_bias(result: Result) -> None:
     header = ["micro-batch size", "bias", "standard error", "99 % from", "to"]
     print(command.table(header, rows))
     kept = ", ".join(map(str, result.best.confidence_set))
-    if not result.best.confidence_set:
-        print("no size came to rest")
-    else:
+    if result.best.micro_batch_size is not None:
         best = result.best.micro_batch_size
         print(f"smallest bias at micro-batch size {best}; 99 % set: {{{kept}}}")
+    elif all(r.bias is None for r in result.results):
+        print("no size came to rest")
 
 
 def _print_measured(result: MeasuredResult) -> None:

@@ -1,6 +1,6 @@
 """From batch means to the bias: extrapolation to zero step, intervals, the set of best sizes.
 
-The stationary mean of Λw depends smoothly on the step size, so a polynomial through two or three
+The stationary mean of ∇f depends smoothly on the step size, so a polynomial through two or three
 step sizes is evaluated at zero, component by component. The extrapolated vectors are independent
 copies y_1 … y_n of one law with mean μ and covariance Σ; the bias is ‖μ‖.
 
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from analysis.model import UNITS
+
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
-MINIMUM_UNITS = 32  # independent vectors behind an interval
 LARGEST_SHIFT = 0.25  # of the bias, see Estimate.warning
 LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warning
 
@@ -33,8 +34,9 @@ class Estimate:
 
     mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its variance;
     degrees = n - 1. `unrest` is the largest z-score between the halves of the recorded run, over
-    coordinates and step sizes; `memory` the correlation between successive batch means where these
-    count as independent; `shift` the distance from the mean at the smallest step to ȳ.
+    coordinates and step sizes, `drift` that of the extrapolated vectors; `memory` the correlation
+    between successive batch means where these count as independent; `shift` the distance from the
+    mean at the smallest step to ȳ.
     """
 
     mean: tuple[float, ...]
@@ -43,6 +45,7 @@ class Estimate:
     across: float
     degrees: int
     unrest: float
+    drift: float
     memory: float
     shift: float
 
@@ -78,11 +81,11 @@ class Estimate:
     def problem(self) -> str | None:
         """Why the numbers are not a stationary bias, None when nothing speaks against it.
 
-        For Gaussian means, a run at rest is called restless once in 10⁵.
+        For Gaussian means, a run at rest is called restless at most once in 10⁵.
         """
         if not np.isfinite(self.bias):
             return "diverged: try smaller run.steps"
-        if self.unrest > np.sqrt(2 * np.log(4e5 * len(self.mean))):
+        if self.unrest > quantile(1 - 1e-5 / (6 * len(self.mean)), self.degrees):
             return (
                 f"not at rest (z = {self.unrest:.1f} between the halves of the recorded run): "
                 "raise run.iterations or run.burn_in; where draggers win it never rests"
@@ -91,8 +94,14 @@ class Estimate:
 
     @property
     def warning(self) -> str | None:
-        """Why the interval may be wrong: short batches, or steps too large to extrapolate from."""
-        if self.shift > LARGEST_SHIFT * self.bias + 4 * self.standard_error:
+        """Why the interval may be wrong; when a run is at rest, it is rarely said to be hardly so.
+
+        The interval knows statistical errors only. It is called in doubt where terms of second
+        order in the step, estimated from those of first, might exceed it.
+        """
+        sure = max(self.shift - 3 * self.standard_error, 0.0)  # beyond its own statistical error
+        next_order = sure**2 > self.bias * self.standard_error
+        if next_order or self.shift > LARGEST_SHIFT * self.bias + 4 * self.standard_error:
             return (
                 f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
                 "of higher order may matter: use smaller run.steps"
@@ -100,7 +109,13 @@ class Estimate:
         if self.memory > LONGEST_MEMORY:
             return (
                 f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
-                "too narrow: raise run.iterations"
+                "too narrow: raise run.iterations (with opposing draggers there may also be points "
+                "of rest at several distances)"
+            )
+        if self.drift > quantile(1 - 5e-4 / len(self.mean), self.degrees):
+            return (
+                f"hardly at rest (z = {self.drift:.1f} between the halves of the extrapolated "
+                "run), so the interval may miss: raise run.iterations or run.burn_in"
             )
         return None
 
@@ -140,7 +155,7 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
         unbiased = mean @ mean - trace / n
     if not np.isfinite([*mean, unbiased, along, across]).all():
         nan = float("nan")
-        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan, nan)
+        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan, nan, nan)
     smallest = batch_means[np.argmin(steps)].mean((0, 1))
     shift = float(np.linalg.norm(mean - smallest))
     if squared:  # the mean itself is q, and its root the bias
@@ -155,7 +170,8 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
         across=float(across),
         degrees=n - 1,
         unrest=max(_unrest(means) for means in batch_means),
-        memory=max(map(_memory, batch_means)) if n > len(y) else 0.0,
+        drift=_unrest(y),
+        memory=max(map(_memory, batch_means)) if n > len(y) or squared else 0.0,
         shift=shift,
     )
 
@@ -163,7 +179,7 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
 def _units(y: Array) -> Array:
     """Independent vectors [n, d] from batch means [replicates, batches, d]."""
     replicates, batches, d = y.shape
-    runs = 1 if replicates >= MINIMUM_UNITS else math.ceil(MINIMUM_UNITS / replicates)
+    runs = 1 if replicates >= UNITS else math.ceil(UNITS / replicates)
     runs = min(runs, batches)
     while batches % runs:
         runs += 1
@@ -174,7 +190,7 @@ def _unrest(means: Array) -> float:
     """Largest z-score between the halves [replicates, batches/2, d] of a run at one step size."""
     half = means.shape[1] // 2
     early, late = means[:, :half], means[:, half:]
-    if len(means) >= MINIMUM_UNITS:  # the halves of a replicate are compared with each other
+    if len(means) >= UNITS:  # the halves of a replicate are compared with each other
         difference = late.mean(1) - early.mean(1)
         average, spread = difference.mean(0), difference.std(0, ddof=1) / math.sqrt(len(means))
     else:

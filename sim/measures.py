@@ -16,6 +16,7 @@ from sim.engines.state import State
 from sim.problems import build
 
 GROUPS = 1024
+ROWS = 4096  # replicates whose losses are computed at once
 QUANTITIES = ("gradient_norm", "loss", "clipping_norm", "clean_fraction", "cosine")
 
 Array = NDArray[np.float64]
@@ -103,15 +104,22 @@ class Trajectory(Measure):
 
     def collect(self, state: State, steps: int) -> None:
         """‖∇f‖ and f after the step, and what the step itself was like."""
-        w = np.asarray(state.host("w"), np.float64)
+        values = np.empty((self.run.replicates, len(QUANTITIES)))
+        values[:, 2:] = state.host("last")
+        w = state.host("w")
         with np.errstate(invalid="ignore", over="ignore"):
-            norm = np.linalg.norm(self.problem.gradient(w), axis=1)
-            values = np.column_stack([norm, self.problem.loss(w), state.host("last")])
+            for low in range(0, len(w), ROWS):
+                part = np.asarray(w[low : low + ROWS], np.float64)
+                values[low : low + ROWS, 0] = np.linalg.norm(self.problem.gradient(part), axis=1)
+                values[low : low + ROWS, 1] = self.problem.loss(part)
         self.found[:, self.pauses().index(steps)] = group_means(values)
 
 
 class Hitting(Measure):
-    """The first iteration with ‖∇f‖ <= radius: found [replicates], -1 where it was not reached."""
+    """The first iteration with ‖∇f‖ <= radius: found [replicates].
+
+    -1 where it was not reached, NaN where the iterates are not finite.
+    """
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
@@ -123,7 +131,9 @@ class Hitting(Measure):
 
     def collect(self, state: State, steps: int) -> None:
         """The hitting times of all replicates."""
-        self.found = np.asarray(state.host("hit"), np.float64)
+        hit = np.asarray(state.host("hit"), np.float64)
+        lost = ~np.isfinite(state.host("w")).all(axis=1)
+        self.found = np.where(lost & (hit < 0), np.nan, hit)
 
     def done(self, state: State) -> bool:
         """Whether every replicate has hit."""
@@ -142,7 +152,8 @@ def points(run: Run) -> list[int]:
 
 def mean_and_error(values: Array) -> tuple[Array, Array]:
     """Mean over groups [groups, …] and its standard error; the error of a single group is NaN."""
-    mean = values.mean(0)
-    if len(values) == 1:
-        return mean, np.full_like(mean, np.nan)
-    return mean, values.std(0, ddof=1) / np.sqrt(len(values))
+    with np.errstate(invalid="ignore", over="ignore"):  # of replicates that diverged
+        mean = values.mean(0)
+        if len(values) == 1:
+            return mean, np.full_like(mean, np.nan)
+        return mean, values.std(0, ddof=1) / np.sqrt(len(values))

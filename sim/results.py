@@ -1,8 +1,9 @@
 """What a finished measure says, and how it is printed: bias, trajectory or hitting time."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.measures import QUANTITIES, mean_and_error, points
 
 Table = tuple[tuple[tuple[float, ...], ...], ...]
+DIVERGED = "some replicates diverged: try smaller run.steps"
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,14 @@ class Trajectories:
     mean: Table
     standard_error: Table
 
+    warning: ClassVar[None] = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why numbers are missing, None when none is."""
+        finite = all(math.isfinite(point[0]) for points in self.mean for point in points)
+        return None if finite else DIVERGED
+
 
 @dataclass(frozen=True)
 class HittingTimes:
@@ -28,6 +38,13 @@ class HittingTimes:
     mean: tuple[float, ...]
     standard_error: tuple[float, ...]
     reached: tuple[int, ...]
+
+    warning: ClassVar[None] = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why numbers are missing, None when none is."""
+        return None if all(map(math.isfinite, self.mean)) else DIVERGED
 
 
 Measured = Estimate | Trajectories | HittingTimes

@@ -39,12 +39,28 @@ class Progress:
     found: Array | None = None
 
     @classmethod
-    def read(cls, arrays: dict[str, Any]) -> "Progress":
-        """From the arrays that were kept; none: from the beginning."""
+    def read(cls, experiment: Experiment, arrays: dict[str, Any]) -> "Progress":
+        """From the arrays that were kept; from the beginning if they are none or do not fit."""
+        fresh, found = start(experiment), MEASURES[experiment.run.measure](experiment).found
         count = sum(name.startswith("done") for name in arrays)
-        progress = cls([arrays[f"done{i}"] for i in range(count)])
+        expected = {f"done{i}": found for i in range(count)}
+        if set(arrays) != set(expected):
+            expected |= {name: getattr(fresh, name) for name in ARRAYS}
+            expected |= {"found": found, "steps": np.array(0)}
+        fits = set(arrays) == set(expected) and all(
+            arrays[name].shape == array.shape and arrays[name].dtype == array.dtype
+            for name, array in expected.items()
+        )
+        steps = int(arrays["steps"]) if fits and "steps" in arrays else 0
+        if (
+            not fits
+            or count > len(experiment.run.steps)
+            or not 0 <= steps <= experiment.run.iterations
+        ):
+            return cls()
+        progress = cls([arrays[f"done{i}"] for i in range(count)], steps)
         if "steps" in arrays:
-            progress.steps, progress.found = int(arrays["steps"]), arrays["found"]
+            progress.found = arrays["found"]
             progress.state = State(*(arrays[name] for name in ARRAYS))
         return progress
 
@@ -73,11 +89,10 @@ def run(
     """
     done = measure(experiment, out, workers, progress, backend)
     for b, found in done.items():
-        if isinstance(found, Estimate):
-            for message in (found.problem, found.warning):
-                if message:
-                    what = "schedule" if b is None else f"micro-batch size {b}"
-                    print(f"{what}: {message}", file=sys.stderr)
+        for message in (found.problem, found.warning):
+            if message:
+                what = "schedule" if b is None else f"micro-batch size {b}"
+                print(f"{what}: {message}", file=sys.stderr)
     return summary(experiment, done)
 
 
@@ -104,6 +119,7 @@ def measure(
     experiment.require_memory()
     experiment.require_precision()
     device = Device() if resolve(backend) == "cuda" else None
+    inner = experiment.centred()
     if out == "":
         refuse("out", out, "a folder")
     store = None if out is None else Store(Path(out) / experiment.name)
@@ -120,9 +136,9 @@ def measure(
             tqdm(total=total, unit=" steps", unit_scale=True, disable=disable) as bar,
         ):
             for b in missing:
-                state = Progress.read(store.read_state(experiment, b) if store else {})
+                state = Progress.read(inner, store.read_state(experiment, b) if store else {})
                 kept = time.monotonic()
-                for steps in _advance(experiment, b, state, pool, device):
+                for steps in _advance(inner, b, state, pool, device):
                     bar.update(steps)
                     if store and (interrupt.asked or time.monotonic() - kept > KEEP):
                         store.write_state(experiment, b, state.to_arrays())

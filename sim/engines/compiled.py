@@ -16,10 +16,11 @@ def _folder() -> str:
     """A folder named after the text of the engines, so that no stale code is ever reused.
 
     Numba looks only at the file of the outermost function. Where the package cannot be written to,
-    the system's temporary folder serves.
+    the user's cache serves.
     """
     here = Path(__file__).parent
-    sources = b"".join(path.read_bytes() for path in sorted(here.glob("*.py")))
+    files = [*sorted(here.glob("*.py")), here.parent / "philox.py"]
+    sources = b"".join(path.read_bytes() for path in files)
     name = f"numba-{hashlib.sha256(sources).hexdigest()[:16]}"
     if config.CACHE_DIR:
         return str(Path(config.CACHE_DIR) / name)
@@ -29,7 +30,7 @@ def _folder() -> str:
         with tempfile.TemporaryFile(dir=folder):
             return str(folder)
     except OSError:
-        return str(Path(tempfile.gettempdir()) / f"micro-batch-clipping-{name}")
+        return str(Path.home() / ".cache" / "micro-batch-clipping" / name)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

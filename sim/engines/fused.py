@@ -116,7 +116,7 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                     a[i] += wave[0] * wave[1] * math.sin(wave[1] * w[r, i])
             square = 0.0
             for i in range(d):
-                square += float(a[i]) * float(a[i])
+                square += np.float64(a[i]) * np.float64(a[i])
                 total[i] = zero
             length = math.sqrt(square)
             if length <= radius:
@@ -211,10 +211,11 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
             if t == end - 1 or radius >= 0:  # a replicate that hits next has no later step
                 dot, norm2 = 0.0, 0.0
                 for i in range(d):
-                    dot += float(total[i]) * float(a[i])
-                    norm2 += float(total[i]) * float(total[i])
-                last[r, 0], last[r, 1] = rho, unspoilt / m
-                last[r, 2] = dot / math.sqrt(norm2 * square) if norm2 * square != 0 else 0.0
+                    dot += np.float64(total[i]) * np.float64(a[i])
+                    norm2 += np.float64(total[i]) * np.float64(total[i])
+                last[r, 0], last[r, 1] = rho + 0 * dot, unspoilt / m  # not a number with the rest
+                moved = norm2 * square != 0 and scale != 0
+                last[r, 2] = dot / math.sqrt(norm2 * square) if moved else 0.0
             scale = scale * step
             for i in range(d):
                 w[r, i] -= scale * total[i]

@@ -13,10 +13,12 @@ samples are drawn from it with replacement, and f is the mean over the other poi
 formulae with the points' own second moments.
 """
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
+from analysis.fields import refuse
 from analysis.model import LearningModel
 from sim.philox import DATA, FEATURES, LABEL, key
 from sim.problems.problem import Problem, weighted_sums
@@ -86,6 +88,9 @@ class LinearRegressionData(LinearRegression):
         draws = Draws(key(seed, 0, 0.0), range(1), 0, xp, self.dtype)
         x, y, corrupted = self._drawn(draws, DATA, n)
         self.wrong = min(round(model.dragger_fraction * n), n - 1)
+        if self.wrong == 0 < model.dragger_fraction:
+            allowed = f"at least {math.ceil(1 / model.dragger_fraction)} for one wrong response"
+            refuse("model.linear_regression.samples", n, allowed)
         self.dragger_fraction = self.wrong / n
         self.x, self.y, self.response = x[0, ...], y[0, :], corrupted[0, :]
         good, target = self.x[self.wrong :, :], self.y[self.wrong :]

@@ -38,7 +38,9 @@ class NoisyGradient(Problem):
             return column(lambda law: value(law) if isinstance(law, kind) else 0.0)
 
         root = self.dimension**0.5
-        self.size = column(lambda law: (_heavy(law) or law.gaussian) / root)
+        self.size = column(
+            lambda law: (_heavy(law) if isinstance(law, StudentT) else law.gaussian) / root
+        )
         self.heavy = of(StudentT, lambda law: 1.0)
         chance = [getattr(law, "probability", 0.0) for law in laws]
         self.chance = self.xp.asarray(chance, dtype=self.xp.float64)

@@ -3,10 +3,11 @@
 Nine comparisons on 127 degrees of freedom, |z| < 6.5: a false alarm in 10⁸.
 """
 
+import numpy as np
 import pytest
 
 from analysis.exact import exact_bias
-from analysis.model import Experiment
+from analysis.model import Experiment, Schedule
 from sim.sweep import simulate
 
 NORMAL = {"law": "gaussian", "scale": 1.0}
@@ -61,3 +62,23 @@ def test_extremes_agree_with_the_exact_bias(name):
 def test_other_extremes_give_numbers(e):
     (estimate,) = simulate(e, None, 2, False).values()
     assert estimate.bias >= 0
+
+
+def test_divergence_with_a_schedule_by_gradient_norm_is_no_error():
+    """NaN is below every threshold, and stays NaN."""
+    sizes = Schedule.read({"gradient_norm": [[1.0, 1], [0.0, 4]]}).size_at(0, np.array([np.nan, 2]))
+    assert sizes.tolist() == [4, 1]
+
+
+def test_student_t_noise_of_scale_zero_is_none():
+    noise = {"law": "student-t", "degrees": 3.0, "scale": 0.0}
+    dragger = {"law": "isotropic", "norm": 0.0}
+    e = Experiment.from_mapping(
+        {
+            "model": {"dimension": 2, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger},
+            "algorithm": {"rule": "sgd", "batch_size": 4, "micro_batch_sizes": [4]},
+            "run": {"start": 1.0, "steps": [0.5, 0.25], "iterations": 200},
+        }
+    )
+    (estimate,) = simulate(e, None, 1, False).values()
+    assert estimate.bias < 1e-6
