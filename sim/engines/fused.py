@@ -24,6 +24,7 @@ from sim.engines.rows import (
     clipped,
     gather,
     mixed,
+    pushed,
     remove,
     shift,
     squared,
@@ -180,11 +181,14 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                     continue
                 for j in range(n):
                     row, o = which[j], U(j * stride)
-                    norm = mixed(z, o, d, benign[row], a, deviation[row])
+                    if axes.shape[0] > 0 and along[row, 0] != 0:
+                        norm = pushed(z, o, d, benign[row], a, deviation[row], along[row, 0], axes)
+                    else:
+                        norm = mixed(z, o, d, benign[row], a, deviation[row])
                     if part[2, j] != 0:
                         z[o] += part[2, j]
                         norm = squared(z, o, d)
-                    for q in range(axes.shape[0]):
+                    for q in range(1, axes.shape[0]):
                         if along[row, q] != 0:
                             norm = added(z, o, d, along[row, q], axes, q)
                     if backward[row] != 0:

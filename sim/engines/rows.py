@@ -38,6 +38,17 @@ def mixed(z, o, d, factor, a, spread):
 
 
 @inlined
+def pushed(z, o, d, factor, a, spread, along, axes):
+    """Likewise with along·axes[0] added: one pass instead of two."""
+    square = z.dtype.type(0)
+    for i in range(U(d)):
+        x = factor * a[i] + spread * z[o + i] + along * axes[0, i]
+        z[o + i] = x
+        square += x * x
+    return square
+
+
+@inlined
 def added(z, o, d, factor, axes, q):
     """Add factor·axes[q] to z[o : o + d]; the square of its new norm."""
     square = z.dtype.type(0)

@@ -36,7 +36,7 @@ def experiment(rule, noise, dragger, fraction, sizes, threshold=None, domains=No
                 **({} if threshold is None else {"threshold": threshold}),
                 **({} if domains is None else {"domains": domains}),
             },
-            "run": {"steps": [0.1, 0.05], "iterations": 4000, "replicates": 128},
+            "run": {"steps": [0.1, 0.05], "iterations": 2000, "replicates": 128},
         }
     )
 
