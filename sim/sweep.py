@@ -84,8 +84,9 @@ def run(
 
     With `out`, finished sizes and the state of unfinished ones are kept there and reused. `workers`
     is the number of threads; `backend` is auto, cpu or cuda. `progress` None shows a bar when
-    stderr is a terminal. The result depends on none of these. Raises SpecificationError when `out`
-    or the backend cannot be used, and for models that cannot be simulated.
+    stderr is a terminal. The result depends on none of these, but for rounding on the backend.
+    Raises SpecificationError when `out` or the backend cannot be used, and for models that
+    cannot be simulated.
     """
     done = measure(experiment, out, workers, progress, backend)
     for b, found in done.items():
@@ -157,7 +158,7 @@ def measure(
 
 
 class Interrupt:
-    """Ctrl-C sets `asked`, so that a piece of work may end; pressed again, it stops at once."""
+    """Ctrl-C sets `asked`, so that a piece of work may end; the next one interrupts as usual."""
 
     asked = False
 
