@@ -36,7 +36,7 @@ def uniform(word):
 
 def fill(out, count, k0, k1, position, c1, c2, c3):
     """Write at least `count` normals to `out`, from the counter at `position` on."""
-    raise NotImplementedError  # pragma: no cover
+    raise TypeError("only for compiled code")
 
 
 @overload(fill, jit_options={"fastmath": FLAGS})

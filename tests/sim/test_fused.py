@@ -175,6 +175,22 @@ def test_the_oracle_goes_the_same_way(name):
         assert distance(CASES[name], b) < 1e-12
 
 
+@pytest.mark.parametrize("name", ["persistent", "pure domains"])
+def test_clean_micro_batches_are_counted(name):
+    """The fraction of micro-batches without any dragger, at each of the first steps."""
+    e, b = CASES[name], 3
+    state, w = start(e), list(CASES[name].run.start)
+    with ThreadPoolExecutor(1) as pool:
+        machine = engine(e, b, STEP, pool)
+        for t in range(20):
+            samples = batch(e, b, t, w)
+            machine.advance(state, t, t + 1, False)
+            w = list(state.w[1])
+            parts = [samples[i : i + b] for i in range(0, len(samples), b)]
+            clean = [not any(s.dragger for s in part) for part in parts]
+            assert state.last[1, 1] == pytest.approx(np.mean(clean), abs=1e-12)
+
+
 def test_a_single_number_is_noticed():
     assert distance(CASES["gamma"], 3, blunder=0.01) > 1e-5
 
