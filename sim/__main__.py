@@ -26,7 +26,9 @@ Simulates the experiment at every micro-batch size, or with its schedule, and at
 run.measure = "bias": extrapolates the mean stationary gradient to zero step, component by
 component, and reports its norm. The interval (99 %) is corrected for the upward bias of the norm of
 a noisy mean, so in high dimension it may lie below the plain norm; trust the interval. With fewer
-than 32 replicates it rests on batch means in time.
+than 32 replicates it rests on batch means in time. It knows statistical errors only: with many
+replicates and large steps the error of the extrapolation can exceed it without a warning, so repeat
+a result that matters with half the steps.
 "trajectory": means over replicates and their standard errors at log-spaced iterations.
 "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
 

@@ -97,7 +97,9 @@ class Estimate:
         """Why the interval may be wrong; when a run is at rest, it is rarely said to be hardly so.
 
         The interval knows statistical errors only. It is called in doubt where terms of second
-        order in the step, estimated from those of first, might exceed it.
+        order in the step, guessed from those of first, might exceed it. From two step sizes they
+        cannot be told: where those of first order are small by themselves, or cancel, there is no
+        warning, and only smaller steps show whether the result depends on them.
         """
         sure = max(self.shift - 3 * self.standard_error, 0.0)  # beyond its own statistical error
         next_order = sure**2 > self.bias * self.standard_error

@@ -206,3 +206,12 @@ def test_a_small_transient_calls_the_interval_in_doubt():
         seen += "hardly at rest" in (found.warning or "")
     assert seen >= 8
     assert quiet >= 18
+
+
+def test_terms_of_second_order_are_guessed_from_those_of_first():
+    """A shift of a fifth of the bias is in doubt where the interval is narrow."""
+    rng = np.random.default_rng(12)
+    narrow = estimate(batch_means(rng, 1.0, 64, 2, 0.01, shift=2.0), (0.2, 0.1))
+    assert "extrapolation" in narrow.warning
+    wide = estimate(batch_means(rng, 1.0, 64, 2, 1.0, shift=2.0), (0.2, 0.1))
+    assert wide.warning is None
