@@ -9,10 +9,11 @@ from pkgutil import iter_modules
 
 from analysis import command
 from analysis.fields import choice
-from figures.figure import CheckError, Figure
+from figures.checks import CheckError
+from figures.figure import Figure
 from sim.sweep import available_cores
 
-NOT_FIGURES = {"__main__", "figure"}
+HELPERS = {"__main__", "checks", "figure", "marks", "report"}
 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
@@ -24,10 +25,11 @@ keys with --json: figures[{name, title, caption, files[]}]; exit code 1 if a cap
 
 
 def found() -> dict[str, Figure]:
-    """Every figure of this package by its name."""
+    """Every figure of this package by its name, in the order of the gallery."""
     folder = [str(Path(__file__).parent)]
-    names = sorted(name for _, name, _ in iter_modules(folder) if name not in NOT_FIGURES)
-    return {name: import_module(f"figures.{name}").figure for name in names}
+    names = {name for _, name, _ in iter_modules(folder)} - HELPERS
+    figures = [import_module(f"figures.{name}").figure for name in names]
+    return {figure.name: figure for figure in sorted(figures, key=lambda f: (f.place, f.name))}
 
 
 def _make(options: argparse.Namespace) -> int:

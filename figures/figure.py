@@ -8,7 +8,7 @@ import io
 import os
 import platform
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,9 +23,9 @@ from matplotlib.figure import Figure as Canvas
 from analysis import __version__, command
 from analysis.fields import refuse
 from analysis.model import Experiment
-from sim.estimate import Estimate
+from figures.checks import Check, CheckError
 from sim.store import digest, specification
-from sim.sweep import simulate
+from sim.sweep import measure
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 PACKAGES = ("numpy", "scipy", "sympy", "numba", "matplotlib")
@@ -35,33 +35,26 @@ METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Creator": None, "Date": None},
 }
 
-Simulated = dict[str, dict[int, Estimate]]
-
-
-class CheckError(Exception):
-    """A sentence of the caption is not true. The message says what was expected and found."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One assertion behind the caption."""
-
-    statement: str
-    expected: str
-    found: str
-    passed: bool
+# What was measured, by the experiment's name and the micro-batch size (None: a schedule).
+Simulated = dict[str, dict[Any, Any]]
 
 
 class Figure(ABC):
-    """One figure. `name` is its file's name, `claims` the results that it shows."""
+    """One figure. `name` is its file's name, `claims` the results that it shows.
+
+    `place` orders the gallery. `restless` names experiments in which some sizes are meant not to
+    come to rest, so that the simulation's warnings are part of what is shown.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     claims: ClassVar[tuple[str, ...]]
+    place: ClassVar[int]
+    restless: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def experiments(self, profile: str) -> list[Experiment]:
-        """The simulations that it needs; their names are different."""
+        """The simulations that it needs, all of them named after the figure and the profile."""
 
     @abstractmethod
     def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
@@ -83,16 +76,18 @@ class Figure(ABC):
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The picture."""
 
-    def prepare(self, profile: str, results: Path, workers: int = 1) -> dict[str, Any]:
+    def prepare(
+        self, profile: str, results: Path, workers: int = 1, backend: str = "auto"
+    ) -> dict[str, Any]:
         """Run what is missing, collect the data and check the caption; the JSON document.
 
         Raises CheckError.
         """
         experiments = self.experiments(profile)
-        simulated = {e.name: simulate(e, results, workers, None) for e in experiments}
-        for run, estimates in simulated.items():
-            for b, estimate in estimates.items():
-                if problem := estimate.problem or estimate.warning:
+        simulated = {e.name: measure(e, results, workers, None, backend) for e in experiments}
+        for run in simulated.keys() - set(self.restless):
+            for b, found in simulated[run].items():
+                if problem := found.problem or found.warning:
                     raise CheckError(f"{self.name}: {run}, micro-batch size {b}: {problem}")
         data = command.document(self.data(profile, simulated))
         checks = self.check(data)
@@ -118,8 +113,8 @@ class Figure(ABC):
                         "name": e.name,
                         "specification": e.to_mapping(),
                         "results": {
-                            str(b): digest(specification(e, b))
-                            for b in e.algorithm.micro_batch_sizes
+                            "schedule" if b is None else str(b): digest(specification(e, b))
+                            for b in e.algorithm.variants
                         },
                     }
                     for e in experiments
@@ -127,14 +122,16 @@ class Figure(ABC):
             },
         }
 
-    def write(self, document: dict[str, Any], out: Path) -> list[Path]:
-        """Draw the document and write NAME.png, .pdf, .svg and .json into `out`."""
+    def write(
+        self, document: dict[str, Any], out: Path, formats: Sequence[str] = tuple(METADATA)
+    ) -> list[Path]:
+        """Draw the document and write NAME.json and the pictures into `out`."""
         contents = {"json": (command.to_json(document) + "\n").encode()}
         with plt.style.context(STYLE):
             canvas = self.draw(document["data"])
-            for form, metadata in METADATA.items():
+            for form in formats:
                 buffer = io.BytesIO()
-                canvas.savefig(buffer, format=form, metadata=metadata)
+                canvas.savefig(buffer, format=form, metadata=METADATA[form])
                 contents[form] = buffer.getvalue()
             plt.close(canvas)
         paths = []

@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.advice import best_sizes, bias_radius
 from analysis.exact import exact_bias
 from analysis.model import Experiment
-from figures.figure import Check, Figure, Simulated
+from figures.checks import Check
+from figures.figure import Figure, Simulated
 from sim.estimate import confidence_set
 from sim.presets import presets
 
@@ -24,6 +25,7 @@ class SweetSpot(Figure):
     name = "sweet_spot"
     title = "One micro-batch size has the smallest bias"
     claims = ("alignment_lemma", "bias_radius", "sweet_spot")
+    place = 1
 
     def experiments(self, profile: str) -> list[Experiment]:
         """The preset; the full profile runs longer, with twice the replicates and a third step."""

@@ -8,15 +8,11 @@ from pathlib import Path
 import pytest
 
 import figures.__main__
-from figures.figure import METADATA, CheckError
+from figures.checks import CheckError
+from figures.figure import METADATA
 from figures.sweet_spot import figure
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def document():
-    return figure.prepare("quick", ROOT / "results", workers=2)
 
 
 def test_caption_is_checked(document):
