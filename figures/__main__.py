@@ -1,82 +1,158 @@
-"""python -m figures: regenerate the figures."""
+"""python -m figures: regenerate the figures and their page."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 from analysis import command
-from analysis.fields import choice
+from analysis.fields import choice, refuse
+from figures import report
 from figures.checks import CheckError
-from figures.figure import Figure
+from figures.figure import METADATA, Figure
+from sim.backend import BACKENDS
 from sim.sweep import available_cores
-
-HELPERS = {"__main__", "checks", "figure", "marks", "report"}
 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
-NAME.png, NAME.pdf, NAME.svg and NAME.json (the data, the caption, the checks, the provenance).
+NAME.json (the data, the caption, the checks, the provenance), NAME.png, NAME.pdf and NAME.svg, and
+index.html, a page about all figures in DIR that needs no other file.
 
 example: python -m figures sweet_spot --profile quick
 
-keys with --json: figures[{name, title, caption, files[]}]; exit code 1 if a caption is not true"""
+A figure whose caption is not true is not drawn: its old pictures are removed, the page says what
+was found, the other figures are made, and the exit code is 1.
+
+keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page; with
+--list: figures[{name, title, claims[]}]"""
 
 
 def found() -> dict[str, Figure]:
     """Every figure of this package by its name, in the order of the gallery."""
-    folder = [str(Path(__file__).parent)]
-    names = {name for _, name, _ in iter_modules(folder)} - HELPERS
-    figures = [import_module(f"figures.{name}").figure for name in names]
-    return {figure.name: figure for figure in sorted(figures, key=lambda f: (f.place, f.name))}
+    names = [name for _, name, _ in iter_modules([str(Path(__file__).parent)])]
+    modules = [import_module(f"figures.{name}") for name in names if name != "__main__"]
+    figures = [vars(module).get("figure") for module in modules]
+    known = [figure for figure in figures if isinstance(figure, Figure)]
+    return {figure.name: figure for figure in sorted(known, key=lambda f: (f.place, f.name))}
 
 
-def _make(options: argparse.Namespace) -> int:
-    figures, documents = found(), []
+def _act(options: argparse.Namespace) -> int:
+    figures = found()
     for name in options.names:
         choice(*figures)("figure", name)
-    for name in options.names or figures:
-        figure = figures[name]
-        try:
-            document = figure.prepare(options.profile, Path(options.results), available_cores())
-        except CheckError as error:
-            print(f"python -m figures: {error}", file=sys.stderr)
-            return 1
-        paths = figure.write(document, Path(options.out))
-        documents.append(
-            {
-                "name": name,
-                "title": figure.title,
-                "caption": document["caption"],
-                "files": [str(path) for path in paths],
-            }
-        )
-        if not options.json:
-            print(f"{name}: {figure.title}")
-            for check in document["checks"]:
-                print(f"  checked: {check['statement']}: {check['found']}")
-            print(f"  {Path(options.out) / name}.{{png,pdf,svg,json}}")
-    if options.json:
-        print(command.to_json({"figures": documents}))
+    chosen = {name: figures[name] for name in options.names or figures}
+    return _list(chosen, options.json) if options.list else _make(chosen, list(figures), options)
+
+
+def _list(figures: dict[str, Figure], as_json: bool) -> int:
+    rows = [{"name": f.name, "title": f.title, "claims": f.claims} for f in figures.values()]
+    if as_json:
+        print(command.to_json({"figures": rows}))
+    else:
+        print("\n".join(f"{f.name:<20}{f.title}" for f in figures.values()))
     return 0
+
+
+def _make(chosen: dict[str, Figure], names: Sequence[str], options: argparse.Namespace) -> int:
+    """Make the chosen figures one by one, then the page about all `names` that are in --out."""
+    out, forms = Path(options.out), _formats(options.formats)
+    made: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    try:
+        for i, (name, figure) in enumerate(chosen.items(), 1):
+            began = time.perf_counter()
+            try:
+                entry, lines = _drawn(figure, out, forms, options)
+                made.append(entry)
+            except CheckError as error:
+                failed.append(_refused(figure, out, error, options.profile))
+                lines = ["  not drawn, a check failed"]
+            if not options.json:
+                print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
+                seconds = time.perf_counter() - began
+                print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        report.write(names, out)
+        raise
+    page = report.write(names, out)
+    if options.json:
+        print(command.to_json({"figures": made, "failed": failed, "page": str(page)}))
+    else:
+        print(page, flush=True)
+    for entry in failed:
+        print(f"python -m figures: {entry['name']}: {entry['problem']}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _drawn(
+    figure: Figure, out: Path, forms: Sequence[str], options: argparse.Namespace
+) -> tuple[dict[str, Any], list[str]]:
+    """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
+    document = figure.prepare(
+        options.profile, Path(options.results), available_cores(), options.backend
+    )
+    paths = figure.write(document, out, forms)
+    _remove(figure, out, set(METADATA) - set(forms))
+    lines = [f"  checked: {c['statement']}: {c['found']}" for c in document["checks"]]
+    lines.append(f"  {out / figure.name}.{{{','.join([*forms, 'json'])}}}")
+    entry = {key: document[key] for key in ("name", "title", "caption")}
+    return entry | {"files": [str(path) for path in paths]}, lines
+
+
+def _refused(figure: Figure, out: Path, error: CheckError, profile: str) -> dict[str, str]:
+    """Leave the reason in the figure's place, and no picture."""
+    problem = str(error).removeprefix(f"{figure.name}: ")
+    report.write_failure(figure, profile, problem, out)
+    _remove(figure, out, METADATA)
+    return {"name": figure.name, "problem": problem}
+
+
+def _remove(figure: Figure, out: Path, forms: Iterable[str]) -> None:
+    """Remove pictures of an earlier run: they show other data."""
+    for form in forms:
+        (out / f"{figure.name}.{form}").unlink(missing_ok=True)
+
+
+def _formats(words: str) -> tuple[str, ...]:
+    """The formats of a list with commas, each once."""
+    if not words:
+        refuse("--formats", words, "a list of " + ", ".join(METADATA))
+    check = choice(*METADATA)
+    return tuple(dict.fromkeys(check("--formats", word) for word in words.split(",")))
 
 
 def parser() -> command.Parser:
     """The command's parser."""
     top = command.Parser(prog="python -m figures", description=DESCRIPTION)
-    top.set_defaults(act=_make)
+    top.set_defaults(act=_act)
     top.add_argument("names", metavar="NAME", nargs="*", help="figures to make (default: all)")
     top.add_argument(
         "--profile",
         choices=["quick", "full"],
         default="quick",
-        help="quick: under 90 s on 2 cores; full: more replicates and step sizes (default quick)",
+        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes (default quick)",
+    )
+    top.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="where simulations run; auto: on a CUDA device if there is one (default auto)",
     )
     top.add_argument("--out", default="figures/out", metavar="DIR", help="default: figures/out")
     top.add_argument(
+        "--formats",
+        default=",".join(METADATA),
+        metavar="LIST",
+        help=f"with commas between (default: {','.join(METADATA)})",
+    )
+    top.add_argument(
         "--results", default="results", metavar="DIR", help="finished runs (default: results)"
     )
+    top.add_argument("--list", action="store_true", help="list the figures instead")
     command.add_json(top)
     return top
 

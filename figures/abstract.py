@@ -1,0 +1,62 @@
+"""What the paper's abstract says, in other words, and which figures speak about it.
+
+The one place where sentences and figures meet: the report and its tests read it here.
+"""
+
+from typing import NamedTuple
+
+
+class Sentence(NamedTuple):
+    """A sentence of the abstract in other words, what is shown of it here, and by which figures."""
+
+    says: str
+    here: str
+    figures: tuple[str, ...]
+
+
+PAPER = "https://arxiv.org/abs/2408.16204"
+
+SENTENCES = (
+    Sentence(
+        "Micro-batch clipping has improved speech recognition, nobody knew why, and only some "
+        "micro-batch sizes were any good.",
+        "A small model that behaves like this, and the size that is best in it.",
+        ("sweet_spot", "bias_map"),
+    ),
+    Sentence(
+        "Assume that some training samples hinder convergence, if only in some phases of training.",
+        "Draggers of every strength, draggers that come and go, and a size for each phase.",
+        ("dragger_strength", "schedule", "phases"),
+    ),
+    Sentence(
+        "Then clipping converges faster in the long run, at the price of a constant bias that more "
+        "iterations do not remove.",
+        "Two guarantees and the runs behind them; how much of the bias is real; what a finite "
+        "step adds to it.",
+        ("rates", "tightness", "finite_step"),
+    ),
+    Sentence(
+        "The bias depends on a few quantities and is smallest at a particular micro-batch size: "
+        "hence the sweet spot.",
+        "The bias as a function of these quantities, and two sweet spots: the size that is best "
+        "in the worst case, and the size that is best for the data at hand.",
+        ("sweet_spot", "bias_map", "two_sweet_spots", "dimension"),
+    ),
+    Sentence(
+        "Experiments with vision and language models also gain.",
+        "These experiments are not repeated here. Synthetic regression, classification and a "
+        "small network take their place.",
+        ("learning_problems",),
+    ),
+    Sentence(
+        "Clipping does less good when the data come from several distinct domains.",
+        "Micro-batches that mix the domains, and micro-batches that hold one domain each.",
+        ("domains",),
+    ),
+)
+BEYOND = Sentence(
+    "Beyond the abstract.",
+    "What Algorithm 1 computes, a rule that does better when it knows the noise, and what happens "
+    "when clipping and averaging change places.",
+    ("score_function", "threshold", "clip_order"),
+)
