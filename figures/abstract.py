@@ -29,8 +29,8 @@ SENTENCES = (
         ("dragger_strength", "schedule", "phases"),
     ),
     Sentence(
-        "Then clipping converges faster in the long run, at the price of a constant bias that more "
-        "iterations do not remove.",
+        "Then clipping can converge faster in the long run, at the price of a constant bias that "
+        "more iterations do not remove.",
         "Two guarantees and the runs behind them; how much of the bias is real; what a finite "
         "step adds to it.",
         ("rates", "tightness", "finite_step"),

@@ -33,7 +33,7 @@ WORDS = {
         "k": "cos(∇f, g), g = ∇f + z",
     },
     "drift": {"drift": "E⟨∇f, u⟩, u the direction of a micro-batch gradient"},
-    "sweet_spot": {"x_star": "the best scaled size"},
+    "sweet_spot": {"x_star": "the best scaled size, the zero x of the second line"},
     "hitting_time": {"first": "the first step at which G ≤ β + δ"},
     "phase_schedule": {"b_G": "the best size while the gradient's norm is G"},
     "minimax": {"error": "the larger bias of any rule on two laws that it cannot tell apart"},
@@ -41,11 +41,11 @@ WORDS = {
     "rare_signal": {"beta_1": "the bias under this law"},
     "tightness": {
         "largest": "the larger of the biases of rare_signal and rare_outlier",
-        "kappa_0": "0.41537…, the margin at which the two laws come least close",
+        "kappa_0": "0.41537…, the zero κ of the second line: there the laws come least close",
     },
     "finite_horizon": {
         "r": "√(2LΔ/T)/(σ√λ), the speed in units of the bias",
-        "x_star": "the best scaled size",
+        "x_star": "the best scaled size, the zero x of the second line",
     },
     "sgd_persistent_bias": {"rms": "the root mean square of G over the run"},
     "finite_step": {"mu": "the mean of w at rest; 0 is the point of rest for small steps"},

@@ -18,6 +18,7 @@ from analysis.signs import E, Relation
 TIMES, APPLY = "<mo>\u2062</mo>", "<mo>\u2061</mo>"  # not seen: a product; a function of
 SIGNS = {"<=": "≤", ">=": "≥"}
 HALF = sp.Rational(1, 2)
+HIGH = ("<mfrac>", "<msqrt>", "<msubsup>", "<mtable>")
 
 
 def mathml(expression: sp.Expr | Relation) -> str:
@@ -124,7 +125,14 @@ def _closed(expression: sp.Expr) -> str:
     plain = (sp.Symbol, E, AppliedUndef, sp.log, sp.Integral)
     if isinstance(expression, plain) or expression.is_Integer or expression is sp.pi:
         return _simple(expression)
-    return f"<mrow><mo>(</mo>{_set(expression)}<mo>)</mo></mrow>"
+    return _fenced("()", _set(expression))
+
+
+def _fenced(pair: str, inside: str) -> str:
+    """In brackets, which grow with what is inside where it is high."""
+    grow = "" if any(tag in inside for tag in HIGH) else ' stretchy="false"'
+    left, right = (f"<mo{grow}>{sign}</mo>" for sign in pair)
+    return f"<mrow>{left}{inside}{right}</mrow>"
 
 
 @_set.register(type(sp.pi))
@@ -144,12 +152,12 @@ def _function(expression: sp.Expr) -> str:
     argument = expression.args[0]
     if isinstance(expression, sp.log) and (argument.is_Symbol or argument.is_Integer):
         return f"<mrow>{name}{APPLY}{_set(argument)}</mrow>"
-    return f"<mrow>{name}{APPLY}<mrow><mo>(</mo>{_set(argument)}<mo>)</mo></mrow></mrow>"
+    return f"<mrow>{name}{APPLY}{_fenced('()', _set(argument))}</mrow>"
 
 
 @_set.register(E)
 def _expectation(expression: sp.Expr) -> str:
-    inside = f"<mrow><mo>[</mo>{_set(expression.args[0])}<mo>]</mo></mrow>"
+    inside = _fenced("[]", _set(expression.args[0]))
     return f'<mrow><mi mathvariant="normal">E</mi>{APPLY}{inside}</mrow>'
 
 
