@@ -1,0 +1,93 @@
+"""The figure of dimensions, quick profile. False alarms: two in a million, from the simulations."""
+
+import numpy as np
+import pytest
+from scipy import integrate, special
+
+from analysis.exact import exact_bias
+from analysis.model import GradientModel
+from figures.dimension import DRAGGER, EPSILON, SIZES, B, figure, limit, table
+
+
+def exact_off(part, factor):
+    """Exact values that are wrong by a factor: the scores move with them."""
+
+    def spoil(data):
+        for point in data[part]:
+            error = (point["interval"][1] - point["interval"][0]) / 5.2
+            point["exact"] *= factor
+            point["z"] = (point["value"] - point["exact"]) / error
+
+    return spoil
+
+
+def radius_off(data):
+    for entry in data["bias"].values():
+        entry["bias_radius"] *= 0.6
+
+
+def one_step_up(data):
+    bias = data["bias"]["8"]["normalized"]["bias"]
+    bias[4] = 0.9999 * bias[5]
+
+
+def another_rate(data):
+    for entry in data["bias"].values():
+        curve = entry["adaptive"]
+        curve["bias"][-1] = curve["bias"][-2]
+
+
+def another_limit(data):
+    for entry in data["bias"].values():
+        entry["share"] *= 0.95
+
+
+SPOILED = [
+    (exact_off("simulation", 1.1), 0),
+    (exact_off("norms", 1.05), 1),
+    (radius_off, 2),
+    (one_step_up, 3),
+    (another_rate, 4),
+    (another_limit, 5),
+]
+
+
+@pytest.mark.parametrize(("spoil", "which"), SPOILED)
+def test_every_check_can_fail(refused, spoil, which):
+    """Biases 10 % off, norms 5 % off, a radius 40 % smaller, a step up, another rate or share."""
+    assert which in refused(spoil)
+
+
+def test_as_many_spoilers_as_checks(document):
+    assert len(document["checks"]) == len(SPOILED)
+    assert document["title"] == figure.title
+
+
+def test_limit_by_the_exact_bias_in_many_dimensions():
+    model = GradientModel.read(table(10**5))
+    for b in SIZES:
+        assert limit(b, np.inf) == pytest.approx(exact_bias(model, "normalized", B, b).bias, 4e-6)
+
+
+def test_limit_by_hand_without_contaminated_pairs():
+    """Single samples: clean with chance 1-ε and cosine G/√(G²+σ²), or a dragger, straight back."""
+    lean = EPSILON / (1 - EPSILON)
+    assert limit(1, np.inf) == pytest.approx(lean / np.sqrt(1 - lean**2), 1e-12)
+
+
+def test_smallest_norm_in_one_dimension(document):
+    """ρ of 256 samples: clean ones are above t with chance erfc(t/√2), draggers always here."""
+
+    def survival(t):
+        return ((1 - EPSILON) * special.erfc(t / np.sqrt(2)) + EPSILON) ** B
+
+    mean = (
+        integrate.quad(survival, 0, 0.2, epsabs=1e-12)[0]
+        + integrate.quad(survival, 0.2, DRAGGER)[0]
+    )
+    assert document["data"]["norm"]["1"][0] == pytest.approx(mean, 1e-8)
+
+
+def test_same_bytes(written_twice):
+    first, second = written_twice
+    assert first == second
