@@ -1,0 +1,247 @@
+"""The clip-order figure: every sentence can fail, and the mistake has an exact second route.
+
+Exact values and simulations are compared at a false-alarm rate of 1 in a million a family. The
+mistake's law on a line is computed on a lattice, at the roots and weights that are simulated.
+"""
+
+import numpy as np
+import pytest
+from scipy import optimize, special
+
+from analysis.exact import exact_bias, expected_update
+from analysis.mixture import mixture
+from figures.checks import agreement
+from figures.clip_order import (
+    BATCH,
+    COUNT,
+    FAR,
+    HIGH,
+    LOW,
+    RULES,
+    SIZE,
+    THRESHOLDS,
+    clip_running_sum,
+    figure,
+    running_sum,
+)
+from sim.estimate import quantile
+
+CELLS = 400  # of the lattice between 0 and the threshold
+
+
+class RunningSum:
+    """The exact law of S ← clip(S + g_j/m), S rounded to multiples of c/CELLS, at one ∇f."""
+
+    def __init__(self, law, gradient, c, count=COUNT, cells=CELLS):
+        self.c, self.n, self.h = c, cells, c / cells
+        self.centre = (law.benign * gradient + law.offset[:, 0]) / count
+        self.scale, self.chance = np.maximum(law.scale / count, 1e-300), law.weight
+        self.places = self.h * np.arange(-cells, cells + 1)
+        steps, self.laws = self.increments(2 * cells), [(self.places == 0).astype(float)]
+        for _ in range(count):
+            free = convolved(self.laws[-1], steps)
+            inside = free[2 * cells : 4 * cells + 1].copy()
+            inside[0] += free[: 2 * cells].sum()
+            inside[-1] += free[4 * cells + 1 :].sum()
+            self.laws.append(inside)
+
+    def increments(self, reach):
+        """The chances that g_j/m is -reach … reach cells; the ends stand for all beyond."""
+        edges = self.h * (np.arange(-reach, reach + 2) - 0.5)
+        edges[0], edges[-1] = -np.inf, np.inf
+        return np.diff(special.ndtr((edges[:, None] - self.centre) / self.scale) @ self.chance)
+
+    def moment(self, k):
+        """E S^k of the last S."""
+        return float(self.laws[-1] @ self.places**k)
+
+    def weights(self):
+        """E W_j [m], going backwards: E[W_j | S before] = E[f_j E[W_(j+1) | S]]."""
+        reach = int(np.ceil(float((np.abs(self.centre) + 9 * self.scale).max()) / self.h))
+        steps = self.increments(reach)[::-1]
+        place = self.h * np.arange(-self.n - reach, self.n + reach + 1)
+        shorter, found = self.c / np.maximum(np.abs(place), self.c), []
+        clipped = np.clip(np.arange(place.size) - reach, 0, 2 * self.n)
+        value = np.ones(2 * self.n + 1)
+        for law in self.laws[-2::-1]:
+            value = convolved(shorter * value[clipped], steps)[2 * reach : -2 * reach]
+            found.append(law @ value)
+        return np.array(found[::-1])
+
+
+def convolved(x, y):
+    """Full convolution of two vectors."""
+    size = x.size + y.size - 1
+    padded = 1 << (size - 1).bit_length()
+    return np.fft.irfft(np.fft.rfft(x, padded) * np.fft.rfft(y, padded), padded)[:size]
+
+
+@pytest.fixture(scope="module")
+def law():
+    return mixture(figure._experiment("quick").gradient_model, SIZE)
+
+
+def rest(law, c, cells=CELLS):
+    """∇f where the mistake rests."""
+    drift = lambda a: RunningSum(law, a, c, cells=cells).moment(1)  # noqa: E731
+    return optimize.brentq(drift, 0, 1, xtol=1e-9)
+
+
+def spoil_fixed(data):
+    shift(data["simulation"]["fixed"], 0.1)
+
+
+def spoil_global(data):
+    shift(data["simulation"]["global"], 0.15)
+
+
+def shift(points, fraction):
+    """The scores as they would be if the exact values were smaller by that fraction."""
+    for point in points:
+        point["z"] += fraction * point["value"] / point["standard_error"]
+
+
+def spoil_high(data):
+    data["sgd"] *= 1.05
+
+
+def spoil_order(data):
+    best = min(data["simulation"]["running"], key=lambda p: p["value"])
+    best["interval"] = [x - 0.01 for x in best["interval"]]
+
+
+def spoil_rest(data):
+    data["weights"]["rest"]["points"].reverse()
+
+
+def spoil_far(data):
+    data["weights"]["far"]["points"][-2]["value"] *= 1.02
+
+
+def spoil_price(data):
+    data["simulation"]["running"][THRESHOLDS.index(LOW)]["standard_error"] *= 0.8
+
+
+SPOILERS = (
+    *(spoil_fixed, spoil_global, spoil_high, spoil_order),
+    *(spoil_rest, spoil_far, spoil_price),
+)
+
+
+@pytest.mark.parametrize(("i", "spoil"), list(enumerate(SPOILERS)))
+def test_every_check_can_fail(refused, i, spoil):
+    """Exact values 10 or 15 % off, SGD 5 %, a bias lower by 0.01, weights 2 %, errors 20 %."""
+    assert i in refused(spoil)
+
+
+def test_as_many_spoilers_as_checks(document):
+    assert len(document["checks"]) == len(SPOILERS)
+
+
+def test_files_are_the_same_bytes_every_time(written_twice):
+    a, b = written_twice
+    assert a == b
+
+
+def test_the_simulated_mistake_has_the_exact_bias(document, law):
+    """And 10 % more is refused."""
+    points = [
+        p | {"z": (p["value"] - rest(law, p["threshold"])) / p["standard_error"]}
+        for p in document["data"]["simulation"]["running"]
+    ]
+    assert agreement("running", points).passed
+    shift(points, 0.1)
+    assert not agreement("running", points).passed
+
+
+@pytest.mark.parametrize("where", ["rest", "far"])
+def test_the_weights_are_exact(document, law, where):
+    """And 5 % more is refused."""
+    found = document["data"]["weights"][where]
+    n, points = found["replicates"], []
+    exact = RunningSum(law, found["gradient"], found["threshold"]).weights()
+    for p, true in zip(found["points"], exact, strict=True):
+        error = np.ptp(p["interval"]) / 2 / quantile(0.995, n - 1)
+        points.append(p | {"z": (p["value"] - true) / error, "degrees": n - 1})
+    assert agreement(where, points).passed
+    for p, true in zip(points, exact, strict=True):
+        p["z"] -= 0.05 * true / (np.ptp(p["interval"]) / 2 / quantile(0.995, n - 1))
+    assert not agreement(where, points).passed
+
+
+def test_the_price_is_that_of_the_exact_variances(document, law):
+    """Var S over the squared slope of E S; the ratio of two variances scatters by 20 %."""
+    root = rest(law, LOW)
+    slope = np.diff([RunningSum(law, root + x, LOW).moment(1) for x in (-1e-3, 1e-3)])[0] / 2e-3
+    mistake = RunningSum(law, root, LOW).moment(2) / slope**2
+    model = figure._experiment("quick").gradient_model
+    a = exact_bias(model, "fixed", BATCH, SIZE, HIGH).bias
+    pull = [expected_update(law, np.array([a + x]), "fixed", 1, HIGH)[0] for x in (-1e-3, 1e-3)]
+    rng = np.random.default_rng(5)
+    row = rng.choice(law.weight.size, 200_000, p=law.weight)
+    g = law.benign[row] * a + law.offset[row, 0] + law.scale[row] * rng.normal(size=row.size)
+    single = np.clip(g, -HIGH, HIGH).var() / COUNT / (np.diff(pull)[0] / 2e-3) ** 2
+    assert 2.5 < mistake / single < 4.5
+    assert figure._price(document["data"]) == pytest.approx(mistake / single, rel=0.5)
+
+
+def test_the_lattice_is_fine_enough(law):
+    assert rest(law, LOW) == pytest.approx(rest(law, LOW, 4 * CELLS), rel=1e-6)
+
+
+def test_one_micro_batch_is_clipped_as_usual(law):
+    """With m = 1 the mistake and `fixed` are the same."""
+    for a in (0.1, 2.0):
+        expected = expected_update(law, np.array([a]), "fixed", 1, HIGH)[0]
+        assert RunningSum(law, a, HIGH, count=1).moment(1) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_tiny_threshold_leaves_the_last_micro_batch_alone(law):
+    model = figure._experiment("quick").gradient_model
+    alone = exact_bias(model, "normalized", BATCH, SIZE).bias
+    assert rest(law, 1e-4) == pytest.approx(alone, rel=1e-2)
+
+
+def test_without_noise_the_weights_are_geometric():
+    """W_j = (1 + G/mc)^-(m-j+1) from the first saturation on, here the first addition."""
+    g = np.full((COUNT, 1), 40.0)
+    total, weights = running_sum(g, HIGH)
+    back = np.arange(COUNT, 0, -1)
+    np.testing.assert_allclose(weights[1:], (1 + 40 / (COUNT * HIGH)) ** -back[1:].astype(float))
+    assert total == pytest.approx(HIGH)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 1.0, np.inf])
+def test_the_last_sum_is_the_weighted_one(threshold):
+    """In several dimensions, never longer than the threshold; without one it is the mean."""
+    g = np.random.default_rng(3).normal(0.5, 2, (20, 5, 3))
+    c = min(threshold, 1e9)
+    total, weights = running_sum(g, c)
+    np.testing.assert_allclose(total, (weights[..., None] * g).sum(-2) / 5, atol=1e-12)
+    assert np.linalg.norm(total, axis=-1).max() <= c * (1 + 1e-12)
+    np.testing.assert_array_equal(clip_running_sum(g, c), total)
+    if threshold == np.inf:
+        np.testing.assert_allclose(total, g.mean(-2))
+
+
+def test_the_order_matters():
+    """A dragger in the last micro-batch turns the sum around, in the first it is outvoted."""
+    g = np.ones((COUNT, 1))
+    g[-1] = -100.0
+    assert clip_running_sum(g, LOW) == pytest.approx(-LOW)
+    assert clip_running_sum(g[::-1], LOW) == pytest.approx(LOW)
+
+
+def test_the_gradients_have_the_exact_law(law):
+    """Mean and variance of 65 536 micro-batch gradients at ∇f = FAR, within five errors."""
+    drawn = figure._gradients(figure._experiment("quick"))
+    slope, intercept = np.stack([drawn(t) for t in range(64)], axis=1)
+    g = (slope * FAR + intercept).ravel()
+    centre = law.benign * FAR + law.offset[:, 0]
+    away = centre - law.weight @ centre
+    variance = law.weight @ (away**2 + law.scale**2)
+    fourth = law.weight @ (away**4 + 6 * away**2 * law.scale**2 + 3 * law.scale**4)
+    z = (g.mean() - law.weight @ centre) / (variance / g.size) ** 0.5
+    spread = (g.var() - variance) / ((fourth - variance**2) / g.size) ** 0.5
+    assert max(abs(z), abs(spread)) < 5
+    assert list(RULES) == ["fixed", "running", "global"]
