@@ -5,6 +5,7 @@ same files, it is the same to the byte.
 """
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -174,7 +175,7 @@ def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> str:
             f'<math display="block">{line}</math>' for line in (shown.statement, *shown.solved)
         ]
         words = "; ".join(f"<math>{symbol}</math>: {escape(text)}" for symbol, text in shown.words)
-        attained = f"<p>Attained: {escape(claim.attained)}.</p>\n" if claim.attained else ""
+        attained = f"<p>Attained: {_prose(claim.attained)}.</p>\n" if claim.attained else ""
         blocks += f"""<div class="claim">
 <h4>{escape(claim.title[0].upper() + claim.title[1:])}</h4>
 <p class="quiet"><code>{name}</code>: {escape(claim.kind)}</p>
@@ -182,12 +183,12 @@ def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> str:
 {f"<p>{words}.</p>" if words else ""}
 {attained}<p>Assumptions:</p>
 <ul>
-{"".join(f"<li>{escape(a)}</li>" for a in claim.assumptions)}
+{"".join(f"<li>{_prose(a)}</li>" for a in claim.assumptions)}
 </ul>
 </div>
 """
-    count = f"{len(names)} formulae" if len(names) > 1 else "The formula"
-    return f"<details>\n<summary>{count} and their assumptions</summary>\n{blocks}</details>\n"
+    what = f"{len(names)} formulae and their" if len(names) > 1 else "The formula and its"
+    return f"<details>\n<summary>{what} assumptions</summary>\n{blocks}</details>\n"
 
 
 def _provenance(provenance: Document) -> str:
@@ -238,7 +239,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> 
 def _symbols(formulae: Mapping[str, Formula]) -> str:
     used = {symbol for shown in formulae.values() for symbol in shown.notation}
     entries = "".join(
-        f"<dt><math>{mathml(e.symbol)}</math></dt><dd>{escape(e.meaning)}"
+        f"<dt><math>{mathml(e.symbol)}</math></dt><dd>{_prose(e.meaning)}"
         f' <span class="quiet">({escape(e.unit)})</span></dd>\n'
         for e in NOTATION
         if e.symbol in used
@@ -250,3 +251,8 @@ is none.</p>
 <dl class="symbols">
 {entries}</dl>
 </section>"""
+
+
+def _prose(text: str) -> str:
+    """Text in which words between backquotes are code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))

@@ -151,6 +151,7 @@ def test_what_figures_say_is_text(page):
     assert page.texts["figcaption"] == [CAPTION, CAPTION]
     assert "a < b" in page.texts["td"]
     assert "1The title of sweet_spot <&>" in page.texts["h3"]
+    assert "clipping norm of the rule fixed (gradient)" in page.texts["dd"]
 
 
 def test_a_failure_takes_the_place_of_picture_and_caption(page, path):
