@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.fields import refuse
 from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare
@@ -52,7 +51,8 @@ def binomial(n: int, q: float) -> Array:
     k = np.arange(n + 1)
     if q <= 0 or q >= 1:
         return (k == (n if q >= 1 else 0)).astype(np.float64)
-    log = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    factorial = np.cumsum(np.log(np.maximum(k, 1)), dtype=np.longdouble)  # logarithms
+    log = (factorial[n] - factorial - factorial[::-1]).astype(np.float64)
     chance: Array = np.exp(log + k * np.log(q) + (n - k) * np.log1p(-q))
     return chance / chance.sum()
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.model import UNITS
 
@@ -124,6 +123,8 @@ class Estimate:
 
 def quantile(chance: float, degrees: int) -> float:
     """Quantile of Student's t."""
+    from scipy import special  # a quarter of a second that trajectories do not need
+
     return float(special.stdtrit(degrees, chance))
 
 

@@ -78,16 +78,21 @@ def gamma_variable(shape, k0, k1, position, c1, c2, c3):
 
 
 @inlined
-def row_of(thresholds, alias, first, bits, word, j, k0, k1, c1, c2, high):
-    """The row of micro-batch j by its word and the alias table that begins at column `first`."""
-    column = int(U(word) >> (HALF - bits))
-    rest = (U(word) << bits) & FULL
-    threshold = thresholds[first + column]
-    known, limit = rest >> bits, threshold >> HALF >> bits
-    if known < limit:
-        return column
-    if known == limit:
-        words = four_words(k0, k1, U(j // 4), c1, c2, U(REFINEMENT) | high)
-        if (rest << HALF) | (U(words[j % 4]) << bits) < threshold:
-            return column
-    return int(alias[first + column])
+def look_up(which, limit, threshold, alias, first, bits, words, j0, n, k0, k1, c1, c2, high):
+    """The rows of micro-batches j0 … j0 + n - 1 by their words, in which [n].
+
+    The alias table begins at column `first`; limit is the part of threshold that a word knows.
+    """
+    shift, known = U(32) - bits, (U(1) << (U(32) - bits)) - U(1)
+    for j in range(U(n)):
+        word = U(words[U(j0) + j])
+        column = word >> shift
+        place, rest = U(first) + column, word & known
+        other = U(alias[place])
+        row = column if rest < limit[place] else other
+        if rest == limit[place]:  # once in 2^(32 - bits) micro-batches
+            number = U(j0) + j
+            more = four_words(k0, k1, number // U(4), c1, c2, U(REFINEMENT) | high)
+            if (rest << (bits + U(32))) | (U(more[number % U(4)]) << bits) < threshold[place]:
+                row = column
+        which[j] = row

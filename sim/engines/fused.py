@@ -11,25 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.engines.compiled import compiled
-from sim.engines.draws import FULL, HALF, U, fill, gamma_variable, row_of
+from sim.engines.draws import FULL, HALF, U, fill, gamma_variable, look_up
 from sim.engines.normals import NUMBERS, store_words
 from sim.engines.rows import (
     ADAPTIVE,
+    BYTES,
     FIXED,
     GLOBAL,
     NORMALIZED,
-    accumulate,
     across,
+    add_rows,
     added,
     clipped,
+    combined,
     gather,
-    mixed,
-    pushed,
     remove,
     shift,
-    squared,
     squares,
-    weight_of,
 )
 from sim.philox import COMPOSITION, GAMMA, NORMALS
 
@@ -45,7 +43,6 @@ class Packed(NamedTuple):
     clip: Any
     average: bool
     bend: bool  # whether there is a flat direction
-    opposing: bool  # whether any draggers push against the gradient
     centre: Any  # [d]
     curvature: Any  # [d]
     flat: Any  # [d]
@@ -59,7 +56,8 @@ class Packed(NamedTuple):
     first_column: Any
     first_row: Any
     stretch: Any  # [compositions, gammas] float64
-    threshold: Any  # [columns], like the next
+    limit: Any  # [columns], like the next two: the leading bits of threshold
+    threshold: Any
     alias: Any
     benign: Any  # [rows], like all that follow
     backward: Any
@@ -84,20 +82,18 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
     rule, clip, axes, phase, wave = plan.rule, plan.clip, plan.axes, plan.phase, plan.wave
     benign, backward, deviation = plan.benign, plan.backward, plan.deviation
     along, shape, stretch, clean = plan.along, plan.shape, plan.stretch, plan.clean
-    threshold, alias, offset = plan.threshold, plan.alias, plan.first
-    opposing = plan.opposing
+    limit, threshold, alias, offset = plan.limit, plan.threshold, plan.alias, plan.first
     iteration_edges, gradient_edges = plan.iteration_edges, plan.gradient_edges
     replicates, d = w.shape
     real = w.dtype.type
     zero, one = real(0), real(1)
     stride = d if d <= 2 else (d + 3) // 4 * 4
+    whole = d - d % (BYTES // w.itemsize)
     block = max(1, (BUFFER // 4 if d <= SMALL else BUFFER) // (4 * stride)) * 4
     z = np.empty(block * stride + NUMBERS, w.dtype)
     words = np.empty(plan.micro_batches.max() + NUMBERS, np.uint32)
-    which, part = np.empty(block, np.uint64), np.empty((4 + axes.shape[0], block), w.dtype)
+    which, part = np.empty(block, np.uint64), np.empty((3 + axes.shape[0], block), w.dtype)
     size, y = np.empty(block, w.dtype), np.empty((d if d <= SMALL else 0, block), w.dtype)
-    units = np.empty((1, d), w.dtype)
-    unit = units[0]
     a, total = np.empty(d, w.dtype), np.empty(d, w.dtype)
     for r in range(replicates):
         replicate = U(first_replicate + r)
@@ -128,8 +124,6 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                     sums[r, i] += a[i]
                 sums[r, d] += square
             inverse = real(1 / length) if length > 0 else zero
-            for i in range(d):
-                unit[i] = inverse * a[i]
 
             early, low_norm = 0, 0
             while early < iteration_edges.size and iteration_edges[early] <= t:
@@ -148,54 +142,62 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                 n = min(block, m - j0)
                 position = U(j0 * stride // 4)
                 fill(z, n * stride, k0, k1, position, c1, replicate, U(NORMALS) | high)
-                for j in range(n):
-                    word, number = words[j0 + j], j0 + j
-                    row = row0 + row_of(
-                        threshold, alias, first, bits, word, number, k0, k1, c1, replicate, high
-                    )
+                look_up(
+                    which,
+                    limit,
+                    threshold,
+                    alias,
+                    first,
+                    bits,
+                    words,
+                    j0,
+                    n,
+                    k0,
+                    k1,
+                    c1,
+                    replicate,
+                    high,
+                )
+                for j in range(U(n)):
+                    row = which[j] + U(row0)
+                    which[j] = row
                     unspoilt += clean[row]
-                    along_first = offset[row]
+                    part[2, j] = offset[row]
+                for j in range(n if shape.shape[1] > 0 else 0):
+                    extra = offset[which[j]]
                     for g in range(shape.shape[1]):
-                        position, kind = U(number * shape.shape[1] + g), U(GAMMA) | high
-                        along_first += stretch[p, g] * gamma_variable(
-                            shape[row, g], k0, k1, position, c1, replicate, kind
+                        position, kind = U((j0 + j) * shape.shape[1] + g), U(GAMMA) | high
+                        extra += stretch[p, g] * gamma_variable(
+                            shape[which[j], g], k0, k1, position, c1, replicate, kind
                         )
-                    which[j], part[2, j] = row, along_first
-                    if d <= SMALL:
-                        part[0, j], part[1, j], part[3, j] = (
-                            benign[row],
-                            deviation[row],
-                            -backward[row],
-                        )
-                        for q in range(axes.shape[0]):
-                            part[4 + q, j] = along[row, q]
+                    part[2, j] = extra
                 if d <= SMALL:
+                    for j in range(U(n)):
+                        row = which[j]
+                        part[0, j] = benign[row] - inverse * backward[row]
+                        part[1, j] = deviation[row]
+                        for q in range(axes.shape[0]):
+                            part[3 + q, j] = along[row, q]
                     across(y, z, n, stride, a, part)
-                    if opposing:
-                        shift(y, n, units, 0, part, 3)
                     for q in range(axes.shape[0]):
-                        shift(y, n, axes, q, part, 4 + q)
+                        shift(y, n, axes, q, part, 3 + q)
                     squares(size, y, n, d)
-                    smallest = clipped(size, n, rule, clip, smallest)
+                else:
+                    for j in range(n):
+                        row, o = which[j], j * stride
+                        factor = benign[row] - inverse * backward[row]
+                        push, extra = along[row, 0], part[2, j]
+                        size[j] = combined(
+                            z, o, d, whole, factor, a, deviation[row], push, axes, extra
+                        )
+                        for q in range(1, axes.shape[0]):
+                            if along[row, q] != 0:
+                                size[j] = added(z, U(o), d, along[row, q], axes, q)
+                smallest = clipped(size, n, rule, clip, smallest)
+                if d <= SMALL:
                     gather(total, size, y, n)
-                    continue
-                for j in range(n):
-                    row, o = which[j], U(j * stride)
-                    if axes.shape[0] > 0 and along[row, 0] != 0:
-                        norm = pushed(z, o, d, benign[row], a, deviation[row], along[row, 0], axes)
-                    else:
-                        norm = mixed(z, o, d, benign[row], a, deviation[row])
-                    if part[2, j] != 0:
-                        z[o] += part[2, j]
-                        norm = squared(z, o, d)
-                    for q in range(1, axes.shape[0]):
-                        if along[row, q] != 0:
-                            norm = added(z, o, d, along[row, q], axes, q)
-                    if backward[row] != 0:
-                        norm = added(z, o, d, -backward[row], units, 0)
-                    norm = math.sqrt(norm)
-                    smallest = norm if norm < smallest else smallest
-                    accumulate(total, weight_of(norm, rule, clip), z, o)
+                else:
+                    add_rows(total, whole, size, z, n, stride)
 
             scale, rho = real(1 / m), math.nan
             if rule == ADAPTIVE:

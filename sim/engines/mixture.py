@@ -19,20 +19,24 @@ def packed(plan: Plan, precision: str) -> Packed:
     columns = np.cumsum([0, *(c.threshold.size for c in parts)])
     rows = np.cumsum([0, *(c.benign.size for c in parts)])
 
+    axes = plan.axes if len(plan.axes) else np.zeros((1, plan.dimension))
+
     def joined(name: str, kind: Any) -> Any:
         return np.ascontiguousarray(np.concatenate([getattr(c, name) for c in parts]), kind)
 
+    along = joined("along", real)
+    if not len(plan.axes):
+        along = np.zeros((len(along), 1), real)
     return Packed(
         rule=plan.rule,
         clip=real.type(plan.clip),
         average=plan.average,
         bend=bool(plan.flat.any()),
-        opposing=any(bool(c.backward.any()) for c in parts),
         centre=plan.centre.astype(real),
         curvature=plan.curvature.astype(real),
         flat=plan.flat.astype(real),
         wave=np.array(plan.wave, real),
-        axes=np.ascontiguousarray(plan.axes, real),
+        axes=np.ascontiguousarray(axes, real),
         iteration_edges=plan.iteration_edges,
         gradient_edges=plan.gradient_edges,
         phase=plan.phase,
@@ -41,12 +45,14 @@ def packed(plan: Plan, precision: str) -> Packed:
         first_column=columns[:-1],
         first_row=rows[:-1],
         stretch=np.stack([c.stretch for c in parts]),
+        limit=np.concatenate([c.threshold >> np.uint64(32 + c.bits) for c in parts]),
         threshold=joined("threshold", np.uint64),
         alias=joined("alias", np.uint32),
         first=joined("first", np.float64),
         shape=joined("shape", np.float64),
         clean=joined("clean", np.bool_),
-        **{name: joined(name, real) for name in ("benign", "backward", "deviation", "along")},
+        along=along,
+        **{name: joined(name, real) for name in ("benign", "backward", "deviation")},
     )
 
 

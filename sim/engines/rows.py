@@ -12,7 +12,10 @@ import numpy as np
 
 from sim.engines.compiled import inlined, scalar
 from sim.engines.draws import U
+from sim.engines.passes import accumulate, combine
+from sim.engines.vectors import LANES
 
+BYTES = 4 * LANES  # of a vector
 SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.model.RULES
 
 
@@ -27,22 +30,13 @@ def remove(x, v):
 
 
 @inlined
-def mixed(z, o, d, factor, a, spread):
-    """Make z[o : o + d] factor·a + spread·z; the square of its norm."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
-        x = factor * a[i] + spread * z[o + i]
-        z[o + i] = x
-        square += x * x
-    return square
-
-
-@inlined
-def pushed(z, o, d, factor, a, spread, along, axes):
-    """Likewise with along·axes[0] added: one pass instead of two."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
+def combined(z, o, d, whole, factor, a, spread, along, axes, first):
+    """Make z[o : o + d] factor·a + spread·z + along·axes[0] + first·e₁; the square of its norm."""
+    square = combine(z, o, whole, factor, a, spread, along, axes, first)
+    for i in range(U(whole), U(d)):
         x = factor * a[i] + spread * z[o + i] + along * axes[0, i]
+        if i == 0:
+            x += first
         z[o + i] = x
         square += x * x
     return square
@@ -60,19 +54,12 @@ def added(z, o, d, factor, axes, q):
 
 
 @inlined
-def squared(z, o, d):
-    """The square of the norm of z[o : o + d]."""
-    square = z.dtype.type(0)
-    for i in range(U(d)):
-        square += z[o + i] * z[o + i]
-    return square
-
-
-@inlined
-def accumulate(total, factor, z, o):
-    """Add factor·z[o : o + d] to total [d]."""
-    for i in range(U(total.size)):
-        total[i] += factor * z[o + i]
+def add_rows(total, whole, factor, z, n, stride):
+    """Add Σ_j factor_j·z[j·stride : j·stride + d] over n rows to total [d]."""
+    accumulate(total, whole, factor, z, n, stride)
+    for i in range(U(whole), U(total.size)):
+        for j in range(U(n)):
+            total[i] += factor[j] * z[j * U(stride) + i]
 
 
 @scalar

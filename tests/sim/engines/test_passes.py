@@ -1,0 +1,73 @@
+"""The vector passes of the CPU kernel against NumPy, whatever is left over; both widths agree."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim.engines.compiled import compiled
+from sim.engines.rows import BYTES, add_rows, combined
+from sim.engines.vectors import LANES
+
+ROOT = Path(__file__).parents[3]
+
+
+@compiled
+def rows(z, stride, factor, a, spread, along, axes, first, weight, total):
+    """Squared norms of the rows, and their weighted sum added to total."""
+    d, n = a.size, factor.size
+    whole = d - d % (BYTES // a.itemsize)
+    squares = np.empty(n, a.dtype)
+    for j in range(n):
+        squares[j] = combined(
+            z, j * stride, d, whole, factor[j], a, spread[j], along[j], axes, first[j]
+        )
+    add_rows(total, whole, weight, z, n, stride)
+    return squares
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("d", [1, 7, 8, 9, 15, 16, 19, 31, 32, 40, 63, 64, 100])
+def test_rows(kind, d):
+    rng = np.random.default_rng(d)
+    n, stride = 5, d + 3
+    z, a, axes = (rng.normal(size=s).astype(kind) for s in (n * stride + 64, d, (2, d)))
+    factor, spread, along, first, weight = rng.normal(size=(5, n)).astype(kind)
+    total = rng.normal(size=d).astype(kind)
+    block = z[: n * stride].reshape(n, stride).astype(np.float64)
+    expected = np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
+    expected[:, 0] += first
+    whole, beyond = total + weight @ expected, block[:, d:]
+    squares = rows(z, stride, factor, a, spread, along, axes, first, weight, total)
+    precision = 1e-5 if kind == "float32" else 1e-13
+    found = z[: n * stride].reshape(n, stride)
+    assert found[:, :d] == pytest.approx(expected, rel=precision, abs=precision)
+    assert np.array_equal(found[:, d:], beyond)  # the rest of the buffer is not touched
+    assert squares == pytest.approx((expected**2).sum(1), rel=precision)
+    assert total == pytest.approx(whole, rel=precision, abs=10 * precision)
+
+
+PROGRAM = """
+from sim.engines import vectors
+vectors.LANES = {lanes}
+import numpy as np
+from sim.engines.blocks import normals, words
+print(words((1, 2), 3, [4], 5, 333).tobytes().hex())
+print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())
+"""
+
+
+def test_the_width_of_registers_changes_no_bit(tmp_path):
+    """Words, and float32 normals, computed with 8 and with 16 lanes, whatever this machine has."""
+    found = {}
+    for lanes in (8, 16):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / str(lanes))}
+        command = [sys.executable, "-c", PROGRAM.format(lanes=lanes)]
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        found[lanes] = run.stdout.split()
+    assert LANES in found
+    assert found[8] == found[16]
+    assert len(found[8][1]) == 8 * 333
