@@ -209,13 +209,13 @@ class TwoSweetSpots(Figure):
 
     def alt(self, data: dict[str, Any]) -> str:
         """The picture in words."""
-        best = [row["best"] for row in data["sets"]]
+        sets = [row["confidence_set"] for row in data["sets"]]
         return (
             "Left, bias against micro-batch size: a U-shaped exact curve with simulated points on "
             "it, the worst-case radius above with its minimum further right, and a curve that "
             "touches zero. Right, log-log: two falling lines of best sizes, the worst-case one "
-            "steeper, which meet where draggers are common; the simulated best sizes "
-            f"{best} lie on the lower one."
+            "steeper, which meet where draggers are common; the sets of simulated best "
+            f"sizes {sets} lie on the lower one."
         )
 
     def draw(self, data: dict[str, Any]) -> Canvas:
