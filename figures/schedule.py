@@ -145,6 +145,7 @@ class Schedule(Figure):
                 "admissible": {str(b): x for b, x in sure.items() if x and b not in real},
                 "schedule": length(norms, guaranteed(norms, found["sizes"])),
                 "ideal": length(norms, ideal["drift_bound"]),
+                "bound": found["step"] * found["bound"],
             },
             "replicates": experiments[0].run.replicates,
             "laws": {
@@ -171,9 +172,8 @@ class Schedule(Figure):
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
-        """Agreement for both noises, the schedule's lead, what never arrives, bound and sizes."""
-        laws, worst = data["laws"], data["worst"]
-        R, best = data["replicates"], data["plan"]["best"]
+        """Agreement for both noises, the schedule's lead, what never arrives, bound and order."""
+        laws, worst, best = data["laws"], data["worst"], data["plan"]["best"]
         arrived = {law: [p for p in x["fixed"] if "value" in p] for law, x in laws.items()}
         lost = [p for x in laws.values() for p in x["fixed"] if "value" not in p]
         lost = [(p["micro_batch_size"], p["exact"], max(p["reached"])) for p in lost]
@@ -182,7 +182,7 @@ class Schedule(Figure):
             for law, x in laws.items()
             for p in arrived[law]
         ]
-        limit = quantile(ALARM / len(lead), R - 1)
+        limit = quantile(ALARM / len(lead), data["replicates"] - 1)
         every = [p | {"z": p["z_bound"]} for x in arrived.values() for p in x]
         bounded = [p for p in every if p["micro_batch_size"] == best]
         fixed = worst["admissible"]
@@ -235,7 +235,7 @@ class Schedule(Figure):
             f"{slower['Gaussian'][str(best)]} times as fast as b = {best} but only "
             f"{slower['Gaussian']['2']} times as b = 2, with skewed noise {slower['skewed']['4']} "
             f"times as b = 4. The bound of hitting_time for b = {best}, in these units "
-            f"{step * plan['bound']:,.0f}, counts the whole way at the weak pull of its end."
+            f"{worst['bound']:,.0f}, counts the whole way at the weak pull of its end."
         )
 
     def alt(self, data: dict[str, Any]) -> str:
@@ -252,7 +252,6 @@ class Schedule(Figure):
         self._draw_sizes(left, data)
         self._draw_times(right, data)
         left.set_title(self.title)
-        right.set_title(f"n = {data['replicates']} replicates, 99 % intervals")
         return canvas
 
     @staticmethod
@@ -267,34 +266,35 @@ class Schedule(Figure):
         axes.text(1.9, 1.75, f"schedule:\ndivisors of {BATCH}")
         marks.plain_ticks(axes.xaxis, [10, 5, 2, 1, 0.5])
         marks.plain_ticks(axes.yaxis, [1, 2, 5, 10, 20])
-        axes.set_xlabel("gradient norm G (gradient units)")
-        axes.set_ylabel("micro-batch size b (samples)")
+        axes.set(xlabel="gradient norm G (gradient units)", ylabel="micro-batch size b (samples)")
 
     @staticmethod
     def _draw_times(axes: Any, data: dict[str, Any]) -> None:
-        worst, end, top = data["worst"], 38, 52
+        worst, end, top = data["worst"], 38, 62
         axes.set(xscale="log", yscale="log", xlim=(0.85, 46), ylim=(9.7, top))
         axes.plot(*np.array([*worst["real"].values()], np.float64), color=marks.BOUND)
         axes.axhline(worst["schedule"], color=marks.BOUND, lw=1, ls=marks.DASHED)
         axes.text(1, worst["schedule"] * 1.03, "schedule, guaranteed", color=marks.BOUND)
-        axes.text(8.6, 20, "guaranteed", color=marks.BOUND, ha="right")
+        axes.text(8.3, 20, "guaranteed", color=marks.BOUND, ha="right")
         for law, x in data["laws"].items():
             color, dashes, marker, aside = LOOK[law]
             axes.plot(*np.array([*x["exact"].values()], float), color=color, ls=dashes, lw=1.2)
             axes.axhline(x["schedule"]["exact"], color=color, lw=1, ls=dashes)
             apart = [p | {"b": p["micro_batch_size"] * aside} for p in x["fixed"] if "value" in p]
             points = [*apart, x["schedule"] | {"b": end * aside}]
-            label = f"{law} noise"
-            marks.simulated(axes, points, "b", fmt=marker, color=color, ms=4.5, label=label)
-            lost = [p["micro_batch_size"] for p in x["fixed"] if "value" not in p]
-            axes.plot(lost, [0.94 * top] * len(lost), "^", color=color, ms=6)
-        axes.text(2.4, 0.94 * top, "never (skewed)", color=LOOK["skewed"][0], va="center")
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, 0.92), handletextpad=0.3)
+            marks.simulated(axes, points, "b", fmt=marker, color=color, ms=4.5, label=law)
+            for b in (p["micro_batch_size"] for p in x["fixed"] if "value" not in p):
+                axes.plot(b, 0.94 * top, "^", color=color, ms=6)
+        axes.text(2.4, 0.94 * top, "never", color=LOOK["skewed"][0], va="center")
+        title = {"title": "noise: exact (lines)\nand simulated (points)", "alignment": "left"}
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, 0.92), **title)
+        bound = f"bound for b = {data['plan']['best']}:\n{worst['bound']:,.0f} ↑"
+        axes.text(45, 0.97 * top, bound, color=marks.BOUND, ha="right", va="top")
         axes.text(end * 1.12, 11, "schedule", ha="right", va="bottom")
         marks.plain_ticks(axes.xaxis, SIZES)
         marks.plain_ticks(axes.yaxis, [10, 12, 15, 20, 30, 40])
-        axes.set_xlabel("one size b throughout (samples)")
-        axes.set_ylabel("time γ E τ (gradient units)")
+        axes.set(xlabel="one size b throughout (samples)", ylabel="time γ E τ (gradient units)")
+        axes.set_title(f"n = {data['replicates']} replicates, 99 % intervals")
 
 
 figure = Schedule()
