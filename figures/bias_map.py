@@ -60,7 +60,7 @@ class BiasMap(Figure):
                 step = round(0.2 / b**0.5, 4)
                 run = Run(
                     steps=(step, step / 2, step / 4) if full else (step, step / 2),
-                    iterations=40_000 if full else 8000,
+                    iterations=40_000 if full else 5000,
                     replicates=64 if full else 32,
                 )
                 algorithm = Algorithm(RULE, MICRO_BATCHES * b, (b,))
