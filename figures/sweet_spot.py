@@ -1,4 +1,4 @@
-"""Bias against micro-batch size: the bound, the exact value and the simulation in one picture."""
+"""Bias against micro-batch size: bounds, exact values and simulation, Algorithm 1 and others."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,17 +6,32 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.advice import best_sizes, bias_radius
+from analysis.advice import best_sizes, best_threshold, bias_radius
+from analysis.claims import CLAIMS
 from analysis.exact import exact_bias
 from analysis.model import Experiment
-from figures.checks import Check
+from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
-from sim.estimate import confidence_set
+from figures.marks import (
+    ADAPTIVE,
+    BOUND,
+    DASHED,
+    DOTTED,
+    FIXED,
+    MINIMAX,
+    NORMALIZED,
+    SGD,
+    direct_label,
+    plain_ticks,
+    simulated,
+)
+from sim.estimate import Estimate, confidence_set
 from sim.presets import presets
 
-BOUND, ADAPTIVE, NORMALIZED, SGD = "#D55E00", "#0072B2", "#56B4E9", "#444444"
+NORMALIZED_SIZES = (2, 4, 8, 16, 32, 64)
+FIXED_SIZES = (1, 2, 4, 8, 16, 32, 64)
+SKY = "#2A7FB0"  # the normalized rule's colour, darker, for text
 
 
 class SweetSpot(Figure):
@@ -24,82 +39,93 @@ class SweetSpot(Figure):
 
     name = "sweet_spot"
     title = "One micro-batch size has the smallest bias"
-    claims = ("alignment_lemma", "bias_radius", "sweet_spot")
+    claims = ("alignment_lemma", "bias_radius", "sweet_spot", "optimal_threshold", "minimax")
     place = 1
 
     def experiments(self, profile: str) -> list[Experiment]:
-        """The preset; the full profile runs longer, with twice the replicates and a third step."""
-        experiment = Experiment.load(presets()["sweet_spot"])
+        """The preset, then the other rules on its model, `fixed` with the best threshold at each b.
+
+        The full profile runs longer, with twice the replicates and a third step.
+        """
+        first = Experiment.load(presets()["sweet_spot"])
+        steps: tuple[float, ...] = (0.04, 0.02)
         if profile == "full":
-            run = replace(experiment.run, replicates=64, iterations=16_000, steps=(0.2, 0.1, 0.05))
-            experiment = replace(experiment, run=run, name="sweet_spot_full")
-        return [experiment]
+            run = replace(first.run, replicates=64, iterations=16_000, steps=(0.2, 0.1, 0.05))
+            first, steps = replace(first, run=run, name="sweet_spot_full"), (*steps, 0.01)
+        rule = replace(first.algorithm, rule="normalized", micro_batch_sizes=NORMALIZED_SIZES)
+        run, name = replace(first.run, steps=steps), f"sweet_spot_normalized_{profile}"
+        found = [first, replace(first, algorithm=rule, run=run, name=name)]
+        for b in FIXED_SIZES:
+            c = _best_threshold(first, b)["threshold"]
+            rule = replace(rule, rule="fixed", micro_batch_sizes=(b,), threshold=c)
+            found.append(replace(first, algorithm=rule, name=f"sweet_spot_fixed_{b}_{profile}"))
+        return found
 
     def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
-        """Bound, exact bias of three rules, simulation, and the three best sizes."""
-        (experiment,) = self.experiments(profile)
-        (estimates,) = simulated.values()
+        """Bounds, exact bias of four rules, simulation of three, and the three best sizes."""
+        experiment = self.experiments(profile)[0]
+        estimates, normalized, *fixed = simulated.values()
         model, algorithm = experiment.gradient_model, experiment.algorithm
         B, sigma = algorithm.batch_size, model.noise_scale()
 
-        def exact(rule: str, b: int) -> float | None:
-            return exact_bias(model, rule, B, b).bias
+        def exact(rule: str, b: int, threshold: float | None = None) -> float:
+            return exact_bias(model, rule, B, b, threshold).bias or np.nan
 
         adaptive = {b: exact("adaptive", b) for b in algorithm.micro_batch_sizes}
         worst = best_sizes(model.dragger_fraction, sigma, 1.0)
         grid = np.geomspace(1, 0.995 * worst["breakdown"], 200)
-        fine = sorted({*range(1, 33), *np.geomspace(33, B, 24).astype(int).tolist()})
+        fine = sorted({*range(1, 25), *range(26, 41, 2), 48, 64, 90, 128, 180, B})
         covered = [b for b in fine if b < worst["breakdown"]]
         radius = bias_radius(np.array(covered), model.dragger_fraction, sigma)
+        at_normalized = {b: exact("normalized", b) for b in fine}
+        inputs = {"dragger_fraction": model.dragger_fraction, "noise_scale": sigma}
+        some = sorted({*FIXED_SIZES, 3, 6, 11, 22, 45})
+        best = {b: _best_threshold(experiment, b) for b in some}
+        at_fixed = {b: exact("fixed", b, best[b]["threshold"]) for b in some}
+        at = {"micro_batch_size": grid, "alignment": 1, **inputs}
         return {
             "experiment": experiment.to_mapping(),
             "bound": {
                 "micro_batch_size": grid,
                 "bias_radius": bias_radius(grid, model.dragger_fraction, sigma),
+                "fixed_radius": CLAIMS["optimal_threshold"].evaluate(**at)["bias_radius"],
                 "breakdown": worst["breakdown"],
             },
             "normalized": {
                 "micro_batch_size": fine,
-                "bias": [exact("normalized", b) for b in fine],
+                "bias": list(at_normalized.values()),
                 "bias_radius": [*radius, *([None] * (len(fine) - len(covered)))],
+                "simulation": _points(normalized, at_normalized),
             },
+            "fixed": {
+                "micro_batch_size": some,
+                "threshold": [best[b]["threshold"] for b in some],
+                "bias": list(at_fixed.values()),
+                "bias_radius": [best[b]["bias_radius"] for b in some],
+                "simulation": [p for found in fixed for p in _points(found, at_fixed)],
+            },
+            "minimax": CLAIMS["minimax"].evaluate(**inputs)["minimax_bias"],
             "adaptive": {"micro_batch_size": list(adaptive), "bias": list(adaptive.values())},
             "sgd": exact("sgd", B),
-            "simulation": [
-                {
-                    "micro_batch_size": b,
-                    "bias": e.bias,
-                    "standard_error": e.standard_error,
-                    "interval": e.interval,
-                    "exact": adaptive[b],
-                    "z": e.score(adaptive[b] or 0.0),
-                    "degrees": e.degrees,
-                }
-                for b, e in estimates.items()
-            ],
+            "simulation": _points(estimates, adaptive),
             "best": {
                 "worst_case": worst["micro_batch_size"],
                 "worst_case_radius": worst["bias_radius"],
-                "exact": min(adaptive, key=lambda b: adaptive[b] or np.inf),
+                "exact": min(adaptive, key=lambda b: adaptive[b]),
                 "simulated": min(estimates, key=lambda b: estimates[b].bias),
                 "confidence_set": confidence_set(estimates),
             },
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
-        """Agreement, the bound, the argmin, and the comparison with SGD."""
+        """Agreement, the bounds, the argmin, and the comparisons with SGD and the minimax bound."""
         points, best = data["simulation"], data["best"]
         inside = sum(p["interval"][0] <= p["exact"] <= p["interval"][1] for p in points)
-        normalized = data["normalized"]
-        ratios = [
-            bias / radius
-            for bias, radius in zip(normalized["bias"], normalized["bias_radius"], strict=True)
-            if radius is not None
-        ]
-        exact = dict(
-            zip(data["adaptive"]["micro_batch_size"], data["adaptive"]["bias"], strict=True)
-        )
+        normalized, fixed = _ratios(data["normalized"]), _ratios(data["fixed"])
+        exact = _by_size(data["adaptive"])
         at_best = exact[best["exact"]]
+        radius, minimax = data["bound"]["fixed_radius"], data["minimax"]
+        smaller = [x / y for x, y in zip(radius, data["bound"]["bias_radius"], strict=True)]
         return [
             Check(
                 "the exact bias lies in the simulation's 99 % interval",
@@ -110,8 +136,8 @@ class SweetSpot(Figure):
             Check(
                 "the normalized rule stays below the worst-case radius up to the breakdown",
                 "largest ratio at most 1",
-                f"{max(ratios):.3f} over {len(ratios)} sizes",
-                max(ratios) <= 1,
+                f"{max(normalized):.3f} over {len(normalized)} sizes",
+                max(normalized) <= 1,
             ),
             Check(
                 "the exact best size is in the simulation's 99 % confidence set",
@@ -125,102 +151,149 @@ class SweetSpot(Figure):
                 f"best, SGD, b = 1: {at_best:.4f}, {data['sgd']:.4f}, {exact[1]:.4f}",
                 at_best < data["sgd"] < exact[1],
             ),
+            agreement(
+                "the simulated normalized rule has its exact bias", data["normalized"]["simulation"]
+            ),
+            agreement(
+                "the rule with the best threshold has its exact bias", data["fixed"]["simulation"]
+            ),
+            Check(
+                "with the best threshold the bias stays below that rule's worst-case radius",
+                "largest ratio at most 1",
+                f"{max(fixed):.3f} over {len(fixed)} sizes",
+                max(fixed) <= 1,
+            ),
+            Check(
+                "the best threshold's radius is the minimax bound at b = 1, rises with b, and is "
+                "below the normalized rule's",
+                "first radius / minimax bound within 1e-9 of 1, rising, ratio of radii below 1",
+                f"1 {radius[0] / minimax - 1:+.0e}, ratio of radii at most {max(smaller):.3f}",
+                abs(radius[0] / minimax - 1) < 1e-9
+                and bool((np.diff(radius) > 0).all())
+                and max(smaller) < 1,
+            ),
         ]
 
     def caption(self, data: dict[str, Any]) -> str:
         """The figure in a paragraph."""
         run, best, model = data["experiment"]["run"], data["best"], data["experiment"]["model"]
-        exact = dict(
-            zip(data["adaptive"]["micro_batch_size"], data["adaptive"]["bias"], strict=True)
-        )
-        inside = self.check(data)[0].found
+        exact, fixed = _by_size(data["adaptive"]), _by_size(data["fixed"])
         kept = ", ".join(str(b) for b in best["confidence_set"])
         return (
             "Asymptotic bias ‖Λw̄‖ against the micro-batch size b for mini-batches of "
             f"{data['experiment']['algorithm']['batch_size']} samples; a fraction "
             f"{model['dragger_fraction']:g} of all samples are draggers and "
-            f"{model['noise']['probability']:g} of the others are rare and useful. Lines: the "
-            "worst-case radius of the normalized rule (smallest at b = "
-            f"{best['worst_case']:.1f}, infinite from b = "
-            f"{data['bound']['breakdown']:.1f}), the exact bias of the normalized rule and of "
-            "Algorithm 1 (adaptive), and SGD's. Points: simulated Algorithm 1, extrapolated to "
-            f"zero step, with 99 % intervals ({run['replicates']} replicates, {run['iterations']} "
-            f"iterations, {len(run['steps'])} step sizes; exact value inside for {inside}). "
-            f"Clipping single samples (bias {exact[1]:.3f}) is worse than SGD ({data['sgd']:.3f}); "
-            f"micro-batches of {best['exact']} are {data['sgd'] / exact[best['exact']]:.1f} times "
-            f"better. The simulated best size is {best['simulated']}, its 99 % confidence set "
-            f"{{{kept}}}."
+            f"{model['noise']['probability']:g} of the others are rare and useful. Above: the "
+            "exact bias of Algorithm 1 (line), simulated (points), SGD's, and the worst-case "
+            f"radius of the normalized rule, smallest at b = {best['worst_case']:.1f} and infinite "
+            f"from b = {data['bound']['breakdown']:.1f}. Clipping single samples (bias "
+            f"{exact[1]:.3f}) is worse than SGD ({data['sgd']:.3f}); micro-batches of "
+            f"{best['exact']} are {data['sgd'] / exact[best['exact']]:.1f} times better. The "
+            f"simulated best size is {best['simulated']}, its 99 % confidence set {{{kept}}}. "
+            "Below: the normalized rule and clipping at the threshold c* that is best in the worst "
+            "case (rule fixed), exact and simulated, with their worst-case radii. That of c* "
+            f"begins at {data['minimax']:.3f} for b = 1, the minimax bound, below which no rule "
+            f"has its worst case; on this law its bias is {fixed[1]:.3f} there. c* takes knowing "
+            "the noise scale and the fraction of draggers. Points: bias extrapolated to zero step "
+            f"with 99 % intervals ({run['replicates']} replicates, {run['iterations']} iterations, "
+            f"{len(run['steps'])} step sizes; for Algorithm 1 the exact value is inside for "
+            f"{self.check(data)[0].found})."
         )
 
     def alt(self, data: dict[str, Any]) -> str:
         """The picture's shape in words."""
         best = data["best"]
         return (
-            "Log-log plot of bias against micro-batch size. The exact curve of Algorithm 1 falls "
-            f"slowly from b = 1, drops at b = {best['exact']} and rises again to SGD's level at "
-            "the full batch; simulated points lie on it. The worst-case radius lies above, with "
-            f"its minimum near b = {best['worst_case']:.0f}."
+            "Two log-log plots of bias against micro-batch size. Above, the exact curve of "
+            f"Algorithm 1 falls slowly from b = 1, drops at b = {best['exact']} and rises again to "
+            "SGD's level at the full batch; simulated points lie on it. The worst-case radius lies "
+            f"above, with its minimum near b = {best['worst_case']:.0f}. Below, the normalized "
+            "rule's curve has the same shape, while that of the best fixed threshold rises slowly "
+            "from its smallest value at b = 1, below a radius that starts at the minimax bound."
         )
 
     def draw(self, data: dict[str, Any]) -> Canvas:
-        """Bias against b, both axes logarithmic."""
-        canvas, axes = plt.subplots()
-        axes.set(xscale="log", yscale="log", xlim=(0.85, 400), ylim=(0.032, 1.6))
-        axes.grid(True, axis="y", which="major")
-        bound, normalized, adaptive = data["bound"], data["normalized"], data["adaptive"]
-        axes.plot(bound["micro_batch_size"], bound["bias_radius"], color=BOUND)
-        axes.axhline(data["sgd"], color=SGD, lw=1.2, ls=(0, (4, 2)))
-        axes.plot(normalized["micro_batch_size"], normalized["bias"], color=NORMALIZED, lw=1.2)
-        axes.plot(adaptive["micro_batch_size"], adaptive["bias"], color=ADAPTIVE)
-        points = data["simulation"]
-        bias = np.array([p["bias"] for p in points])
-        ends = np.array([p["interval"] for p in points])
-        axes.errorbar(
-            [p["micro_batch_size"] for p in points],
-            bias,
-            yerr=np.abs(ends.T - bias),
-            fmt="o",
-            color="black",
-            mfc="white",
-            zorder=5,
-        )
-        axes.text(1.1, 1.12, "worst-case radius\n(normalized)", color=BOUND, va="bottom")
-        axes.text(270, data["sgd"] * 1.04, "SGD", color=SGD, va="bottom")
-        label = "Algorithm 1:\nexact (line),\nsimulated (points)"
-        axes.text(1.05, 0.185, label, color=ADAPTIVE, va="top")
-        axes.annotate(
-            "normalized,\nexact",
-            (11, normalized["bias"][normalized["micro_batch_size"].index(11)]),
-            (14.5, 0.047),
-            color="#2A7FB0",
-            va="center",
-            arrowprops={"arrowstyle": "-", "color": NORMALIZED, "lw": 0.8},
-        )
-        self._mark_best(axes, data["best"])
-        axes.set_xticks(adaptive["micro_batch_size"])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_yticks([0.05, 0.1, 0.2, 0.5, 1])
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("micro-batch size b (samples)")
-        axes.set_ylabel("bias ‖∇f‖ (gradient units)")
-        run = data["experiment"]["run"]
-        axes.set_title(f"{self.title}   (n = {run['replicates']} replicates, 99 % intervals)")
+        """Bias against b, both axes logarithmic: Algorithm 1 above, other rules below."""
+        canvas, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 7.6), sharex=True, sharey=True)
+        top.set(xscale="log", yscale="log", xlim=(0.85, 400), ylim=(0.032, 1.6))
+        run, bound = data["experiment"]["run"], data["bound"]
+        for axes in (top, bottom):
+            axes.grid(True, axis="y", which="major")
+            axes.plot(bound["micro_batch_size"], bound["bias_radius"], color=BOUND)
+            axes.axhline(data["sgd"], color=SGD, lw=1.2, ls=DASHED)
+            axes.text(270, data["sgd"] * 1.04, "SGD", color=SGD, va="bottom")
+            axes.text(1.1, 1.12, "worst-case radius\n(normalized)", color=BOUND, va="bottom")
+            axes.set_ylabel("bias ‖∇f‖ (gradient units)")
+            plain_ticks(axes.xaxis, data["adaptive"]["micro_batch_size"])
+            plain_ticks(axes.yaxis, [0.05, 0.1, 0.2, 0.5, 1])
+        bottom.set_xlabel("micro-batch size b (samples)")
+        top.set_title(f"{self.title}   (n = {run['replicates']} replicates, 99 % intervals)")
+        bottom.set_title("Other rules, exact (lines) and simulated (points)")
+        self._draw_algorithm(top, data)
+        self._draw_others(bottom, data)
         return canvas
 
     @staticmethod
-    def _mark_best(axes: Any, best: dict[str, Any]) -> None:
-        """The three best sizes, on the horizontal axis."""
-        floor = axes.get_ylim()[0]
-        axes.plot([best["exact"]], [floor], "^", color=ADAPTIVE, ms=9, clip_on=False, zorder=6)
-        axes.plot([best["simulated"]], [floor], "^", color="black", ms=4, clip_on=False, zorder=7)
-        axes.plot([best["worst_case"]], [floor], "^", color=BOUND, ms=9, clip_on=False, zorder=6)
+    def _draw_algorithm(axes: Any, data: dict[str, Any]) -> None:
+        """Algorithm 1, and on the horizontal axis the three best sizes."""
+        axes.plot(data["adaptive"]["micro_batch_size"], data["adaptive"]["bias"], color=ADAPTIVE)
+        simulated(axes, data["simulation"], "micro_batch_size")
+        label = "Algorithm 1:\nexact (line),\nsimulated (points)"
+        axes.text(1.05, 0.185, label, color=ADAPTIVE, va="top")
+        best, floor = data["best"], axes.get_ylim()[0]
+        mark = {"clip_on": False, "zorder": 6}
+        axes.plot([best["exact"]], [floor], "^", color=ADAPTIVE, ms=9, **mark)
+        axes.plot([best["simulated"]], [floor], "^", color="black", ms=4, **mark)
+        axes.plot([best["worst_case"]], [floor], "^", color=BOUND, ms=9, **mark)
         left, right = "best b:\nexact and\nsimulated", "best b:\nworst case"
         if best["exact"] != best["simulated"]:
             left = "best b:\nexact\n(simulated: black)"
         axes.text(best["exact"] / 1.1, floor * 1.04, left, color=ADAPTIVE, ha="right", va="bottom")
         axes.text(best["worst_case"] * 1.1, floor * 1.04, right, color=BOUND, va="bottom")
+
+    @staticmethod
+    def _draw_others(axes: Any, data: dict[str, Any]) -> None:
+        """The normalized rule, and clipping at the best threshold with its radius."""
+        bound, size = data["bound"], "micro_batch_size"
+        axes.axhline(data["minimax"], color=MINIMAX, lw=1.2, ls=(0, (6, 2, 1, 2)))
+        axes.plot(bound[size], bound["fixed_radius"], color=FIXED, lw=1.2, ls=DOTTED)
+        for rule, color, marker in (("normalized", NORMALIZED, "s"), ("fixed", FIXED, "D")):
+            axes.plot(data[rule][size], data[rule]["bias"], color=color)
+            simulated(axes, data[rule]["simulation"], size, fmt=marker, ms=4)
+        axes.text(205, data["minimax"] * 1.04, "minimax", color=MINIMAX, va="bottom")
+        direct_label(axes, 1.05, 0.33, "normalized", SKY, va="bottom")
+        direct_label(axes, 1.05, 0.048, "fixed at c*", FIXED, va="top")
+        direct_label(axes, 1.05, 0.117, "worst-case radius\n(fixed at c*)", FIXED, va="bottom")
+
+
+def _best_threshold(experiment: Experiment, b: int) -> dict[str, Any]:
+    model = experiment.gradient_model
+    return best_threshold(b, model.dragger_fraction, model.noise_scale())
+
+
+def _by_size(line: dict[str, Any]) -> dict[int, float]:
+    return dict(zip(line["micro_batch_size"], line["bias"], strict=True))
+
+
+def _ratios(line: dict[str, Any]) -> list[float]:
+    """Exact bias over radius, where there is one."""
+    pairs = zip(line["bias"], line["bias_radius"], strict=True)
+    return [bias / radius for bias, radius in pairs if radius is not None]
+
+
+def _points(estimates: dict[Any, Estimate], exact: dict[int, float]) -> list[dict[str, Any]]:
+    return [
+        {
+            "micro_batch_size": b,
+            "value": e.bias,
+            "standard_error": e.standard_error,
+            "interval": e.interval,
+            "exact": exact[b],
+            "z": e.score(exact[b]),
+            "degrees": e.degrees,
+        }
+        for b, e in estimates.items()
+    ]
 
 
 figure = SweetSpot()

@@ -10,7 +10,7 @@ from scipy import special
 from analysis.exact import stable_roots
 from analysis.fluctuation import fluctuation
 from analysis.mixture import mixture
-from figures.finite_step import MODEL, b, experiment_of, lattice_mean, m, step_limit
+from figures.finite_step import MODEL, b, experiment_of, figure, lattice_mean, m, step_limit
 
 FRACTION, NORM = MODEL["dragger_fraction"], MODEL["dragger"]["norm"]
 
@@ -62,6 +62,10 @@ def spoil_limit(data):
 def test_every_check_can_fail(refused, spoil, which):
     """An exact shift 10 % off, a slope 2 % off, half the slope of Algorithm 1, a sign changed."""
     assert which in refused(spoil)
+
+
+def test_nothing_is_stored():
+    assert [figure.experiments(profile) for profile in ("quick", "full")] == [[], []]
 
 
 def test_files_are_the_same_bytes_every_time(written_twice):
