@@ -5,6 +5,7 @@ line, m = 1 and draggers straight back, so that every step is as long as the bou
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import stats
 
 from analysis import claims
 from sim.problems import build
+from sim.sweep import measure
 
 SILENT = {"law": "gaussian", "scale": 0.0}
 LITTLE = 1e-3  # the noise scale at which the bound of a run without noise is evaluated
@@ -82,7 +84,8 @@ def test_high_probability(count, family, lab):
 
     def excess(mean, bound, q):
         """How surprising the number of runs above the bound is, as a normal score."""
-        return -stats.norm.ppf(stats.binom.sf((mean > bound).sum() - 1, len(mean), q))
+        chance = stats.binom.sf((mean > bound).sum() - 1, len(mean), q)
+        return -stats.norm.ppf(min(chance, 1 - 1e-9))
 
     for seed in range(count):
         rng = np.random.default_rng([41, seed])
@@ -112,7 +115,7 @@ def probable(given, B, T, q):
 
 @pytest.mark.parametrize("count", [3, full(100)])
 def test_hitting_time(count, family, lab):
-    """The mean time until ‖∇f‖ ≤ β + δ; a run that takes a hundred times the bound is cut there."""
+    """The mean time until ‖∇f‖ ≤ β + δ; a run is cut at a hundred times the bound."""
     found = family("hitting_time", "0.9")
     for seed in range(count):
         rng = np.random.default_rng([42, seed])
@@ -120,29 +123,35 @@ def test_hitting_time(count, family, lab):
         b = made.algorithm.sizes[0]
         excess = given["noise_scale"] / math.sqrt(b) * float(np.exp(rng.uniform(-0.5, 1)))
         given |= {"alignment": 1, "micro_batch_size": b, "excess": excess}
-        compare_times(lab, found, seed, made, given)
+        compare_times(found, seed, made, given)
     for fraction in (0.0, 0.02):
-        made, given = silent_run(lab, fraction, 1.0 + 2 * LITTLE)
-        compare_times(lab, found, f"no noise, ε = {fraction}", made, given | {"excess": 1.0}, 0.9)
+        made, given = silent_run(lab, fraction, 1.0 + 3 * LITTLE, 4096)
+        compare_times(found, f"no noise, ε = {fraction}", made, given | {"excess": 1.0}, 0.9)
     found.judge()
 
 
-def compare_times(lab, found, label, made, given, factor=None):
-    """Times of all replicates against the bound; nothing if the run starts inside the target."""
+def compare_times(found, label, made, given, factor=None):
+    """The mean time against the bound; nothing if the run starts inside the target."""
     bound = claims.hitting_time.evaluate(**given)
-    theory = float(bound["hitting_time"])
-    norms = lab.paths(made, float(bound["step_size"]), min(math.ceil(100 * theory), 5000))
-    inside = norms <= bound["target"]
-    if inside[0].all():
+    theory, target = float(bound["hitting_time"]), float(bound["target"])
+    if np.linalg.norm(build(made).gradient(np.array([made.run.start]))) <= target:
         return
-    times = np.where(inside.any(0), inside.argmax(0), len(norms))
-    found.mean(label, times, theory, factor and factor * theory)
+    settings = {"measure": "hitting", "steps": (float(bound["step_size"]),), "radius": target}
+    run = replace(made.run, burn_in=None, iterations=math.ceil(100 * theory), **settings)
+    [times] = measure(replace(made, run=run), None, 1, False).values()
+    assert times.reached[0] > 0.9 * run.replicates  # Markov's inequality promises 0.99 on average
+
+    def score(theory):
+        return (times.mean[0] - theory) / max(times.standard_error[0], 1e-9)
+
+    spoilt = factor and score(factor * theory)
+    found.add(label, score(theory), run.replicates - 1, times.mean[0] / theory, spoilt)
 
 
 @pytest.mark.parametrize("count", [3, full(100)])
 def test_sgd_rate(count, family, lab):
-    """The mean of ‖∇f‖² with draggers of mean zero; half of the bound can be needed, 0.4 is not."""
-    found = family("sgd_rate", "0.4")
+    """The mean of ‖∇f‖² with draggers of mean zero; attained by one long step without noise."""
+    found = family("sgd_rate", "0.9")
     for seed in range(count):
         rng = np.random.default_rng([43, seed])
         made, given = random_run(lab, rng, "sgd", ("isotropic",))
@@ -152,15 +161,13 @@ def test_sgd_rate(count, family, lab):
         bound = claims.sgd_rate.evaluate(horizon=T, **given)
         square = (lab.paths(made, float(bound["learning_rate"]), T) ** 2).mean(0)
         found.mean(seed, square, bound["squared_bound"])
-    dragger = {"law": "isotropic", "norm": 3.0}
-    noise = {"law": "gaussian", "scale": 1.0}
-    model = {"dimension": 1, "dragger_fraction": 0.1, "noise": noise, "dragger": dragger}
-    made = lab.experiment(model, "sgd", 8, 8, 1, 0.1, start=0.3, replicates=512)
-    given = start_of(made) | {"batch_size": 8, "dragger_norm": 3.0}
-    given |= {"dragger_fraction": 0.1, "noise_scale": 1.0, "horizon": 40}
-    bound = claims.sgd_rate.evaluate(**given)
-    square = (lab.paths(made, float(bound["learning_rate"]), 40) ** 2).mean(0)
-    found.mean("short", square, bound["squared_bound"], 0.4 * bound["squared_bound"])
+    noise, dragger = {"law": "gaussian", "scale": LITTLE}, {"law": "isotropic", "norm": 0.0}
+    model = {"dimension": 1, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger}
+    made = lab.experiment(model, "sgd", 8, 8, 1, 0.1, start=1.0)
+    given = start_of(made) | {"batch_size": 8, "dragger_norm": 0.0, "dragger_fraction": 0.0}
+    bound = claims.sgd_rate.evaluate(noise_scale=LITTLE, horizon=20, **given)
+    square = (lab.paths(made, float(bound["learning_rate"]), 20) ** 2).mean(0)
+    found.mean("little noise", square, bound["squared_bound"], 0.9 * bound["squared_bound"])
     found.judge()
 
 
@@ -198,8 +205,8 @@ def compare_squares(lab, found, label, made, step, given, factor=None):
 
 @pytest.mark.parametrize("count", [3, full(60)])
 def test_finite_horizon(count, family, lab):
-    """At the best size the guarantee holds; with λb = 0.6 a run without noise exceeds it."""
-    found = family("finite_horizon", "λb = 0.6")
+    """At the best size the guarantee holds; with λb = 0.66 a run without noise exceeds it."""
+    found = family("finite_horizon", "λb = 0.66")
     for seed in range(count):
         rng = np.random.default_rng([45, seed])
         made, given = random_run(lab, rng, "normalized", lab.laws)
@@ -212,8 +219,8 @@ def test_finite_horizon(count, family, lab):
         made = lab.with_sizes(made, 4 * b, b)
         mean = lab.paths(made, float(bound["step_size"]), T).mean(0)
         found.mean(seed, mean, bound["averaged_bound"])
-    made, given = silent_run(lab, 1 - math.exp(-0.6), 1.0)
-    small = {"dragger_fraction": 1 - math.exp(-0.6 / 60), "noise_scale": 1.0}
+    made, given = silent_run(lab, 1 - math.exp(-0.66), 1.0)
+    small = {"dragger_fraction": 1 - math.exp(-0.66 / 60), "noise_scale": 1.0}
     step = claims.averaged_guarantee.evaluate(horizon=1000, **given)["step_size"]
     best = claims.finite_horizon.evaluate(alignment=1, horizon=1000, **start_of(made), **small)
     mean = lab.paths(made, float(step), 1000).mean(0)
