@@ -242,8 +242,8 @@ class Schedule(Figure):
         """The picture's shape in words."""
         return (
             "Left: the best size is 1 far away and rises in steps towards the bias radius. Right: "
-            "the time with a fixed size grows with it and stays above the schedule's; only sizes "
-            "around 15 have a guaranteed time; with skewed noise 1 and 2 never arrive."
+            "the time with one size is above the schedule's, most so for large sizes; sizes "
+            "around 15 alone have a guaranteed time; with skewed noise 1 and 2 never arrive."
         )
 
     def draw(self, data: dict[str, Any]) -> Canvas:
