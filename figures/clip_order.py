@@ -131,7 +131,7 @@ class ClipOrder(Figure):
         """Exact and simulated bias against the threshold, and the mistake's weights."""
         experiment = self._experiment(profile)
         model, found = experiment.gradient_model, self._simulated(experiment)
-        extra = {"fixed": 6, "global": 0} if profile == "quick" else {"fixed": 40, "global": 20}
+        extra = {"fixed": 5, "global": 0} if profile == "quick" else {"fixed": 40, "global": 20}
         exact = {}
         for rule, many in extra.items():
             grid = np.unique([*THRESHOLDS, *np.geomspace(0.3, 2.5, many)])

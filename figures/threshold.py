@@ -78,7 +78,7 @@ class Threshold(Figure):
         unit, normalized = unit["minimax_bias"], best_sizes(EPSILON, SIGMA, 1.0)
         sizes = np.geomspace(1, 0.97 * normalized["breakdown"], 200)
         radii = self._best(sizes)
-        many = 60 if profile == "full" else 12
+        many = 60 if profile == "full" else 9
         return {
             "run": experiments[0].to_mapping()["run"],
             "panels": [self._panel(b, experiments, simulated, many) for b in SIZES],

@@ -49,11 +49,11 @@ def spoil_rise(data):
 
 
 def spoil_best(data):
-    data["mixed"]["bias"] = [2 * x for x in data["mixed"]["bias"]]
+    data["mixed"]["bias"] = [3 * x for x in data["mixed"]["bias"]]
 
 
 def spoil_ratio(data):
-    data["pure"]["bias"][data["micro_batch_size"].index(16)] *= 0.9
+    data["pure"]["bias"][data["micro_batch_size"].index(16)] *= 0.6
 
 
 def spoil_sgd(data):
