@@ -294,7 +294,7 @@ class DraggerStrength(Figure):
         label(axes, 1.4e5, 3.2, "Algorithm 1,\nm micro-\nbatches", marks.ADAPTIVE)
         label(axes, 60, 0.055, "normalized", "#2A7FB0", va="top")
         label(axes, 1e6, radius * 0.88, "radius (normalized)", marks.BOUND, va="top", ha="right")
-        label(axes, 3.2, 0.62, "bounds for\nm = 2, 4, 8, 16", marks.BOUND, va="bottom")
+        label(axes, 3.2, 1.5, "bounds for\nm = 2, 4, 8, 16", marks.BOUND, va="bottom")
 
 
 figure = DraggerStrength()
