@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: figures figures-full bench test check format images clean
+.PHONY: figures figures-full bench test soak check format images clean
 
 figures: .venv/.installed
 	$(RUN) figures
@@ -16,6 +16,10 @@ bench: .venv/.installed-bench
 
 test: .venv/.installed-dev
 	$(RUN) pytest -n auto --dist loadfile
+
+# The full counts: hundreds of random models, fuzzing, kills; the page is written anew.
+soak: .venv/.installed-dev
+	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page paper_notes/soak.md
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .
