@@ -105,7 +105,7 @@ class Threshold(Figure):
         self, b: int, experiments: list[Experiment], simulated: Simulated, many: int
     ) -> dict[str, Any]:
         """Everything against the threshold for one size; `many` exact values where they bend."""
-        best, bend = self._best(b), np.geomspace(0.4, 25, many) / b**0.5
+        best, bend = self._best(b), np.geomspace(0.4, DRAGGER, many) / b**0.5
         grid = np.unique([*RANGE, *bend, *THRESHOLDS[b], best["threshold"]])
         fine = np.unique([*grid, *np.geomspace(*RANGE, 400)])
         radius = dict(zip(fine.tolist(), worst_rest(fine, b).tolist(), strict=True))

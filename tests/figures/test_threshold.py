@@ -38,7 +38,7 @@ def spoil_worst(data):
 
 
 def spoil_exact(data):
-    data["panels"][0]["exact"]["bias"] = [1.1 * x for x in data["panels"][0]["exact"]["bias"]]
+    data["panels"][0]["exact"]["bias"] = [1.2 * x for x in data["panels"][0]["exact"]["bias"]]
 
 
 def spoil_minimum(data):
@@ -65,7 +65,7 @@ SPOILERS = (
 
 @pytest.mark.parametrize(("i", "spoil"), list(enumerate(SPOILERS)))
 def test_every_check_can_fail(refused, i, spoil):
-    """Exact values 10 or 15 % off, a worst case 30 % lower, closed forms 0.1 % or 2 % off."""
+    """Exact values 10 to 20 % off, a worst case 30 % lower, closed forms 0.1 % or 2 % off."""
     assert i in refused(spoil)
 
 
