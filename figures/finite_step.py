@@ -119,8 +119,9 @@ class FiniteStep(Figure):
         normalized, adaptive = data["rules"]["normalized"], data["rules"]["adaptive"]
         run, model = data["run"], data["model"]
         last, first = adaptive["extrapolated"][0], normalized["extrapolated"][0]
-        ends = [(r["points"][0], r["slope"]) for r in data["rules"].values()]
+        ends = [(r["points"][0], r["slope"]) for r in (normalized, adaptive)]
         off = [p["value"] / (slope * p["step"]) for p, slope in ends]
+        near = [r["extrapolated"][-1]["z"] for r in (normalized, adaptive)]
         silent = "warned of" if last["warned"] else "not warned of"
         return (
             "How far the stationary mean gradient lies from the exact bias at a finite step, in "
@@ -131,15 +132,14 @@ class FiniteStep(Figure):
             f"micro-batches of {b}. Lines: the claim's shift -γF''C/(4F'²), slope "
             f"{normalized['slope']:+.4f} and {adaptive['slope']:+.4f} per unit step: the same "
             "draggers, opposite signs. Dashed: the exact stationary law of the normalized rule. "
-            f"Circles: simulated ({run['replicates']} replicates, {run['iterations']} iterations). "
-            f"The fitted slope of Algorithm 1 is {adaptive['fit']['ratio'][0]:.2f} to "
+            f"Circles: simulated ({run['replicates']} replicates, {run['iterations']} iterations, "
+            f"99 % intervals). Algorithm 1's fitted slope is {adaptive['fit']['ratio'][0]:.2f} to "
             f"{adaptive['fit']['ratio'][1]:.2f} times the claim's. At the largest step the shift "
             f"is {off[0]:.2f} and {off[1]:.2f} times its first order. Diamonds: bias extrapolated "
             "from this step and half of it, minus the exact one: what is left is of second order, "
             f"{first['value']:.4f} and {last['value']:.4f} from the two largest steps (the second "
-            f"{silent} by the simulator), and not distinguishable from 0 for the two smallest. "
-            f"Algorithm 1 diverges beyond step {data['limit']:.2f}, the normalized rule never. "
-            "Bars: 99 % intervals."
+            f"{silent} by the simulator); z = {near[0]:.1f} and {near[1]:.1f} for the smallest. "
+            f"Algorithm 1 diverges beyond step {data['limit']:.2f}, the normalized rule never."
         )
 
     def alt(self, data: dict[str, Any]) -> str:
@@ -166,7 +166,7 @@ class FiniteStep(Figure):
             axes.set_title(f"{name} (bias {found['bias']:.3f})")
         left, right = panels
         left.set_ylabel("added to the bias (gradient units)")
-        direct_label(left, 0.43, 0.033, "first order", SKY, ha="right")
+        direct_label(left, 0.43, 0.027, "first order", SKY, ha="right")
         direct_label(left, 0.25, 0.041, "exact", "black", ha="right")
         left.set_ylim(bottom=-0.024)
         direct_label(left, 0.01, -0.0215, "extrapolated from\nthis step and its half", BROWN)

@@ -21,14 +21,14 @@ from sim.results import Trajectories
 
 BATCH, FRACTION, NORM = 64, 0.01, 300.0
 NOISE = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.3}
-SPAN, BAND = (400, 900), (0.5, 6.0)  # iterations, gradient norms
-RUNS = {"span": {"iterations": 1500, "start": 0.0}, "band": {"iterations": 6000, "start": 8.0}}
+SPAN, BAND = (600, 1100), (0.5, 6.0)  # iterations, gradient norms
+RUNS = {"span": {"iterations": 1700, "start": 0.0}, "band": {"iterations": 6000, "start": 8.0}}
 SGD_RULE = ("adaptive", BATCH)  # of a single micro-batch
 LINES = {  # rule and size: by how much a step shrinks a small deviation; where the label stands
     "span": {
-        SGD_RULE: (0.02, 640, 1.7),
-        ("adaptive", 1): (0.02, 480, 0.34),
-        ("adaptive", 8): (0.02, 480, 0.05),
+        SGD_RULE: (0.02, 830, 1.7),
+        ("adaptive", 1): (0.02, 700, 0.34),
+        ("adaptive", 8): (0.02, 700, 0.05),
     },
     "band": {
         SGD_RULE: (0.003, 4300, 3.5),
@@ -212,7 +212,7 @@ class Phases(Figure):
                     axes.plot([begin, p["iteration"]], [p["exact"]] * 2, "k-", lw=1.2)
         back = data["recovery"]
         top.plot([p["iteration"] for p in back], [p["exact"] for p in back], "k-", lw=1.2)
-        top.text(SPAN[0] + 10, 0.0075, "draggers", color="0.35")
+        top.text(SPAN[0] + 25, 0.0075, "draggers", color="0.35")
         bottom.text(
             0.985, 4.5, "draggers", color="0.35", ha="right", transform=bottom.get_yaxis_transform()
         )
