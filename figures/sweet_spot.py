@@ -29,8 +29,8 @@ from figures.marks import (
 from sim.estimate import Estimate, confidence_set
 from sim.presets import presets
 
-NORMALIZED_SIZES = (2, 4, 8, 16, 32, 64)
-FIXED_SIZES = (1, 2, 4, 8, 16, 32, 64)
+NORMALIZED_SIZES = (2, 8, 32, 64)
+FIXED_SIZES = (1, 4, 16, 64)
 SKY = "#2A7FB0"  # the normalized rule's colour, darker, for text
 
 
@@ -79,7 +79,7 @@ class SweetSpot(Figure):
         radius = bias_radius(np.array(covered), model.dragger_fraction, sigma)
         at_normalized = {b: exact("normalized", b) for b in fine}
         inputs = {"dragger_fraction": model.dragger_fraction, "noise_scale": sigma}
-        some = sorted({*FIXED_SIZES, 3, 6, 11, 22, 45})
+        some = sorted({*FIXED_SIZES, 2, 8, 11, 22, 32, 45})
         best = {b: _best_threshold(experiment, b) for b in some}
         at_fixed = {b: exact("fixed", b, best[b]["threshold"]) for b in some}
         at = {"micro_batch_size": grid, "alignment": 1, **inputs}
