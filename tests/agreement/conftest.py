@@ -53,7 +53,7 @@ def random_dragger(rng, laws, d):
 
 def random_sizes(rng, breakdown=0.6, least=4):
     """B, a divisor b of it with at least so many micro-batches, and ε with λb up to a limit."""
-    B = int(rng.choice([32, 64, 96, 128]))
+    B = int(rng.choice([16, 32, 48, 64]))
     b = int(rng.choice([b for b in range(1, B // least + 1) if B % b == 0]))
     scaled = float(np.exp(rng.uniform(math.log(0.01), math.log(breakdown))))
     return B, b, -math.expm1(-scaled / b)
