@@ -118,7 +118,7 @@ class LearningProblems(Figure):
             run = replace(preset.run, replicates=64 if full else 8, points=4)
             found.append(replace(preset, run=run, name=f"{label}_reached_{profile}"))
             start = tuple(map(float, optimum(build(preset))))
-            length = (3000 if full else 500) + (300 if name == CLASSIFIER else 0)
+            length = (3000 if full else 400) + (300 if name == CLASSIFIER else 0)
             rest = {"measure": "bias", "burn_in": 0.5, "iterations": length, "replicates": 32}
             for b in preset.algorithm.sizes if full else quick:
                 steps = [step * FASTER[b], step * FASTER[b] / 2]
