@@ -184,7 +184,7 @@ class LearningProblems(Figure):
         return [
             agreement("regression and network rest where the recorded gradients say", scored),
             Check(
-                f"at rest b = 1 is best, and better than {MIDDLE}: regression and network",
+                f"at rest b = 1 is lowest, and better than {MIDDLE}: regression and network",
                 f"z > {limit:.1f}",
                 ", ".join(f"{z:.1f}" for z in gains),
                 first and min(gains) > limit,
@@ -232,14 +232,15 @@ class LearningProblems(Figure):
         return (
             "Algorithm 1 with mini-batches of 64: least squares with 2 % opposed responses, "
             "imbalanced logistic regression with 2 % flipped labels, a two-layer network with 3 % "
-            f"wrong labels. Crosses: gradient norm after {run['training']} iterations "
+            f"wrong labels. Crosses (a little to the right): ‖∇f‖ after {run['training']} iterations "
             f"(n = {run['trained']}). Circles: bias at rest, extrapolated to zero step (n = "
             f"{run['replicates']}, {run['iterations']} iterations or more, two steps); 99 % "
             "intervals. Blue: where the expected direction vanishes, to first order, from "
             f"{64 * run['batches']} gradients recorded at the optimum (99 % band). Line above: the "
             "normalized rule's worst-case radius with the σ recorded there, the triangle its best "
-            f"size. After training, {'; '.join(parts)}. But at rest b = 1 is best in regression "
-            f"and network, as the recorded gradients say, only slow: b = {MIDDLE} contracts "
+            f"size. After training, {'; '.join(parts)}. But at rest b = 1 is lowest in regression "
+            f"and network (well below {MIDDLE}, though not always told apart from its neighbours), "
+            f"as the recorded gradients say; it is only slow: b = {MIDDLE} contracts "
             f"{slow[4] / slow[0]:.0f} times faster in the regression. The classifier is not at "
             f"rest with b = {', '.join(map(str, at_sizes(data[CLASSIFIER]['moving'])))}: there the "
             "direction of one gradient does not depend on w, and small sizes pass by the optimum; "
