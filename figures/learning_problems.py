@@ -232,7 +232,7 @@ class LearningProblems(Figure):
         return (
             "Algorithm 1 with mini-batches of 64: least squares with 2 % opposed responses, "
             "imbalanced logistic regression with 2 % flipped labels, a two-layer network with 3 % "
-            f"wrong labels. Crosses (a little to the right): ‖∇f‖ after {run['training']} iterations "
+            f"wrong labels. Crosses (set to the right): ‖∇f‖ after {run['training']} iterations "
             f"(n = {run['trained']}). Circles: bias at rest, extrapolated to zero step (n = "
             f"{run['replicates']}, {run['iterations']} iterations or more, two steps); 99 % "
             "intervals. Blue: where the expected direction vanishes, to first order, from "
