@@ -33,7 +33,7 @@ SENTENCES = (
         "more iterations do not remove.",
         "Two guarantees and the runs behind them; how much of the bias is real; what a finite "
         "step adds to it.",
-        ("rates", "tightness", "finite_step"),
+        ("rates", "tightness", "finite_step", "horizon"),
     ),
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular micro-batch size: "
