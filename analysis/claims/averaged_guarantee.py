@@ -263,6 +263,7 @@ claim = Claim(
     attack=attack,
     uses=("drift",),
     attained="as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of alignment_lemma at every w",
+    figure="rates",
     remarks=(
         "E is the mean over the run and over its steps 0, …, T-1",
         "the averaged bias is smallest at x* = W((1+α)√e/(2α)) - 1/2 expected draggers",

@@ -255,5 +255,6 @@ claim = Claim(
     attack=attack,
     uses=("alignment_lemma",),
     attained="H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below",
+    figure="score_function",
     remarks=("bias_radius is the one without draggers; with them see finite_micro_batches",),
 )

@@ -254,6 +254,7 @@ claim = Claim(
     attack=attack,
     uses=("averaged_guarantee", "sgd_rate"),
     attained="at T = T_low and T = T_high, where the two guarantees agree",
+    figure="rates",
     remarks=(
         "it compares two guarantees, not two runs",
         "left side: clipping's bound on the mean of G, squared; right side: SGD's on that of G²",

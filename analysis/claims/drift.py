@@ -143,4 +143,5 @@ claim = Claim(
     attack=attack,
     uses=("alignment_lemma",),
     attained="in the limit: the lemma's two-point noise, contaminated micro-batches straight back",
+    figure="schedule",
 )

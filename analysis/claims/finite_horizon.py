@@ -170,6 +170,7 @@ claim = Claim(
     attack=attack,
     attained="at b = x*/λ",
     uses=("averaged_guarantee",),
+    figure="horizon",
     remarks=(
         "where x*/λ < 1, one sample is best: beyond x* the guarantee gets worse",
         "x* grows like T^(1/3) and saturates at the averaged sweet spot; at α = 0 it grows for "

@@ -280,6 +280,7 @@ claim = Claim(
     attack=attack,
     uses=("convexity_lemma", "bias_radius"),
     attained="p = 1, in the limit m → ∞: z = -s or s, the first slightly more likely",
+    figure="dragger_strength",
     remarks=(
         "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖",
         "tight without draggers only, where it is s; that ψ is the score: m_estimator_identity",

@@ -127,6 +127,7 @@ claim = Claim(
     witness=(),
     values={"shift": shift},
     attack=attack,
+    figure="finite_step",
     remarks=(
         "in more dimensions the covariance Σ solves F'Σ + ΣF'ᵀ = γC and the shift is "
         "-F'⁻¹ F''[Σ]/2: also linear in γ, which is why simulations are extrapolated to zero step",

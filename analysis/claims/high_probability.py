@@ -270,6 +270,7 @@ claim = Claim(
     },
     attack=attack,
     uses=("drift",),
+    figure="horizon",
     remarks=(
         "E is the mean over the steps 0, …, T-1 of one run; the bound holds with chance 1 - q",
     ),

@@ -236,5 +236,6 @@ claim = Claim(
     attack=attack,
     attained="as σ → 0: a quadratic, one step from just outside the target",
     uses=("drift", "bias_radius"),
+    figure="schedule",
     remarks=("first is the first t with G_t ≤ β + δ; 0 if the run starts there",),
 )

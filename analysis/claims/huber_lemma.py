@@ -268,5 +268,6 @@ claim = Claim(
     values={"mean_pull_bound": bound},
     attack=attack,
     attained="on ∇f: v = c ± r with mean G where r = √((G-c)² + s²) ≤ 2c, else v = -c or R",
+    figure="threshold",
     remarks=("the bound (G + c - r)/2 holds for every c; for r > 2c the other one is larger",),
 )

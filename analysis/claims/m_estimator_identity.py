@@ -176,6 +176,7 @@ claim = Claim(
     values={},
     attack=attack,
     attained="an identity: every law",
+    figure="score_function",
     remarks=(
         "for small steps the iterates settle where E[H(‖g‖)u] = 0: m = 1 gives the mean, and "
         "m → ∞, where H becomes constant, the geometric median of the micro-batch gradients; in "

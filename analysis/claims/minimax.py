@@ -149,5 +149,6 @@ claim = Claim(
     values={"minimax_bias": bound},
     attack=attack,
     attained="every odd score, on this pair of laws",
+    figure="threshold",
     remarks=("√ε is therefore the right rate in ε",),
 )

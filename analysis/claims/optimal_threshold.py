@@ -294,5 +294,6 @@ claim = Claim(
     attack=attack,
     uses=("huber_lemma", "bias_radius"),
     attained="at b = 1: clean gradients 2c* with chance θ, else 0, and a push straight back",
+    figure="threshold",
     remarks=("'no better threshold' compares certificates; 'nor a small one' points of rest",),
 )

@@ -215,5 +215,6 @@ claim = Claim(
     attack=attack,
     attained="at b = b_G",
     uses=("drift", "sweet_spot"),
+    figure="schedule",
     remarks=("where b_G < 1, one sample is best", "it rises to the sweet spot at the bias radius"),
 )

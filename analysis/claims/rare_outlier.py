@@ -177,4 +177,5 @@ claim = Claim(
     values={"exact_bias": in_parameters},
     attack=attack,
     attained="by this law",
+    figure="tightness",
 )

@@ -195,4 +195,5 @@ claim = Claim(
     attack=attack,
     uses=("bias_radius",),
     attained="by this law",
+    figure="tightness",
 )

@@ -177,6 +177,7 @@ claim = Claim(
         "σ_w = 0, any b: two domains, the rarer one with weight κ/(2p), and pushes of strength α; "
         "without draggers as π_2 → 1/2"
     ),
+    figure="domains",
     remarks=(
         "this is a limitation: where micro-batches are domain-pure, clipping cannot go below τ",
     ),

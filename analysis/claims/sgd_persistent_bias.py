@@ -287,5 +287,6 @@ claim = Claim(
     },
     attack=attack,
     attained="as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size",
+    figure="dragger_strength",
     remarks=("rms² is the mean of G² over the run and over its steps 0, …, T-1",),
 )

@@ -249,5 +249,6 @@ claim = Claim(
         "learning_rate": sp.Min(1 / L, sp.sqrt(2 * Delta / (L * variance * T))),
     },
     attack=attack,
+    figure="rates",
     remarks=("E is the mean over the run and over its steps 0, …, T-1",),
 )

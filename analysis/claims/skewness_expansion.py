@@ -165,6 +165,7 @@ claim = Claim(
         "best_micro_batch_size": sp.Piecewise((optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)),
     },
     attack=attack,
+    figure="two_sweet_spots",
     remarks=(
         "for skewness of the other sign the two terms cancel at some size: no bias at all there",
         "Edgeworth's expansion is quoted; the size of the remainder is measured, not proved",

@@ -163,6 +163,7 @@ claim = Claim(
     attack=attack,
     attained="at b = 1, where the radius is the minimax bound if α = 1",
     uses=("optimal_threshold", "minimax"),
+    figure="threshold",
     remarks=(
         "sweet_spot is about the normalized rule; a threshold that knows ε, σ and α needs no b > 1",
     ),

@@ -270,6 +270,7 @@ claim = Claim(
     attack=attack,
     uses=("bias_radius", "rare_signal", "rare_outlier"),
     attained="by the two laws, as b → ∞ at λb = log(2/(1 + κ₀)) = 0.3458, where both reach it",
+    figure="tightness",
     remarks=(
         "`margin` is κ₀ = 0.41537, and `share` the factor 0.71361",
         "at b = 1 rare_signal reaches the radius; whether other laws come closer at b > 1 is open",
