@@ -31,15 +31,15 @@ SENTENCES = (
     Sentence(
         "Then clipping can converge faster in the long run, at the price of a constant bias that "
         "more iterations do not remove.",
-        "Two guarantees and the runs behind them; how much of the bias is real; what a finite "
-        "step adds to it.",
+        "Two guarantees and the runs behind them; the size with the best guarantee for a run of "
+        "given length; how much of the bias is real; what a finite step adds to it.",
         ("rates", "tightness", "finite_step", "horizon"),
     ),
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular micro-batch size: "
         "hence the sweet spot.",
-        "The bias as a function of these quantities, and two sweet spots: the size that is best "
-        "in the worst case, and the size that is best for the data at hand.",
+        "The bias as a function of these quantities, and two sweet spots: the size with the "
+        "smallest guaranteed bias, and the size that is best for the data at hand.",
         ("sweet_spot", "bias_map", "two_sweet_spots", "dimension"),
     ),
     Sentence(

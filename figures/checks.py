@@ -2,7 +2,8 @@
 
 Simulated points are mappings with "z", the distance of the simulated value from the theoretical one
 in standard errors (positive: the simulation is above), and "degrees", the degrees of freedom of
-that error. A family of n comparisons raises a false alarm with chance at most ALARM.
+that error. A family of n comparisons raises a false alarm with chance at most ALARM, as far as the
+means are normal and, for a bias, the extrapolation to zero step is exact.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ def agreement(statement: str, points: Sequence[Mapping[str, Any]]) -> Check:
     largest = int(np.argmax(np.abs(z) / limit))
     return Check(
         statement,
-        f"|z| < {limit[largest]:.1f} for {len(z)} points (false alarms: 1 in a million)",
+        f"|z| < {limit[largest]:.1f} for {_points(len(z))} (false alarms: 1 in a million)",
         f"largest |z| {abs(z[largest]):.2f}, χ²/n {np.mean(z**2):.2f}",
         bool((np.abs(z) < limit).all()),
     )
@@ -53,10 +54,14 @@ def not_above(statement: str, points: Sequence[Mapping[str, Any]]) -> Check:
     largest = int(np.argmax(z / limit))
     return Check(
         statement,
-        f"z < {limit[largest]:.1f} for {len(z)} points (false alarms: 1 in a million)",
+        f"z < {limit[largest]:.1f} for {_points(len(z))} (false alarms: 1 in a million)",
         f"largest z {z[largest]:.2f}",
         bool((z < limit).all()),
     )
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
 
 
 def _scores(points: Sequence[Mapping[str, Any]], sides: int) -> tuple[Any, Any]:

@@ -266,6 +266,6 @@ claim = Claim(
     figure="rates",
     remarks=(
         "E is the mean over the run and over its steps 0, …, T-1",
-        "the averaged bias is smallest at x* = W((1+α)√e/(2α)) - 1/2 expected draggers",
+        "the averaged bias is smallest at λb = W((1+α)√e/(2α)) - 1/2",
     ),
 )
