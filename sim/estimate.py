@@ -123,7 +123,7 @@ class Estimate:
 
 def quantile(chance: float, degrees: int) -> float:
     """Quantile of Student's t."""
-    from scipy import special  # a quarter of a second that trajectories do not need
+    from scipy import special  # slow to import, and trajectories do not need it
 
     return float(special.stdtrit(degrees, chance))
 

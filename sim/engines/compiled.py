@@ -9,18 +9,22 @@ from typing import Any
 from numba import njit
 from numba.core import config
 
+from sim.engines.vectors import LANES
+
 FLAGS = {"contract", "reassoc", "nsz", "arcp"}  # not those that would hide a NaN
 
 
 def _folder() -> str:
-    """A folder named after the text of the engines, so that no stale code is ever reused.
+    """A folder named after the text of the engines and the width of their vectors.
+
+    So no stale code is ever reused.
 
     Numba looks only at the file of the outermost function. Where the package cannot be written to,
     the user's cache serves.
     """
     here = Path(__file__).parent
     files = [*sorted(here.glob("*.py")), here.parent / "philox.py"]
-    sources = b"".join(path.read_bytes() for path in files)
+    sources = b"".join(path.read_bytes() for path in files) + bytes([LANES])
     name = f"numba-{hashlib.sha256(sources).hexdigest()[:16]}"
     if config.CACHE_DIR:
         return str(Path(config.CACHE_DIR) / name)

@@ -1,7 +1,7 @@
 """The fused kernel on the CPU: whole trajectories, one micro-batch after the other, nothing stored.
 
-`advance` is `sim.engines.stepwise` with everything that NumPy would allocate kept in two small
-buffers. One pass over the micro-batches is enough for every rule: Algorithm 1 is the mean of unit
+`advance` is `sim.engines.stepwise` with everything that NumPy would allocate kept in small buffers.
+A step's normals are drawn once, block by block, for every rule: Algorithm 1 is the mean of unit
 vectors, multiplied in the end with the smallest norm.
 """
 
@@ -29,6 +29,7 @@ from sim.engines.rows import (
     shift,
     squares,
 )
+from sim.engines.stepwise import VANISHING, VANISHING_DOUBLE
 from sim.philox import COMPOSITION, GAMMA, NORMALS
 
 
@@ -89,6 +90,7 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
     zero, one = real(0), real(1)
     stride = d if d <= 2 else (d + 3) // 4 * 4
     whole = d - d % (BYTES // w.itemsize)
+    vanishing = VANISHING if w.itemsize == 4 else VANISHING_DOUBLE
     block = max(1, (BUFFER // 4 if d <= SMALL else BUFFER) // (4 * stride)) * 4
     z = np.empty(block * stride + NUMBERS, w.dtype)
     words = np.empty(plan.micro_batches.max() + NUMBERS, np.uint32)
@@ -123,7 +125,7 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                 for i in range(d):
                     sums[r, i] += a[i]
                 sums[r, d] += square
-            inverse = real(1 / length) if length > 0 else zero
+            inverse = real(1 / length) if length > vanishing else zero
 
             early, low_norm = 0, 0
             while early < iteration_edges.size and iteration_edges[early] <= t:

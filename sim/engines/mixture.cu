@@ -31,6 +31,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
   REAL* leasts = partial + 2 * most_blocks * COORDS * 32;
   int* cleans = (int*)(leasts + 2 * WARPS);
 
+  // Below it a gradient has no direction: 1/norm times any dragger stays finite.
+  const double vanishing = sizeof(REAL) == 4 ? 1e-20 : 1e-200;
   REAL w[COORDS], total[COORDS];
 #pragma unroll UNROLL
   for (int c = 0; c < COORDS; ++c) {
@@ -65,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
       }
       if (on.lane == 0) sums[D] += square;
     }
-    on.inverse_norm = norm > 0 ? (REAL)(1 / norm) : 0;
+    on.inverse_norm = norm > vanishing ? (REAL)(1 / norm) : 0;
 
     while (edge < iteration_count && iteration_edges[edge] <= t) ++edge;
     int above = 0;

@@ -2,9 +2,9 @@
 
 The instructions are written for LLVM's vector types, so that they do not depend on what an
 optimiser recognises. The words are those of `sim.philox`; the normals agree with its float64
-normals to float32 rounding. What counts is the number of instructions, so the counters stand in
-the lanes in an order in which neither the halves of 64-bit products nor the four normals of a
-counter ever cross the 128-bit parts of a register.
+normals as far as float32 can tell words and angles apart. What counts is the number of
+instructions, so the counters stand in the lanes in an order in which neither the halves of 64-bit
+products nor the four normals of a counter ever cross the 128-bit parts of a register.
 """
 
 from typing import Any
@@ -21,9 +21,9 @@ from sim.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 NUMBERS = 4 * LANES  # words or normals of one call
 HALF = LANES // 2  # 64-bit lanes: a product of 32-bit words needs 64 bits
 
-# Near-minimax polynomials (Lawson's iteration), constant term first, relative errors below 3e-8:
-# -2 ln(1 + f)/f for √½ <= 1 + f <= √2, and with z = x² <= 1 the functions
-# sin(πx)/(x(1 - z)) and cos(πx)/(1 - 4z), which have no zero left.
+# Near-minimax polynomials (Lawson's iteration), constant term first: -2 ln(1 + f)/f for
+# √½ <= 1 + f <= √2 to a relative error of 2.6e-8, and with z = x² <= 1 the functions
+# sin(πx)/(x(1 - z)) and cos(πx)/(1 - 4z), which have no zero left; sine and cosine to 1.2e-8.
 LOG = (
     -1.9999999483791757,
     0.9999997592839164,

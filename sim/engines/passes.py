@@ -66,8 +66,8 @@ def combine(
 ) -> Any:
     """Make z[begin : begin + count] factor·a + spread·z + along·axes[0], first added to its first.
 
-    Returns the square of its norm. Only whole vectors are done: what is left of `count`, less than
-    `width(z)`, is the caller's.
+    Returns the square of its norm. Only whole vectors are done: `count` is a multiple of their
+    length, and the rest of the row is the caller's.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

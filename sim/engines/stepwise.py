@@ -18,6 +18,7 @@ from sim.rules import rule
 Reals = NDArray[Any]  # of the precision of the iterates
 Index = NDArray[np.int64]
 
+# Polynomials for float32 of the Cephes library (Moshier 1989), which the GPU uses too.
 LOGARITHM = (
     *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1),
     *(-1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1),
@@ -27,6 +28,8 @@ SINE = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
 COSINE = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
 ROOT_HALF = 0x3F3504F3  # bits of √½ in float32
 LAST_ATTEMPT = 255
+# Below these norms a gradient has no direction: 1/norm times any dragger stays finite.
+VANISHING, VANISHING_DOUBLE = 1e-20, 1e-200
 
 
 class Stepwise:
@@ -100,9 +103,9 @@ def micro_batches(
     row = rows(law, key, which, t)
     z = normals(key, which, t, m * plan.stride, real).reshape(which.size, m, plan.stride)[..., :d]
     length = np.sqrt((a.astype(np.float64) ** 2).sum(1))
-    unit = (
-        a * np.divide(1, length, out=np.zeros_like(length), where=length != 0).astype(real)[:, None]
-    )
+    points = length > (VANISHING if real == np.float32 else VANISHING_DOUBLE)
+    inverse = np.divide(1, length, out=np.zeros_like(length), where=points)
+    unit = a * inverse.astype(real)[:, None]
 
     def each(column: NDArray[Any]) -> Reals:
         """A column of the table for each micro-batch, to be multiplied with vectors."""

@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 CENTRE, DEGREE = 3.75, 24
 
@@ -16,6 +15,8 @@ def erf(x: Any, xp: Any = np) -> Any:
     and Laframboise 1981): e^(x²)(1 - erf x) is smooth in t from -1 to 1.
     """
     if xp is np:
+        from scipy import special  # not needed, and slow to import, for most problems
+
         return special.erf(x)
     size = xp.abs(x)
     t = (size - CENTRE) / (size + CENTRE)
@@ -28,10 +29,11 @@ def erf(x: Any, xp: Any = np) -> Any:
 @cache
 def coefficients() -> tuple[float, ...]:
     """Those of the polynomial p, the highest power first, by interpolation of SciPy's erfcx."""
+    from scipy.special import erfcx
 
     def scaled(t: Any) -> Any:
         """e^(x²)(1 - erf x) at t."""
-        return special.erfcx(CENTRE * (1 + t) / (1 - t))
+        return erfcx(CENTRE * (1 + t) / (1 - t))
 
     found = np.polynomial.Chebyshev.interpolate(scaled, DEGREE)
     power = found.convert(kind=np.polynomial.Polynomial)

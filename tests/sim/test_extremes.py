@@ -49,6 +49,20 @@ def test_extremes_agree_with_the_exact_bias(name):
     assert abs(estimate.score(exact + 0.2)) > 6.5
 
 
+@pytest.mark.parametrize("law", ["persistent", "opposing"])
+def test_a_vanishing_gradient_has_no_direction(law):
+    """Without noise SGD halves w until it underflows: 1/‖∇f‖ is not a number to multiply with."""
+    e = experiment(fraction=0.0, noise={"law": "gaussian", "scale": 0.0}, steps=[0.5, 0.25])
+    dragger = {"law": law, "norm": 5.0}
+    if law == "persistent":
+        dragger["direction"] = [-1.0, 0.0]
+    mapping = {**e.to_mapping(), "model": {**e.model.to_mapping(), "dragger": dragger}}
+    mapping["algorithm"]["rule"], mapping["run"]["start"] = "sgd", 1.0
+    (estimate,) = simulate(Experiment.from_mapping(mapping), None, 1, False).values()
+    assert estimate.problem is None
+    assert estimate.bias < 1e-20
+
+
 @pytest.mark.parametrize(
     "e",
     [

@@ -43,6 +43,8 @@ CASES = [
     (3, "fixed", {"axes": 3, "gammas": 2}),
     (5, "global", {"backward": True, "sizes": (7,)}),
     (8, "adaptive", {"gammas": 1, "axes": 2, "backward": True}),
+    (19, "global", {"axes": 0}),
+    (40, "adaptive", {"axes": 3, "gammas": 2, "backward": True, "sizes": (24, 6, 1, 37)}),
     (64, "adaptive", {"wave": (0.3, 2.0)}),
     (64, "sgd", {"average": False, "sizes": (5,)}),
     (130, "normalized", {"flat": True}),
@@ -56,7 +58,7 @@ def test_double_precision(hand_made, d, rule, features):
     assert difference(both(plan, hand_made.start(plan, 5), spoil=1e-4)) > 1e-6
 
 
-@pytest.mark.parametrize(("d", "rule", "features"), CASES[:6])
+@pytest.mark.parametrize(("d", "rule", "features"), CASES[:8])
 def test_single_precision(hand_made, d, rule, features):
     plan = hand_made.plan(d, rule, **features)
     states = both(plan, hand_made.start(plan, 5, "float32"), "float32")

@@ -10,7 +10,6 @@ import pytest
 
 from sim.engines.compiled import compiled
 from sim.engines.rows import BYTES, add_rows, combined
-from sim.engines.vectors import LANES
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,7 +36,7 @@ def test_rows(kind, d):
     z, a, axes = (rng.normal(size=s).astype(kind) for s in (n * stride + 64, d, (2, d)))
     factor, spread, along, first, weight = rng.normal(size=(5, n)).astype(kind)
     total = rng.normal(size=d).astype(kind)
-    block = z[: n * stride].reshape(n, stride).astype(np.float64)
+    block, after = z[: n * stride].reshape(n, stride).astype(np.float64), z[n * stride :].copy()
     expected = np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
     expected[:, 0] += first
     whole, beyond = total + weight @ expected, block[:, d:]
@@ -46,28 +45,46 @@ def test_rows(kind, d):
     found = z[: n * stride].reshape(n, stride)
     assert found[:, :d] == pytest.approx(expected, rel=precision, abs=precision)
     assert np.array_equal(found[:, d:], beyond)  # the rest of the buffer is not touched
+    assert np.array_equal(z[n * stride :], after)
     assert squares == pytest.approx((expected**2).sum(1), rel=precision)
     assert total == pytest.approx(whole, rel=precision, abs=10 * precision)
 
 
 PROGRAM = """
-from sim.engines import vectors
-vectors.LANES = {lanes}
 import numpy as np
 from sim.engines.blocks import normals, words
+from sim.engines.normals import NUMBERS
+print(NUMBERS)
 print(words((1, 2), 3, [4], 5, 333).tobytes().hex())
 print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())
 """
 
 
-def test_the_width_of_registers_changes_no_bit(tmp_path):
+def test_the_width_of_registers_changes_no_bit():
     """Words, and float32 normals, computed with 8 and with 16 lanes, whatever this machine has."""
     found = {}
     for lanes in (8, 16):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / str(lanes))}
-        command = [sys.executable, "-c", PROGRAM.format(lanes=lanes)]
+        environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": str(lanes)}
+        command = [sys.executable, "-c", PROGRAM]
         run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-        found[lanes] = run.stdout.split()
-    assert LANES in found
+        numbers, *found[lanes] = run.stdout.split()
+        assert int(numbers) == 4 * lanes
     assert found[8] == found[16]
     assert len(found[8][1]) == 8 * 333
+
+
+def test_rows_with_the_other_width():
+    """The test above, with registers of 16 lanes."""
+    environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": "16"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "test_rows and not other",
+    ]
+    run = subprocess.run([*command, __file__], cwd=ROOT, env=environment, capture_output=True)
+    assert run.returncode == 0, run.stdout.decode()
