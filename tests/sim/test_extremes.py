@@ -59,8 +59,7 @@ def test_a_vanishing_gradient_has_no_direction(law):
     mapping = {**e.to_mapping(), "model": {**e.model.to_mapping(), "dragger": dragger}}
     mapping["algorithm"]["rule"], mapping["run"]["start"] = "sgd", 1.0
     (estimate,) = simulate(Experiment.from_mapping(mapping), None, 1, False).values()
-    assert estimate.problem is None
-    assert estimate.bias < 1e-20
+    assert estimate.bias < 1e-20  # not NaN
 
 
 @pytest.mark.parametrize(

@@ -76,15 +76,7 @@ def test_the_width_of_registers_changes_no_bit():
 def test_rows_with_the_other_width():
     """The test above, with registers of 16 lanes."""
     environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": "16"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "test_rows and not other",
-    ]
-    run = subprocess.run([*command, __file__], cwd=ROOT, env=environment, capture_output=True)
+    options = ["-q", "-p", "no:cacheprovider", "-k", "test_rows and not other", __file__]
+    command = [sys.executable, "-m", "pytest", *options]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
     assert run.returncode == 0, run.stdout.decode()
