@@ -40,7 +40,11 @@ class Family:
         self.pairs.append((float(z), degrees))
         self.ratios += [float(ratio)] if math.isfinite(ratio) else []
         if spoilt is not None:
-            self.spoilt.append((float(spoilt), degrees))
+            self.against(spoilt, degrees)
+
+    def against(self, z, degrees):
+        """A score against a spoilt theory."""
+        self.spoilt.append((float(z), degrees))
 
     def mean(self, label, values, theory, spoilt=None, sign=1):
         """The mean of independent values [n] against theory, one number or one for each value.

@@ -231,5 +231,5 @@ def test_phase_schedule(count, family, lab):
             g, _ = lab.gradients(made, [G], ROWS if size == 1 else ROWS // 8)
             pull = pulls(g, np.array([G]), units)
             error = pull.std(ddof=1) / math.sqrt(len(pull))
-            found.spoilt.append(((best["drift_bound"] / G - pull.mean()) / error, len(pull) - 1))
+            found.against((best["drift_bound"] / G - pull.mean()) / error, len(pull) - 1)
     found.judge()

@@ -82,7 +82,7 @@ def test_finite_micro_batches(count, family, lab):
         made = lab.experiment(model, "adaptive", 2 * b, b, 1, step, **run)
         rest = found.rest(made)
         assert math.isnan(finite_radius(made, score_ratio(lab, made, rest)))
-        found.spoilt.append((rest.score(finite_radius(made, 1.0)), rest.degrees))
+        found.against(rest.score(finite_radius(made, 1.0)), rest.degrees)
     found.judge()
 
 

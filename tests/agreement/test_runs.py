@@ -225,5 +225,5 @@ def test_finite_horizon(count, family, lab):
     best = claims.finite_horizon.evaluate(alignment=1, horizon=1000, **start_of(made), **small)
     mean = lab.paths(made, float(step), 1000).mean(0)
     gap = mean - best["averaged_bound"]
-    found.spoilt.append((gap.mean() / gap.std(ddof=1) * math.sqrt(len(gap)), len(gap) - 1))
+    found.against(gap.mean() / gap.std(ddof=1) * math.sqrt(len(gap)), len(gap) - 1)
     found.judge()

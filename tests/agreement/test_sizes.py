@@ -44,7 +44,7 @@ def test_sweet_spot(count, family, lab):
     for ratio, sign in ((1 / 16, -1), (1.8, 1)):  # the laws of rare_signal and of rare_outlier
         b = round(ratio * best["micro_batch_size"])
         rest = found.rest(lab.worst(sign, 16 * b, b, 0.01))
-        found.spoilt.append((rest.score(best["bias_radius"]), rest.degrees))
+        found.against(rest.score(best["bias_radius"]), rest.degrees)
     found.judge()
 
 
@@ -78,7 +78,7 @@ def test_several_domains(count, family, lab):
             f"attained at b = {b}", rest, theory["pure_radius"], 0.93 * theory["pure_radius"]
         )
         if b > 1:
-            found.spoilt.append((rest.score(theory["mixed_radius"]), rest.degrees))
+            found.against(rest.score(theory["mixed_radius"]), rest.degrees)
     found.judge()
 
 
@@ -168,5 +168,5 @@ def test_threshold_size(count, family, lab):
         threshold = float(claims.optimal_threshold.evaluate(**given(0.01, b))["threshold"])
         single = claims.threshold_size.evaluate(**given(0.01, b))["bias_radius"]
         rest = found.rest(lab.worst(-1, 16 * b, b, 0.01, "fixed", threshold))
-        found.spoilt.append((rest.score(single), rest.degrees))
+        found.against(rest.score(single), rest.degrees)
     found.judge()
