@@ -45,7 +45,7 @@ LOOK = {
     ("adaptive", 8): (ADAPTIVE, "o", "Algorithm 1, b = 8"),
 }
 DARK = {NORMALIZED: "#2A7FB0", ORANGE: "#A86F00"}  # of text
-BEYOND = 1e6  # a dragger norm that stands for any
+BEYOND = (1e3, 1e4, 1e5, 1e6)  # dragger norms, far beyond the simulated one
 
 
 class Phases(Figure):
@@ -105,7 +105,7 @@ class Phases(Figure):
             "passed": {
                 "sgd": NORM * BAND[0] / limit,
                 "32": optimize.brentq(lambda norm: _bias(32, norm) - BAND[0], 10, NORM, rtol=1e-3),
-                "8": _bias(8, BEYOND),
+                "8": [_bias(8, norm) for norm in BEYOND],
             },
         }
 
@@ -152,10 +152,11 @@ class Phases(Figure):
                 data["smallest_drift"] > 0,
             ),
             Check(
-                "Algorithm 1 passes any draggers at b = 8, at b = 32 little stronger ones than SGD",
-                f"bias at norm {BEYOND:g} below {BAND[0]:g}; norms in the order SGD, b = 32, here",
-                f"{passed['8']:.4f}; {passed['sgd']:.0f}, {passed['32']:.0f}, {NORM:g}",
-                passed["8"] < BAND[0] and passed["sgd"] < passed["32"] < NORM,
+                f"Algorithm 1 passes draggers of norm up to at least {BEYOND[-1]:g} at b = 8, at "
+                "b = 32 little stronger ones than SGD",
+                f"biases up to that norm below {BAND[0]:g}; norms in the order SGD, b = 32, here",
+                f"{max(passed['8']):.4f}; {passed['sgd']:.0f}, {passed['32']:.0f}, {NORM:g}",
+                max(passed["8"]) < BAND[0] and passed["sgd"] < passed["32"] < NORM,
             ),
         ]
 
@@ -167,20 +168,22 @@ class Phases(Figure):
         steps = ", ".join(f"{line['step']:.2g}" for line in (*span, *band))
         return (
             "Mean norm of the gradient against the iteration for mini-batches of "
-            f"{BATCH} samples in dimension 1, with rare and useful samples (chance "
-            f"{NOISE['probability']:g}, value {NOISE['value']:g}). Draggers of norm {NORM:g} and "
-            f"chance {FRACTION:g} exist in the shaded region only. Above: from iteration {SPAN[0]} "
-            f"to {SPAN[1]}. SGD goes from {sgd[0]:.3f} to {sgd[1]:.2f} and back to {sgd[2]:.3f}, "
-            f"its mean shrinking by 1 - η a step; clipping single samples stays at {one[0]:.2f}, "
-            f"draggers or not; micro-batches of 8 go from {eight[0]:.3f} to {eight[1]:.3f}. Below: "
+            f"{BATCH} samples in dimension 1, with rare and useful samples (a fraction "
+            f"{NOISE['probability']:g}, value {NOISE['value']:g}). Draggers of norm {NORM:g}, a "
+            f"fraction {FRACTION:g} of all samples, exist in the shaded region only. "
+            f"Above: from iteration {SPAN[0]} to {SPAN[1]}. SGD goes from {sgd[0]:.3f} to "
+            f"{sgd[1]:.2f} and back to {sgd[2]:.3f}, its mean shrinking by 1 - η a step; clipping "
+            f"single samples stays at {one[0]:.2f}, draggers or not; micro-batches of 8 go from "
+            f"{eight[0]:.3f} to {eight[1]:.3f}. Below: "
             f"while the gradient's norm is from {BAND[0]:g} to {BAND[1]:g}, started above. A rule "
             "is held in the band if its exact bias with draggers lies there: SGD at "
             f"{held[0]:.2f}, Algorithm 1 with two micro-batches of 32 at {held[1]:.2f}. The "
             "normalized rule at b = 32, whose worst-case drift is positive throughout the band, "
             "and Algorithm 1 at b = 8 pass. The strongest draggers that SGD passes have norm "
             f"{passed['sgd']:.0f}, for Algorithm 1 at b = 32 {passed['32']:.0f}; at b = 8 it "
-            f"passes all (bias {passed['8']:.3f} at norm {BEYOND:g}). Lines: mean norm at rest by "
-            "theory (exact bias, mean shift and variance of first order in the step) and SGD's "
+            f"passes those of norm up to at least {BEYOND[-1]:g} (bias "
+            f"{passed['8'][-1]:.3f}). Lines: mean norm at rest by theory (exact bias, mean "
+            "shift and variance of first order in the step) and SGD's "
             f"exact return. Points: simulated, {data['replicates']} replicates, 99 % intervals; "
             f"steps {steps} in the order of the labels."
         )
@@ -242,7 +245,8 @@ def _near(rule: str, b: int, fraction: float) -> dict[str, float]:
 def _bias(b: int, norm: float) -> float:
     """Exact bias of Algorithm 1 with draggers of another norm."""
     model = Experiment.from_mapping(_mapping("adaptive", b, FRACTION, norm)).gradient_model
-    return exact_bias(model, "adaptive", BATCH, b).bias or math.inf
+    bias = exact_bias(model, "adaptive", BATCH, b).bias
+    return math.inf if bias is None else bias
 
 
 def folded(mean: float, spread: float) -> float:

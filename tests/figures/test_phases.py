@@ -8,7 +8,7 @@ import pytest
 from scipy import integrate, optimize, special
 
 from analysis.claims import CLAIMS
-from figures.phases import BAND, BATCH, FRACTION, NOISE, NORM, figure, folded
+from figures.phases import BAND, BATCH, FRACTION, NOISE, NORM, _bias, figure, folded
 
 
 def shift(points, fraction):
@@ -45,6 +45,11 @@ def spoil_norms(data):
     data["passed"]["32"] /= 2.2
 
 
+def spoil_reach(data):
+    """The bias at norm 1e9, where the same draggers hold the rule."""
+    data["passed"]["8"][-1] = _bias(8, 1e9)
+
+
 @pytest.mark.parametrize(
     ("spoil", "which"),
     [
@@ -55,6 +60,7 @@ def spoil_norms(data):
         (spoil_passing, 4),
         (spoil_drift, 5),
         (spoil_norms, 6),
+        (spoil_reach, 6),
     ],
 )
 def test_every_check_can_fail(refused, spoil, which):

@@ -1,7 +1,6 @@
 """Two sweet spots in the quick profile.
 
-False alarms: the two agreements one in a million each. A confidence set misses the best size with
-chance 1 % at most if that is among the simulated sizes; with fixed seeds it is no matter of luck.
+False alarms: the two agreements, and the best sizes against all others, one in a million each.
 """
 
 import numpy as np
@@ -36,7 +35,7 @@ def spoil_turned(data):
 
 
 def spoil_set(data):
-    data["sets"][0]["confidence_set"].remove(data["sets"][0]["best"])
+    data["sets"][0]["best"] = data["sets"][0]["points"][-1]["micro_batch_size"]
 
 
 def tilt(data, name):
