@@ -49,6 +49,12 @@ def spoil_order(data):
     data["adaptive"][2]["leaves_radius_at"] /= 4
 
 
+def spoil_rule(data):
+    """The norm for three micro-batches in the place of that for four."""
+    line, p = data["adaptive"][1], (1 - FRACTION) ** SIZE
+    line["leaves_radius_at"] *= 1 - p
+
+
 @pytest.mark.parametrize(
     ("spoil", "which"),
     [
@@ -60,6 +66,7 @@ def spoil_order(data):
         (shifted("adaptive", 10), 4),
         (spoil_bound, 5),
         (spoil_order, 6),
+        (spoil_rule, 7),
     ],
 )
 def test_every_check_can_fail(refused, spoil, which):
