@@ -5,7 +5,6 @@ neither of the other two. It is not a rule of the simulator; here it sees the sa
 """
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from analysis.exact import exact_bias
 from analysis.model import Algorithm, Experiment
 from figures import marks
-from figures.checks import Check, CheckError, agreement
+from figures.checks import ALARM, Check, CheckError, agreement
 from figures.figure import Figure, Simulated
 from sim import philox
 from sim.composition import kinds
@@ -27,8 +26,9 @@ from sim.samples import Draws
 BATCH, SIZE = 64, 4
 COUNT = BATCH // SIZE  # m
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # simulated
-LOW, HIGH = 0.05, 1.0  # thresholds: the best one for the mistake, and for single micro-batches
+LOW, HIGH = 0.05, 1.0  # the best of them for the mistake, and for single micro-batches
 FAR = 10.0  # ‖∇f‖ at the beginning of a run
+REACHED = 4  # far out the sum is as long as c before this micro-batch is added
 
 
 def running_sum(g: Any, threshold: Any) -> tuple[Any, Any]:
@@ -47,12 +47,7 @@ def running_sum(g: Any, threshold: Any) -> tuple[Any, Any]:
     return total[..., 0, :], weights
 
 
-def clip_running_sum(g: Any, threshold: Any) -> Any:
-    """The direction [..., d] that the mistake leaves of g [..., m, d]."""
-    return running_sum(g, threshold)[0]
-
-
-RULES = {"fixed": fixed, "running": clip_running_sum, "global": average_then_clip}
+RULES = {"fixed": fixed, "running": lambda g, c: running_sum(g, c)[0], "global": average_then_clip}
 COLORS = {"fixed": marks.FIXED, "running": marks.ORANGE, "global": marks.SGD}
 
 
@@ -80,11 +75,7 @@ class ClipOrder(Figure):
 
     @staticmethod
     def _gradients(experiment: Experiment) -> Any:
-        """Function of the iteration: slope and intercept [R, m] of g_j in ∇f, as the engine draws.
-
-        The composition of a micro-batch is drawn from the table of `sim.composition`, its Gaussian
-        part is one normal, both at the addresses of `sim.philox`.
-        """
+        """Function of the iteration: slope and intercept [R, m] of g_j in ∇f, as in the engine."""
         model, run = experiment.gradient_model, experiment.run
         chance, columns = kinds(model, SIZE, pure=False)
         mean = model.micro_batch_mean(SIZE, columns["draggers"], columns["rare 0"])
@@ -99,8 +90,8 @@ class ClipOrder(Figure):
 
         return drawn
 
-    def _simulated(self, experiment: Experiment) -> dict[str, list[Any]]:
-        """The bias in all three orders at each threshold, on the same gradients.
+    def _simulated(self, experiment: Experiment) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        """The bias in all three orders at each threshold, on the same gradients; how far apart.
 
         Steps are larger where the threshold is small, so that all come to rest equally fast.
         Raises CheckError where one does not.
@@ -108,76 +99,97 @@ class ClipOrder(Figure):
         run, drawn, c = experiment.run, self._gradients(experiment), np.array(THRESHOLDS)
         step = np.multiply.outer(np.maximum(1, 0.2 / c), run.steps)[..., None]
         w = np.zeros((len(RULES), *step.shape[:2], run.replicates))
-        batch = run.recorded // run.batches
+        batch, threshold = run.recorded // run.batches, c[:, None, None, None, None]
         first, sums = run.iterations - run.batches * batch, np.zeros((run.batches, 2, *w.shape))
-        clip = [partial(f, threshold=c[:, None, None, None, None]) for f in RULES.values()]
         for t in range(run.iterations):
             if t >= first:
                 sums[(t - first) // batch] += w, w * w
             slope, intercept = drawn(t)
             g = (slope * w[..., None] + intercept)[..., None]
-            for i, direction in enumerate(clip):
-                w[i] -= step * direction(g[i])[..., 0]
-        found = {}
-        for i, rule in enumerate(RULES):
-            means = (sums[:, :, i] / batch).transpose(2, 3, 4, 0, 1)
-            found[rule] = [estimate(one, run.steps) for one in means]
-            for threshold, e in zip(THRESHOLDS, found[rule], strict=True):
+            for i, direction in enumerate(RULES.values()):
+                w[i] -= step * direction(g[i], threshold)[..., 0]
+        means, found = (sums / batch).transpose(2, 3, 4, 5, 0, 1), {}
+        for rule, all_means in zip(RULES, means, strict=True):
+            found[rule] = [estimate(one, run.steps) for one in all_means]
+            for at, e in zip(THRESHOLDS, found[rule], strict=True):
                 if problem := e.problem or e.warning:
-                    raise CheckError(f"{self.name}: {rule}, threshold {threshold:g}: {problem}")
-        return found
+                    raise CheckError(f"{self.name}: {rule}, threshold {at:g}: {problem}")
+        single, running, whole = means
+        low, high = (THRESHOLDS.index(c) for c in (LOW, HIGH))
+        apart = {"running": running - single[high], "global": whole - running[low]}
+        each = {rule: [estimate(one, run.steps) for one in all_] for rule, all_ in apart.items()}
+        return found, {rule: [e.mean[0] / e.standard_error for e in each[rule]] for rule in each}
 
     def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
         """Exact and simulated bias against the threshold, and the mistake's weights."""
         experiment = self._experiment(profile)
-        model, found = experiment.gradient_model, self._simulated(experiment)
-        extra = {"fixed": 5, "global": 0} if profile == "quick" else {"fixed": 40, "global": 20}
+        model, (found, apart) = experiment.gradient_model, self._simulated(experiment)
+        extra = {"fixed": 9, "global": 0} if profile == "quick" else {"fixed": 40, "global": 20}
         exact = {}
         for rule, many in extra.items():
             grid = np.unique([*THRESHOLDS, *np.geomspace(0.3, 2.5, many)])
             bias = [exact_bias(model, rule, BATCH, SIZE, c).bias for c in grid]
             exact[rule] = {"threshold": grid.tolist(), "bias": bias}
         points: dict[str, Any] = {rule: [] for rule in RULES}
-        for rule, estimates in found.items():
-            for c, e in zip(THRESHOLDS, estimates, strict=True):
+        for rule in RULES:
+            for c, e in zip(THRESHOLDS, found[rule], strict=True):
                 point = {"threshold": c, "value": e.bias, "interval": e.interval}
                 point |= {"standard_error": e.standard_error, "degrees": e.degrees}
-                if rule in exact:
-                    line = exact[rule]
+                if line := exact.get(rule):
                     point["z"] = e.score(line["bias"][line["threshold"].index(c)])
                 points[rule].append(point)
         rest = self._weights(experiment, found["running"][THRESHOLDS.index(LOW)].bias, LOW)
-        return {
+        simulation = {"simulation": points, "apart": apart, "price": self._price(experiment, found)}
+        return simulation | {
             "experiment": experiment.to_mapping(),
             "exact": exact,
-            "simulation": points,
             "sgd": exact_bias(model, "sgd", BATCH, SIZE).bias,
             "weights": {"rest": rest, "far": self._weights(experiment, FAR, HIGH)},
         }
 
     def _weights(self, experiment: Experiment, gradient: float, c: float) -> dict[str, Any]:
         """Mean weights W_j at ∇f = `gradient`, from gradients that the runs do not use."""
-        drawn, first = self._gradients(experiment), experiment.run.iterations
-        slope, intercept = np.stack([drawn(first + t) for t in range(64)], axis=1)
-        found = running_sum((slope * gradient + intercept)[..., None], c)[1].reshape(-1, COUNT)
-        n = len(found)
-        mean, reach = found.mean(0), quantile(0.995, n - 1) * found.std(0, ddof=1) / n**0.5
+        found = running_sum(self._fresh(experiment, gradient), c)[1].reshape(-1, COUNT)
+        n, mean = len(found), found.mean(0)
+        reach = quantile(0.995, n - 1) * found.std(0, ddof=1) / n**0.5
         rows = enumerate(zip(mean, reach, strict=True), 1)
         points = [{"position": j, "value": x, "interval": [x - r, x + r]} for j, (x, r) in rows]
         return {"gradient": gradient, "threshold": c, "replicates": n, "points": points}
 
+    def _fresh(self, experiment: Experiment, gradient: float) -> Any:
+        """Micro-batch gradients [R, 64, m, 1] at ∇f = `gradient` that the runs do not use."""
+        drawn, first = self._gradients(experiment), experiment.run.iterations
+        slope, intercept = np.stack([drawn(first + t) for t in range(64)], axis=1)
+        return (slope * gradient + intercept)[..., None]
+
+    def _price(self, experiment: Experiment, found: dict[str, list[Any]]) -> dict[str, Any]:
+        """Iterations that the mistake at LOW needs for each one of `fixed` at HIGH.
+
+        The mean iterate of a long run has variance Var ψ / (d E ψ/d∇f)² over the iterations, ψ the
+        direction; both at the simulated rest. The logarithm's error is the jackknife's.
+        """
+        n, h, logs = experiment.run.replicates, 1e-3, []
+        for rule, c in (("running", LOW), ("fixed", HIGH)):
+            at = found[rule][THRESHOLDS.index(c)].bias + np.array([-h, 0, h])
+            low, psi, high = (RULES[rule](self._fresh(experiment, x), c)[..., 0] for x in at)
+            columns = np.stack([psi.mean(1), (psi**2).mean(1), (high - low).mean(1) / (2 * h)])
+            mean, square, slope = (columns.sum(1, keepdims=True) - columns) / (n - 1)
+            logs.append(np.log((square - mean**2) / slope**2))
+        value = float((logs[0] - logs[1]).mean())
+        error = float(np.sqrt((n - 1) * (logs[0] - logs[1]).var()))
+        ends = np.exp(value + quantile(0.995, n - 1) * error * np.array([-1, 1]))
+        return {"value": float(np.exp(value)), "interval": ends, "z": value / error}
+
     def check(self, data: dict[str, Any]) -> list[Check]:
         """Agreement, the order of the biases, the weights and the price in iterations."""
+        price, degrees = data["price"], data["experiment"]["run"]["replicates"] - 1
+        limit, clear = quantile(1 - ALARM, degrees), quantile(0.999, degrees)
         high = [self._at(data, rule, HIGH) for rule in RULES]
-        best = [min(data["simulation"][rule], key=lambda p: p["value"]) for rule in RULES]
-        ends = [x for p in best for x in p["interval"]]
+        nearest = [min(z) for z in data["apart"].values()]
         rest, far = ([p["value"] for p in data["weights"][k]["points"]] for k in ("rest", "far"))
-        ratio, alone = far[-2] / far[-1], 1 / (1 + FAR / (COUNT * HIGH))
+        ratios, alone = np.divide(far[:-1], far[1:])[REACHED - 1 :], 1 / (1 + FAR / (COUNT * HIGH))
         return [
-            *(
-                agreement(f"{rule}: simulated and exact bias agree", data["simulation"][rule])
-                for rule in data["exact"]
-            ),
+            *(agreement(f"{r}: simulated as exact", data["simulation"][r]) for r in data["exact"]),
             Check(
                 f"at c = {HIGH:g} clipping micro-batches helps, the others hardly differ from SGD",
                 "bias less than half of theirs; theirs within 5 % of SGD's",
@@ -186,28 +198,30 @@ class ClipOrder(Figure):
                 and all(abs(p["value"] / data["sgd"] - 1) < 0.05 for p in high[1:]),
             ),
             Check(
-                "each at its best threshold: micro-batches, then the running sum, then the whole",
-                "99 % intervals in this order, disjoint",
-                ", ".join(f"{p['value']:.4f} at c = {p['threshold']:g}" for p in best),
-                ends == sorted(ends),
+                f"micro-batches at c = {HIGH:g} beat the running sum at every threshold simulated, "
+                f"the running sum at c = {LOW:g} the whole batch",
+                f"paired differences, all z > {clear:.1f} (of equal ones: 1 in 1000)",
+                f"smallest z {nearest[0]:.1f} and {nearest[1]:.1f}",
+                min(nearest) > clear,
             ),
             Check(
-                "close to rest later micro-batches weigh more, the last at least twice the first",
-                "weights increasing, ratio above 2",
-                f"{rest[0]:.3f} to {rest[-1]:.3f}, ratio {rest[-1] / rest[0]:.1f}",
-                rest == sorted(rest) and rest[-1] > 2 * rest[0],
+                "close to rest the last micro-batch weighs at least twice as much as the first",
+                "ratio above 2",
+                f"ratio {rest[-1] / rest[0]:.1f}",
+                rest[-1] > 2 * rest[0],
             ),
             Check(
-                "far out the weight falls by 1/(1 + G/mc) for every micro-batch further back",
-                f"{alone:.3f} within 3 %: that factor is without noise and draggers",
-                f"{ratio:.3f}, the last five have {100 * sum(far[-5:]) / sum(far):.0f} %",
-                abs(ratio / alone - 1) < 0.03,
+                "far out, once the sum has reached c, the weight falls by 1/(1 + G/mc) for every "
+                f"micro-batch further back, down to the {REACHED}th",
+                f"{alone:.3f}, the factor without noise and draggers, within 3 % each time",
+                f"{ratios.min():.3f} to {ratios.max():.3f}",
+                bool((np.abs(ratios / alone - 1) < 0.03).all()),
             ),
             Check(
-                "both at their best, the mistake needs more iterations than clipping micro-batches",
-                "variance at least twice as large",
-                f"{self._price(data):.1f} times as large",
-                self._price(data) > 2,
+                f"the mistake at c = {LOW:g} needs more iterations than micro-batches at {HIGH:g}",
+                f"logarithm of the ratio: z > {limit:.1f} (of equal ones: 1 in a million)",
+                f"{price['value']:.2f} times as many, z {price['z']:.1f}",
+                price["z"] > limit,
             ),
         ]
 
@@ -216,72 +230,61 @@ class ClipOrder(Figure):
         """The simulated point of a rule at a threshold."""
         return data["simulation"][rule][THRESHOLDS.index(c)]
 
-    def _price(self, data: dict[str, Any]) -> float:
-        """Variance of the simulated bias: the mistake's at LOW over that of `fixed` at HIGH."""
-        one, other = self._at(data, "running", LOW), self._at(data, "fixed", HIGH)
-        return float((one["standard_error"] / other["standard_error"]) ** 2)
-
     def caption(self, data: dict[str, Any]) -> str:
         """The figure in a paragraph."""
         run, model = data["experiment"]["run"], data["experiment"]["model"]
         pairs = ("fixed", HIGH), ("running", HIGH), ("running", LOW)
         single, high, low = (self._at(data, rule, c)["value"] for rule, c in pairs)
         far, rest = ([p["value"] for p in data["weights"][k]["points"]] for k in ("far", "rest"))
+        price, (few, many) = data["price"]["value"], data["price"]["interval"]
         n, steps = data["weights"]["far"]["replicates"], " and ".join(map(str, run["steps"]))
         return (
             f"Mini-batches of {BATCH} samples in m = {COUNT} micro-batches, on a line; a fraction "
-            f"{model['dragger_fraction']:g} are draggers. Left: bias ‖∇f‖ against the threshold c "
-            "when every micro-batch is clipped before averaging (circles), the average of all "
-            "(squares), or by mistake the running sum after each addition, S ← clip(S + g_j/m) "
-            "(triangles). Solid lines: exact bias of the first two; dash-dotted: SGD, "
-            f"{data['sgd']:.3f}. Points: simulation, all on the same random numbers, extrapolated "
-            f"to zero step, 99 % intervals (n = {run['replicates']} replicates, "
-            f"{run['iterations']} iterations, steps {steps}, larger for c < 0.2); the dashes only "
-            "join those of the mistake. "
-            f"At c = {HIGH:g} clipping micro-batches leaves {single:.3f}, the mistake "
-            f"{high:.3f}: it hardly clips. At c = {LOW:g} it leaves {low:.3f}, but the mean "
-            f"iterate has {self._price(data):.1f} times the variance: it needs as many times the "
-            "iterations. (If the sum is not divided by m, this happens at m times the threshold.) "
-            "Right: mean weight W_j of the j-th micro-batch in the last S = Σ W_j g_j/m "
-            f"(n = {n} mini-batches). At rest with c = {LOW:g} it grows from {rest[0]:.2f} to "
-            f"{rest[-1]:.2f}. Far out (G = ‖∇f‖ = {FAR:g}, c = {HIGH:g}) it is about "
-            "(1 + G/mc)^-(m-j+1) (dashed: no noise, "
-            "no draggers), and the last five micro-batches have "
-            f"{100 * sum(far[-5:]) / sum(far):.0f} % of the weight."
+            f"ε = {model['dragger_fraction']:g} are draggers. Left: bias ‖∇f‖ against the "
+            "threshold c when every micro-batch is clipped before averaging (circles), the average "
+            "of all (squares), or by mistake the running sum, S ← clip(S + g_j/m) (triangles). "
+            f"Solid lines: exact bias of the first two; dash-dotted: SGD, {data['sgd']:.3f}. "
+            "Points: simulation, the same random numbers for all, extrapolated to zero step, 99 % "
+            f"intervals (n = {run['replicates']} replicates, {run['iterations']} iterations, steps "
+            f"{steps}, larger for c < 0.2); dashes only join points. At c = {HIGH:g} clipping "
+            f"micro-batches leaves {single:.3f}, the mistake {high:.3f}: it hardly clips. At c = "
+            f"{LOW:g}, the best simulated, it leaves {low:.3f}, but needs {price:.1f} [{few:.1f}, "
+            f"{many:.1f}] times as many iterations for equal errors. Right: mean weight W_j of g_j "
+            f"in the last S = Σ W_j g_j/m (n = {n} mini-batches). At rest with c = {LOW:g} it "
+            f"grows from {rest[0]:.2f} to {rest[-1]:.2f}. Far out (G = ‖∇f‖ = {FAR:g}, c = "
+            f"{HIGH:g}), once the sum has reached c, it falls by 1/(1 + G/mc) for every "
+            "micro-batch further back (dashed: no noise, no draggers); the last five have "
+            f"{100 * sum(far[-5:]) / sum(far):.0f} % of it."
         )
 
     def alt(self, data: dict[str, Any]) -> str:
         """The picture's shape in words."""
         return (
-            "Left: clipping micro-batches has its lowest bias near a threshold of 1, where the "
-            "running sum and the whole batch are at SGD's level; the running sum is lowest at a "
-            "threshold twenty times smaller. Right: weights rise with the micro-batch's position, "
-            "slowly at rest, geometrically far out."
+            "Left: clipping micro-batches has its lowest bias near a threshold of 1, the others "
+            "SGD's; the running sum is lowest at a twentieth of it. Right: weights rise with the "
+            "position, slowly at rest, geometrically far out."
         )
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against the threshold on the left, weights by position on the right."""
         canvas, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
         for (rule, points), marker in zip(data["simulation"].items(), "o^s", strict=True):
-            line, look = data["exact"].get(rule), dict[str, Any](color=COLORS[rule])
-            if line is None:
-                line = {"threshold": THRESHOLDS, "bias": [p["value"] for p in points]}
-                look |= {"lw": 0.8, "ls": marks.DASHED}
-            left.plot(line["threshold"], line["bias"], **look)
+            joined = {"threshold": THRESHOLDS, "bias": [p["value"] for p in points]}
+            line, dashes = data["exact"].get(rule), {"lw": 0.8, "ls": marks.DASHED}
+            look = {"color": COLORS[rule]} | ({} if line else dashes)
+            left.plot(*(line or joined).values(), **look)
             marks.simulated(left, points, "threshold", fmt=marker, ms=4.5)
         left.axhline(data["sgd"], color=marks.SGD, ls="-.", lw=0.9)
         left.set(xscale="log", xlim=(0.008, 3), ylim=(0, 0.29))
-        left.set_xlabel("threshold c (gradient units)")
-        left.set_ylabel("bias ‖∇f‖ (gradient units)")
+        left.set(xlabel="threshold c (gradient units)", ylabel="bias ‖∇f‖ (gradient units)")
         marks.plain_ticks(left.xaxis, (0.01, 0.03, 0.1, 0.3, 1))
         left.set_title(f"{self.title}   (n = {data['experiment']['run']['replicates']} replicates)")
         for found, marker in zip(data["weights"].values(), "^v", strict=True):
             marks.simulated(right, found["points"], "position", fmt=marker, ms=4.5)
-        back = np.arange(COUNT, 0, -1)
-        right.plot(back[::-1], (1 + FAR / (COUNT * HIGH)) ** -back, color=marks.BOUND, ls="--")
+        alone = running_sum(np.full((COUNT, 1), FAR), HIGH)[1]
+        right.plot(np.arange(1, COUNT + 1), alone, color=marks.BOUND, ls="--")
         right.set(yscale="log", ylim=(3e-4, 1.8), xticks=(1, 4, 8, 12, 16))
-        right.set_xlabel("position j of the micro-batch")
-        right.set_ylabel("its mean weight (dimensionless)")
+        right.set(xlabel="position j of the micro-batch", ylabel="its mean weight (dimensionless)")
         for axes, x, y, text, color in (
             (left, 0.01, 0.255, "each micro-batch", COLORS["fixed"]),
             (left, 0.035, 0.175, "average of all", COLORS["global"]),

@@ -112,7 +112,7 @@ class Domains(Figure):
 
     @staticmethod
     def _minority_loss(model: GradientModel, gradient: float) -> float:
-        """(w - o_2)²/2 where ∇f is that: the gradient of the minority's own loss is w - o_2."""
+        """(w - o_2)²/2 where ∇f is that, o_2 = δ the minority's optimum: w - o_2 = ∇f + shift."""
         return float((gradient + model.domain_shifts()[1, 0]) ** 2 / 2)
 
     def _point(self, model: GradientModel, b: int, found: Any, rest: float) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Domains(Figure):
         at = sizes.index(16)
         return (
             f"Two domains on a line, weights {1 - MINORITY:g} and {MINORITY:g}, optima "
-            f"{DISTANCE:g} apart, noise {WITHIN:g} within each; a fraction {EPSILON:g} of the "
+            f"{DISTANCE:g} apart, noise {WITHIN:g} within each; a fraction ε = {EPSILON:g} of the "
             f"samples are draggers of norm {DRAGGER:g} that pull towards the majority. Normalized "
             "rule; each micro-batch holds b samples from both domains (mixed, dashed) or from one "
             "(pure, solid). Left: bias ‖∇f‖ against b. Thin lines: the worst-case bound, which for "
@@ -209,13 +209,13 @@ class Domains(Figure):
             "domains. Thick lines: the exact bias. Points: simulation, extrapolated to zero step, "
             f"with 99 % intervals (n = {run['replicates']} replicates, {run['iterations']} "
             f"iterations, from b = 16 on three times as many, {len(run['steps'])} step sizes, "
-            f"mini-batches of {BATCH}). Mixed, the "
-            f"bias falls from {mixed[0]:.3f} to {mixed[best]:.4f} at b = {sizes[best]} (SGD: "
-            f"{sgd['bias']:.3f}). Pure, it rises to {pure[-1]:.3f}, that of the majority's optimum "
-            f"being {data['limit']:g}, and exceeds SGD's from b = 4 on; at b = 16 it is "
-            f"{pure[at] / mixed[at]:.0f} times the mixed one. Right: the loss of the minority's "
-            "own quadratic, (w - o₂)²/2, at the same points of rest, exact, and at the simulated "
-            f"mean iterate. It is {data['centre']:.3f} at the optimum of all samples, "
+            f"mini-batches of {BATCH}). Mixed, the bias falls from {mixed[0]:.3f} to "
+            f"{mixed[best]:.4f} at b = {sizes[best]} (SGD: {sgd['bias']:.3f}). Pure, it rises to "
+            f"{pure[-1]:.3f}, that of the majority's optimum being {data['limit']:g}, and exceeds "
+            f"SGD's from b = 4 on; at b = 16 it is {pure[at] / mixed[at]:.0f} times the mixed one. "
+            "Right: the loss of the minority's own quadratic, (w - o₂)²/2 with its optimum o₂, at "
+            "the same points of rest, exact, and at the simulated mean iterate. It is "
+            f"{data['centre']:.3f} at the optimum of all samples, "
             f"{data['mixed']['minority_loss'][best]:.3f} mixed at b = {sizes[best]}, "
             f"{sgd['minority_loss']:.3f} for SGD and {data['pure']['minority_loss'][-1]:.3f} with "
             f"pure micro-batches of {BATCH}."

@@ -11,7 +11,7 @@ from analysis.claims import CLAIMS
 from analysis.exact import exact_bias
 from analysis.model import Experiment
 from figures import marks
-from figures.checks import Check, agreement, not_above
+from figures.checks import Check, CheckError, agreement, not_above
 from figures.figure import Figure, Simulated
 
 EPSILON, SIGMA, BATCH = 0.01, 1.0, 40
@@ -110,7 +110,9 @@ class Threshold(Figure):
         fine = np.unique([*grid, *np.geomspace(*RANGE, 400)])
         radius = dict(zip(fine.tolist(), worst_rest(fine, b).tolist(), strict=True))
         model = experiments[0].gradient_model
-        exact = {c: exact_bias(model, "fixed", BATCH, b, c).bias or 0.0 for c in grid.tolist()}
+        exact = {c: exact_bias(model, "fixed", BATCH, b, c).bias for c in grid.tolist()}
+        if lost := [c for c, bias in exact.items() if bias is None]:
+            raise CheckError(f"{self.name}: b = {b}: no exact point of rest at thresholds {lost}")
         simulation = []
         for c, e in ((e.algorithm.threshold or 0.0, e) for e in experiments):
             if e.algorithm.sizes == (b,):
@@ -206,24 +208,23 @@ class Threshold(Figure):
         points = [p for panel in data["panels"] for p in panel["simulation"]]
         nearest = max(p["value"] / p["radius"] for p in points)
         return (
-            "Clipping every micro-batch gradient at a fixed threshold c; a fraction "
+            "Clipping every micro-batch gradient at a fixed threshold c; a fraction ε = "
             f"{EPSILON:g} of the samples are draggers, noise scale σ = {SIGMA:g}, micro-batches of "
             f"b = {SIZES[0]} and {SIZES[1]} samples. Left: bias ‖∇f‖ against c. Thick lines: the "
-            "largest bias that any noise and any draggers can cause. It is smallest at "
-            f"c* = {c1:.2f} and {c10:.2f}, with {first:.4f} and {second:.4f}; at b = 1 that is "
-            f"what no rule can avoid ({data['minimax']:.4f}, dotted). For c → 0 the rule becomes "
-            "the normalized one, for c → ∞ SGD, whose worst case has no limit. Thin lines: the "
-            "exact bias for one law in one dimension, a rare useful sample in "
-            f"{1 / PROBABILITY:.0f} and draggers of norm {DRAGGER:g} that pull the other way "
-            f"(SGD: {data['sgd']:.3f}, dash-dotted). Points: simulation, "
-            f"extrapolated to zero step, with 99 % intervals (n = {run['replicates']} replicates, "
-            f"{run['iterations']} iterations, steps {', '.join(f'{x:g}' for x in run['steps'])}, "
-            f"mini-batches of {BATCH}). They lie on the exact lines and reach at most "
-            f"{nearest:.2f} of the worst case. Right: the worst case at the best threshold for "
-            f"each b, in units of what no rule can avoid. Micro-batches of {SIZES[1]} samples, "
-            f"0.1/ε, cost {100 * self._cost(data):.0f} % more than single samples; the "
-            f"normalized rule at its best size {best['micro_batch_size']:.0f} is at "
-            f"{best['ratio']:.2f}."
+            "largest bias that any noise and any draggers can cause. It is smallest at c* = "
+            f"{c1:.2f} and {c10:.2f}, with {first:.4f} and {second:.4f}; at b = 1 that is what no "
+            f"rule can avoid ({data['minimax']:.4f}, dotted). For c → 0 the rule becomes the "
+            "normalized one, for c → ∞ SGD, whose worst case has no limit. Thin lines: the exact "
+            f"bias for one law in one dimension, a rare useful sample in {1 / PROBABILITY:.0f} and "
+            f"draggers of norm {DRAGGER:g} that pull the other way (SGD: {data['sgd']:.3f}, "
+            "dash-dotted). Points: simulation, extrapolated to zero step, with 99 % intervals (n = "
+            f"{run['replicates']} replicates, {run['iterations']} iterations, steps "
+            f"{', '.join(f'{x:g}' for x in run['steps'])}, mini-batches of {BATCH}). They lie on "
+            f"the exact lines and reach at most {nearest:.2f} of the worst case. Right: the worst "
+            "case at the best threshold for each b, in units of what no rule can avoid. "
+            f"Micro-batches of {SIZES[1]} samples, 0.1/ε, cost {100 * self._cost(data):.0f} % more "
+            "than single samples; the normalized rule at its best size "
+            f"{best['micro_batch_size']:.0f} is at {best['ratio']:.2f}."
         )
 
     def alt(self, data: dict[str, Any]) -> str:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import figures.threshold
 from analysis.claims.huber_lemma import pull_of
 from analysis.claims.optimal_threshold import certified
+from analysis.exact import ExactBias
 from analysis.symbols import c, s, theta
+from figures.checks import CheckError
 from figures.threshold import BATCH, EPSILON, RANGE, SIGMA, SIZES, THRESHOLDS, figure, worst_rest
 from sim.estimate import quantile
 
@@ -121,3 +124,11 @@ def test_what_is_simulated(profile):
         chosen = [e.algorithm.threshold for e in experiments if e.algorithm.sizes == (size,)]
         assert chosen == list(THRESHOLDS[size])
         assert BATCH % size == 0
+
+
+def test_a_threshold_without_rest_is_refused(monkeypatch):
+    """Where the search finds no root there is no bias, least of all one of 0."""
+    lost = ExactBias(10, None, ())
+    monkeypatch.setattr(figures.threshold, "exact_bias", lambda *_: lost)
+    with pytest.raises(CheckError, match="no exact point of rest at thresholds"):
+        figure._panel(10, figure.experiments("quick"), {}, 2)
