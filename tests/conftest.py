@@ -171,7 +171,7 @@ EXACT = """
 ## Exact values
 
 χ²/n is the mean square of the scores, 1 on average; *missed* counts 99 % intervals without the
-exact value.
+exact value; *spoilt* says by which factor the exact values are made wrong, and χ²/n then.
 
 | claim | test | models | values | largest z (limit) | χ²/n | missed | spoilt | finer, doubtful |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -181,9 +181,11 @@ BOUNDS = """
 
 The largest ratio is that of the simulated value to an upper bound, or of a lower bound to the
 simulated value; an instance that attains the bound, or nearly, is among the models where there is
-one. z is how many standard errors the simulation lies beyond the bound.
+one. z is how many standard errors the simulation lies beyond the bound. *Spoilt* says by which
+factor the bound is made wrong, or where it is taken to hold although it does not, and the least z
+of the instances that refuse it.
 
-| claim | test | models | largest ratio | largest z (limit) | spoilt: least z | finer, doubtful |
+| claim | test | models | largest ratio | largest z (limit) | spoilt | finer, doubtful |
 | --- | --- | --- | --- | --- | --- | --- |
 """
 REST = """

@@ -135,7 +135,7 @@ def test_skewness_expansion(count, family, lab):
         b, shape = int(rng.choice([24, 32, 48])), float(rng.uniform(0.5, 2))
         fraction = float(rng.uniform(0.3, 0.7)) * 0.5 / shape**0.5 * b**-1.5
         noise = {"law": "gamma", "shape": shape, "scale": 1.0, "sign": 1, "gaussian": 0.0}
-        run = {"step": 0.1 / math.sqrt(b), "iterations": 2000, "replicates": 64, "seed": seed}
+        run = {"step": 0.1 / math.sqrt(b), "iterations": 2000, "replicates": 96, "seed": seed}
         rest, _ = lab.extrapolated(lab.straight_back(noise, 16 * b, b, fraction, **run))
         skewness = 2 / math.sqrt(shape)
         given = {"noise_scale": 1, "micro_batch_size": b}
