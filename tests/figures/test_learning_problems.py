@@ -1,7 +1,9 @@
 """The figure of the learning problems, quick profile.
 
-False alarms: one in a million for the agreement at rest and for the comparison of sizes there; what
-is said of training rests on separate 99 % intervals.
+Predictions are held to a tolerance of 20 % (one Newton step, and a derivative whose error is not
+counted, are not exact); biases within it are refused once in a million. So often, too, equal sizes
+are told apart in the checks; the caption's sets of best sizes hold at 99 %. With differences as
+large as those found, other seeds would fail less than once in 1000.
 """
 
 import numpy as np
@@ -16,45 +18,48 @@ from sim.problems import build
 def another_prediction(data):
     for name in ("linear_regression", "two_layer"):
         predicted = data[name]["predicted"]
-        predicted["value"] = [1.5 * x for x in predicted["value"]]
-        predicted["standard_error"] = [x / 2 for x in predicted["standard_error"]]
+        predicted["value"] = [x / 2 for x in predicted["value"]]
+        predicted["square_error"] = [x / 4 for x in predicted["square_error"]]
 
 
-def another_best_at_rest(data):
-    data["two_layer"]["rest"][0]["value"] *= 3
+def attracted_after_all(data):
+    data["two_layer"]["predicted"]["contraction"][-1] = 0.01
+
+
+def slower_at_rest(data):
+    data["two_layer"]["rest"][0]["value"] *= 10
 
 
 def at_rest_after_all(data):
     data["logistic_regression"]["moving"][0]["unrest"] = 3.0
 
 
-def another_best_after_training(data):
-    reached = data["two_layer"]["reached"]
-    reached[0]["value"] = 0.5 * reached[2]["value"]
+def single_samples_nearer(data):
+    data["two_layer"]["reached"][0]["value"] /= 3.8
 
 
 def sgd_nearer(data):
-    reached = data["linear_regression"]["reached"]
-    reached[-1]["interval"] = [0.5 * x for x in reached[-1]["interval"]]
+    data["linear_regression"]["reached"][-1]["value"] /= 4
 
 
 SPOILED = [
     (another_prediction, 0),
-    (another_best_at_rest, 1),
-    (at_rest_after_all, 2),
-    (another_best_after_training, 3),
+    (attracted_after_all, 1),
+    (slower_at_rest, 2),
+    (at_rest_after_all, 3),
+    (single_samples_nearer, 4),
     (sgd_nearer, 4),
 ]
 
 
 @pytest.mark.parametrize(("spoil", "which"), SPOILED)
 def test_every_check_can_fail(refused, spoil, which):
-    """Predictions 50 % off, one bias tripled, unrest of 3, one norm halved, SGD's halved."""
+    """Predictions halved, one bias tenfold, unrest of 3, one norm a quarter, SGD's a quarter."""
     assert which in refused(spoil)
 
 
 def test_as_many_spoilers_as_checks(document):
-    assert len(document["checks"]) == len(SPOILED)
+    assert len(document["checks"]) == len({which for _, which in SPOILED})
     assert document["title"] == figure.title
 
 
