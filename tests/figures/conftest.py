@@ -31,10 +31,10 @@ def refused(request, document):
 
 @pytest.fixture
 def written_twice(request, document, tmp_path):
-    """The digests of all files by name, of two drawings of the same document."""
+    """The digests of two drawings of the document as SVG; test_command.py has all formats."""
 
     def digests(folder):
-        request.module.figure.write(document, tmp_path / folder)
+        request.module.figure.write(document, tmp_path / folder, ("svg",))
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in (tmp_path / folder).iterdir()
