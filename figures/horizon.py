@@ -134,7 +134,7 @@ class Horizon(Figure):
     """Sizes against the horizon; averages of single runs against their guarantees."""
 
     name = "horizon"
-    title = "Short runs want smaller micro-batches"
+    title = "Guarantees of short runs want small b"
     claims = ("finite_horizon", "high_probability")
     place = 16
 

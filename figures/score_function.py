@@ -143,13 +143,13 @@ class ScoreFunction(Figure):
         return [
             agreement("clipped micro-batches have the length H(‖g‖) on average", several),
             Check(
-                "with one micro-batch H(r) = r, the mean",
+                "sanity, by construction: with one micro-batch H(r) = r, the mean",
                 "computed and measured, to 1 part in a million",
                 f"relative distance {off:.0e}",
                 off < 1e-6,
             ),
             Check(
-                "H rises and is concave for every m",
+                "sanity, by construction: H rises and is concave for every m",
                 "slopes ≥ 0 that never grow (by 1 part in a million)",
                 f"smallest {slopes.min():.1e}, largest change {bend:.1e}",
                 slopes.min() >= -1e-9 and bend <= 1e-6,

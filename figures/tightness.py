@@ -223,20 +223,20 @@ class Tightness(Figure):
         return (
             "Above: the exact bias of the normalized rule, in units of the worst-case radius "
             "Bias(b), under the worse of two benign laws (left of the kinks: rare samples carry "
-            "the gradient; right: rare samples point back), against λb, the draggers in a "
-            "micro-batch on average; α = 1. At b = 1 the radius is reached. At any b the share is "
-            f"at least {data['constant']:.4f} (dashed, proved), which large b approach at λb = "
+            "the gradient; right: rare samples point back), against λb = -ln P(no dragger in a "
+            "micro-batch); α = 1. At b = 1 the radius is reached. At any b the share is at least "
+            f"{data['constant']:.4f} (dashed, proved), which large b approach at λb = "
             f"{data['crossing']:.4f}: no radius smaller by more than "
             f"{100 * (1 - data['constant']):.0f} % would be true. Points: {len(points)} of these "
             "laws simulated (with b), extrapolated to zero step, with 99 % intervals "
             f"({data['replicates']} replicates, {data['iterations']} iterations, "
-            f"{data['step_sizes']} step sizes, {data['micro_batches']} micro-batches). "
-            "The laws of the lines balance exactly, so that nothing pushes the iterates out to the "
-            f"point of rest; the tilt of those simulated, {100 * TILT:g} %, lowers the exact bias "
-            f"(bars) by up to {100 * lost:.1f} %, and the points are within {off:.1f} standard "
-            f"errors of it. Below: the same for {len(random)} random models (Gaussian, rare-event, "
-            "gamma noise, either skewness, draggers of any length, b up to 64). None is above 1; "
-            f"the largest is {largest:.2f} ({noise} noise), the median "
+            f"{data['step_sizes']} step sizes, {data['micro_batches']} micro-batches). The laws of "
+            "the lines balance exactly, so that nothing pushes the iterates out to the point of "
+            f"rest; the tilt of those simulated, {100 * TILT:g} %, lowers the exact bias (bars) by "
+            f"up to {100 * lost:.1f} %, and the points are within {off:.1f} standard errors of it. "
+            f"Below: the same for {len(random)} random models (Gaussian, rare-event, gamma noise, "
+            "either skewness, draggers of any length, b up to 64). None is above 1; the largest is "
+            f"{largest:.2f} ({noise} noise), the median "
             f"{np.median([share for share, _ in random]):.2f}."
         )
 
@@ -267,7 +267,7 @@ class Tightness(Figure):
             axes.text(*where, p["micro_batch_size"], va="top", ha=side)
         marks.simulated(axes, data["simulation"], "scaled_size", ms=4.5)
         self._label(axes, data)
-        axes.set_xlabel("λb, draggers in a micro-batch on average (dimensionless)")
+        axes.set_xlabel("λb = -ln P(no dragger in a micro-batch) (dimensionless)")
         axes.set_title(f"{self.title}   (n = {data['replicates']} replicates, 99 % intervals)")
         shades = {
             "color": ["#1F4E79", marks.NORMALIZED, "#D6EAF8"],

@@ -5,6 +5,7 @@ import pytest
 from scipy import integrate, special
 
 from analysis.exact import exact_bias
+from analysis.mixture import mixture
 from analysis.model import GradientModel
 from figures.dimension import DRAGGER, EPSILON, SIZES, B, figure, limit, table
 
@@ -37,6 +38,10 @@ def another_rate(data):
         curve["bias"][-1] = curve["bias"][-2]
 
 
+def another_prefactor(data):
+    data["bias"]["8"]["prefactor"] *= 1.05
+
+
 def another_limit(data):
     for entry in data["bias"].values():
         entry["share"] *= 0.95
@@ -48,7 +53,8 @@ SPOILED = [
     (radius_off, 2),
     (one_step_up, 3),
     (another_rate, 4),
-    (another_limit, 5),
+    (another_prefactor, 5),
+    (another_limit, 6),
 ]
 
 
@@ -67,6 +73,23 @@ def test_limit_by_the_exact_bias_in_many_dimensions():
     model = GradientModel.read(table(10**5))
     for b in SIZES:
         assert limit(b, np.inf) == pytest.approx(exact_bias(model, "normalized", B, b).bias, 4e-6)
+
+
+@pytest.mark.parametrize("b", SIZES)
+def test_prefactor_by_expansion(document, b):
+    """To first order in 1/d a composition's cosine mean/L, L = hypot(mean, r), gains κ/d of itself.
+
+    The first coordinate is mean + rz/√d and the square of the length L² + δ, where E δ = 0,
+    E δ² = (4 mean² r² + 2r⁴)/d and E zδ = 2 mean r/√d.
+    """
+    law = mixture(GradientModel.read(table(1)), b)
+    a = -np.sign(law.offset.sum()) * limit(b, np.inf)
+    mean, r = law.means(np.array([a]))[:, 0], law.scale
+    L = np.hypot(mean, r)
+    kappa = 3 * r**2 * (2 * mean**2 + r**2) / (4 * L**4) - r**2 / L**2
+    slope = law.weight @ (law.benign * r**2 / L**3)
+    expected = -(law.weight @ (mean / L * kappa)) / slope / a
+    assert document["data"]["bias"][str(b)]["prefactor"] == pytest.approx(expected, rel=2e-3)
 
 
 def test_limit_by_hand_without_contaminated_pairs():

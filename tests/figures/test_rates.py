@@ -1,7 +1,8 @@
 """The rates figure in the quick profile: a true caption, reproducible files.
 
-Runs are below their guarantees, and SGD's agree with its exact value, but for false alarms of 1 in
-a million for each family; the numbers are fixed by the seeds.
+Runs are below their guarantees, and SGD's agree with its exact value, but for false alarms of much
+less than 1 in a million for each family: the errors are upper bounds, here about five times too
+large. The numbers are fixed by the seeds.
 """
 
 import numpy as np
