@@ -30,6 +30,8 @@ def group_edges(replicates: int) -> NDArray[np.int64]:
 
 def group_means(values: Any) -> Array:
     """Means over the groups of replicates: [replicates, …] becomes [groups, …]."""
+    if len(values) <= GROUPS:
+        return np.asarray(values, np.float64)
     edges = group_edges(len(values))
     sizes = np.diff(np.append(edges, len(values)))
     sums = np.add.reduceat(np.asarray(values, np.float64), edges, axis=0)
@@ -95,12 +97,13 @@ class Trajectory(Measure):
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
         self.problem = build(experiment)
+        self.points = points(self.run)
         groups = len(group_edges(self.run.replicates))
-        self.found = np.zeros((groups, len(self.pauses()), len(QUANTITIES)))
+        self.found = np.zeros((groups, len(self.points), len(QUANTITIES)))
 
     def pauses(self) -> list[int]:
         """Log-spaced from 1 to the last iteration."""
-        return points(self.run)
+        return self.points
 
     def collect(self, state: State, steps: int) -> None:
         """‖∇f‖ and f after the step, and what the step itself was like."""
@@ -112,7 +115,7 @@ class Trajectory(Measure):
                 part = np.asarray(w[low : low + ROWS], np.float64)
                 values[low : low + ROWS, 0] = np.linalg.norm(self.problem.gradient(part), axis=1)
                 values[low : low + ROWS, 1] = self.problem.loss(part)
-        self.found[:, self.pauses().index(steps)] = group_means(values)
+        self.found[:, self.points.index(steps)] = group_means(values)
 
 
 class Hitting(Measure):
