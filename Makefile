@@ -31,7 +31,8 @@ format: .venv/.installed-dev
 	$(RUN) ruff format .
 
 # The pictures shown by the README, refreshed on purpose only.
-images: figures-full
+images: .venv/.installed
+	$(RUN) figures sweet_spot --profile full
 	cp figures/out/sweet_spot.png paper_notes/images/
 
 clean:
