@@ -148,7 +148,7 @@ class SweetSpot(Figure):
                 "the best threshold's radius is the minimax bound at b = 1, rises with b, and is "
                 "below the normalized rule's",
                 "first radius / minimax bound within 1e-9 of 1, rising, ratio of radii below 1",
-                f"off by {abs(radius[0] / minimax - 1):.0e}, ratio of radii at most {max(smaller):.3f}",
+                f"off by {abs(radius[0] / minimax - 1):.0e}, ratio at most {max(smaller):.3f}",
                 abs(radius[0] / minimax - 1) < 1e-9
                 and bool((np.diff(radius) > 0).all())
                 and max(smaller) < 1,
