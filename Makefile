@@ -19,7 +19,7 @@ test: .venv/.installed-dev
 
 # The full counts: hundreds of random models, fuzzing, kills; the page is written anew.
 soak: .venv/.installed-dev
-	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page paper_notes/soak.md
+	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page=paper_notes/soak.md
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .

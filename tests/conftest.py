@@ -223,6 +223,8 @@ class Page:
             self.counts[report.location[0]] += report.outcome == "passed"
 
     def pytest_sessionfinish(self):
+        if not self.outcomes:
+            return
         minutes = (time.monotonic() - self.began) / 60
         counts = {"passed": self.outcomes["passed"], "failed": self.outcomes["failed"]}
         text = INTRODUCTION.format(minutes=minutes, cores=os.cpu_count(), **counts)
