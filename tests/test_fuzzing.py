@@ -97,7 +97,7 @@ def counted(messages, what, record):
         record("soak", {"what": f"spoilt {what} {outcome}", "count": number})
 
 
-@pytest.mark.parametrize("count", [30, full(10_000)])
+@pytest.mark.parametrize("count", [30, full(20_000)])
 def test_any_table_is_accepted_or_refused_in_one_line(count, record_property):
     """What is accepted can be written down and read again."""
     messages = []

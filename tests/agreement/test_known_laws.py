@@ -28,8 +28,6 @@ def known(lab, seed):
         rng = np.random.default_rng([30, seed, attempt])
         d, (B, b, fraction) = int(rng.choice([1, 1, 2, 3, 8])), lab.random_sizes(rng, 0.5)
         rule = str(rng.choice(["adaptive", "normalized", "fixed", "global", "sgd"]))
-        if rule == "adaptive" and d == 1 and B // b > 16:
-            continue  # there ρ is so small that it takes very long to come to rest
         dragger = lab.random_dragger(rng, ("persistent", "additive", "opposing", "isotropic"), d)
         if "direction" in dragger:
             dragger["direction"] = [float(rng.choice([-1, 1])), *[0.0] * (d - 1)]
