@@ -11,16 +11,20 @@ from analysis.steps import Known, Step, StepError
 
 @dataclass(frozen=True)
 class Tangent(Step):
-    """e^y ≥ 1 + y, log y ≤ y - 1 or log y ≥ 1 - 1/y, for any y: a curve and its tangent."""
+    """e^y ≥ 1 + y, log y ≤ y - 1 or log y ≥ 1 - 1/y, for any y: a curve and its tangent.
+
+    `exponent` is y where SymPy writes e^y as a product of other powers.
+    """
 
     how: ClassVar[str] = "tangent of a convex or concave function"
+    exponent: sp.Expr | None = None
 
     def verify(self, known: Known) -> None:
         """Raise StepError for any other relation, or a logarithm of what may not be positive."""
         curve, sign, line = self.relation.lhs, self.relation.relation, self.relation.rhs
-        if not curve.is_real:
-            raise StepError(f"{self.name}: {curve} may not be real")
-        if isinstance(curve, sp.exp) and sign == ">=":
+        if self.exponent is not None and sign == ">=" and curve == sp.exp(self.exponent):
+            difference = line - (1 + self.exponent)
+        elif isinstance(curve, sp.exp) and sign == ">=":
             difference = line - (1 + curve.args[0])
         elif isinstance(curve, sp.log) and sign in ("<=", ">="):
             (y,) = curve.args
@@ -62,17 +66,12 @@ class Monotone(Step):
             "the variable": plain(x, "positive"),
             "the domain": not x.is_positive
             or all(strictly(end, inside) for end in (self.low, self.high)),
-            "the function": regular(self.function, [r for r in rest if not touches(r, x)]),
+            "the function": regular(self.function, [r for r in rest if x not in r.free_symbols]),
             "the conclusion": self.relation == (_least(*value) if sign == ">" else _most(*value)),
         }
         for name, fit in fits.items():
             if not fit:
                 raise StepError(f"{self.name}: {name} does not fit")
-
-
-def touches(relation: Relation, symbol: sp.Symbol) -> bool:
-    """Whether the relation says something about the symbol."""
-    return symbol in relation.lhs.free_symbols | relation.rhs.free_symbols
 
 
 def _least(low: sp.Expr, high: sp.Expr) -> Relation:
@@ -106,11 +105,13 @@ class Solution(Step):
 
 @dataclass(frozen=True)
 class UniqueMinimum(Step):
-    """φ(x*) ≤ φ(x) on (low, high), where x* is the one zero of `numerator` D.
+    """φ(x*) ≤ φ(x), where x* is the one zero of `numerator` N between low and high.
 
-    Rests on φ' = -factor·D with a positive factor, D' < 0, D(low) > 0, D(high) < 0, and on what the
-    factor's sign needs. By the intermediate value theorem D has one zero; by the mean value theorem
-    φ falls before it and rises after it. `zero` is a new symbol, and x any point of the interval.
+    Rests on φ' = -factor·N with a positive factor, N' < 0, N(low) > 0, N(high) < 0, and on what the
+    factor's sign needs, each for every x of which nothing is given but x < high (then the minimum
+    is one over low < x < high) or for every x that its sign admits. By the intermediate value
+    theorem N has one zero; by the mean value theorem φ falls before it and rises after it. `zero`
+    is a new symbol.
     """
 
     how: ClassVar[str] = "signs of a derivative"
@@ -123,24 +124,23 @@ class UniqueMinimum(Step):
     interval: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.oo)
 
     def verify(self, known: Known) -> None:
-        """Raise StepError naming the first of the four that does not fit."""
+        """Raise StepError naming what does not fit."""
         slope, falls, low, high, *signs = (known[n] for n in self.using)
-        D, x = self.numerator, self.symbol
-        domain = [*signs, Relation(x, ">", self.interval[0])]
+        N, x = self.numerator, self.symbol
+        start, end = self.interval
+        domain = [*signs, Relation(x, ">", start)]
         fits = {
-            "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * D),
+            "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * N),
             "the factor": strictly(self.factor, signs),
-            "the fall": falls == Relation(sp.diff(D, x), "<", sp.S.Zero),
-            "the low end": low.relation == "="
-            and low.lhs == D.subs(x, self.interval[0])
-            and low.rhs.is_positive,
-            "the high end": high.relation == "="
-            and high.lhs == D.subs(x, self.interval[1])
-            and strictly(-high.rhs, signs),
-            "the functions": regular(self.function, domain) and regular(D, domain),
+            "the fall": falls == Relation(sp.diff(N, x), "<", sp.S.Zero),
+            "the low end": _value_at(low, N, x, start) and strictly(low.rhs, signs),
+            "the high end": _value_at(high, N, x, end) and strictly(-high.rhs, signs),
+            "the order of the ends": strictly(end - start, signs),
+            "the functions": regular(self.function, domain) and regular(N, domain),
+            "the variable": plain(x, "positive") and (not x.is_positive or start.is_nonnegative),
             "the sign of the zero": self.zero.assumptions0 == x.assumptions0,
             "the name of the zero": not any(
-                self.zero in r.lhs.free_symbols | r.rhs.free_symbols for r in known.values()
+                side.has(self.zero) for r in known.values() for side in (r.lhs, r.rhs)
             ),
             "the conclusion": self.relation
             == Relation(self.function.subs(x, self.zero), "<=", self.function),
@@ -148,3 +148,9 @@ class UniqueMinimum(Step):
         for name, fit in fits.items():
             if not fit:
                 raise StepError(f"{self.name}: {name} does not fit")
+
+
+def _value_at(relation: Relation, function: sp.Expr, x: sp.Symbol, point: sp.Expr) -> bool:
+    """Whether the relation says what the function is at the point."""
+    said = relation.relation == "=" and isinstance(relation.lhs, sp.Subs)
+    return said and relation.lhs == sp.Subs(function, x, point)

@@ -1,15 +1,32 @@
 """A claim: what it assumes, what it says, why it is true, and how to put numbers in."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from analysis.signs import Relation
-from analysis.steps import Axiom, Definition, Earlier, Known, Step, StepError, Suppose
-from analysis.trace import Trace, symbols
+from analysis.calculus import Monotone, Solution, Tangent, UniqueMinimum
+from analysis.grammar import implied, objection, undefined
+from analysis.signs import Relation, equal_at_numbers
+from analysis.steps import (
+    Averaged,
+    Axiom,
+    Cases,
+    Chain,
+    Definition,
+    Earlier,
+    Expectation,
+    Identity,
+    Inequality,
+    Known,
+    Step,
+    StepError,
+    Suppose,
+)
+from analysis.trace import Given, Quoted, Trace, written
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,25 @@ class Implicit:
     low: sp.Expr
     high: sp.Expr
 
+
+@dataclass(frozen=True)
+class Shown:
+    """Where a value comes from: to this power, it is a side of the relation of a step.
+
+    The step's symbols are replaced by `at`.
+    """
+
+    step: str
+    at: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
+    power: int = 1
+
+
+GIVEN = (Axiom, Definition, Suppose)
+REPEATING = (Chain, Averaged, Cases, Earlier, UniqueMinimum)  # they write nothing of their own
+KINDS = (
+    *(Axiom, Definition, Suppose, Earlier, Identity, Inequality, Chain, Cases),
+    *(Averaged, Expectation, Tangent, Monotone, Solution, UniqueMinimum),
+)
 
 PARTS = (
     "The rule",
@@ -37,12 +73,15 @@ PARTS = (
 class Claim:
     """One result: what it assumes, what it says, why it is true, and how to put numbers in.
 
-    `part` is its place in the argument, one of PARTS. `values` maps names to expressions in symbols
+    `part` is its place in the argument, one of PARTS. `random` lists what averages in its steps are
+    taken over; every other symbol is a fixed number. `values` maps names to expressions in symbols
     of the notation, or to implicit equations; a later one may use an earlier one by its symbol.
-    `witness` holds further steps, on when the result is tight or where it ends; `attained` says by
-    which law. `attack(rng, improvement)` tries to break the claim numerically, its
-    constant improved by that fraction, and returns the smallest slack that it met, relative to the
-    size of the two sides: negative when it succeeded.
+    `shown` names the step of which each value is a side, with the definitions put in. `witness`
+    holds further steps, on when the result is tight or where it ends; `attained` says by which law.
+    `uses` lists the claims that its steps quote, `about` those whose formulae it is about.
+    `attack(rng, improvement)` tries to break the claim numerically, its constant improved by that
+    fraction, and returns the smallest slack that it met, relative to the size of the two sides:
+    negative when it succeeded.
     """
 
     name: str
@@ -55,7 +94,10 @@ class Claim:
     witness: tuple[Step, ...]
     values: dict[str, sp.Expr | Implicit]
     attack: Callable[[np.random.Generator, float], float]
+    shown: dict[str, str | Shown] = field(default_factory=dict)
+    random: tuple[sp.Symbol, ...] = ()
     uses: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     attained: str = ""
     figure: str = ""
     remarks: tuple[str, ...] = ()
@@ -65,56 +107,119 @@ class Claim:
         """Whether the statement is claimed to be attained, so that any improvement is false."""
         return bool(self.attained)
 
+    @property
+    def derivation(self) -> tuple[Step, ...]:
+        """All steps, those of the proof and those of the witness."""
+        return self.steps + self.witness
+
     def verify(self) -> int:
         """Check every step and that the last one is the statement; the number of steps.
 
-        Raises StepError where a step does not follow, quotes what another claim does not prove,
-        rests on a supposition that is never discharged, or varies a symbol that is tied down.
+        Raises StepError where a step does not follow, writes what has no certain meaning, quotes
+        what another claim does not prove, rests on a supposition that is never discharged, or
+        varies a symbol that is tied down; and where a value is not what a step shows. What is
+        quoted is taken from the claims as they are listed, each to be verified by itself.
         """
         known: Known = {}
-        trace = Trace(self.steps + self.witness)
-        for step in self.steps + self.witness:
-            if isinstance(step, Earlier):
-                self._look_up(step, known)
+        trace = self.trace
+        for step in self.derivation:
+            if type(step) not in KINDS:
+                raise StepError(f"{step.name}: is not a step of a known kind")
+            _check_writing(step, [known[n] for n in step.using])
             step.verify(known)
             known[step.name] = step.relation
-        if self.steps[-1].relation != self.statement:
+        if not self.steps or self.steps[-1].relation != self.statement:
             raise StepError(f"{self.name}: the last step is not the statement")
+        if isinstance(self.steps[-1], GIVEN):
+            raise StepError(f"{self.name}: the statement is given, not derived")
         if trace.supposed[self.steps[-1].name]:
             raise StepError(f"{self.name}: the statement rests on a supposition")
-        return len(self.steps) + len(self.witness)
+        quoted = {step.claim for step in self.derivation if isinstance(step, Earlier)}
+        if quoted != set(self.uses):
+            raise StepError(f"{self.name}: uses {self.uses} and quotes {sorted(quoted)}")
+        self._check_values()
+        return len(self.derivation)
 
-    def source(self, relation: Relation) -> frozenset[Step] | None:
-        """The axioms, definitions and quotations behind a derived step that states the relation.
+    @cached_property
+    def trace(self) -> Trace:
+        """What each step rests on. Raises StepError where claims quote each other in a circle."""
+        return self._traced(())
 
-        None where the claim does not prove it, or only under a supposition.
+    def _traced(self, through: tuple[str, ...]) -> Trace:
+        if self.name in through:
+            raise StepError(f"{self.name}: is quoted in its own proof")
+        if "trace" in self.__dict__:
+            return self.trace
+
+        def library(step: Earlier) -> Quoted:
+            from analysis import claims
+
+            if step.claim not in claims.NAMES:
+                raise StepError(f"{step.name}: there is no claim {step.claim!r}")
+            return getattr(claims, step.claim).quoted(step, (*through, self.name))  # type: ignore[no-any-return]
+
+        return Trace(self.name, self.derivation, library, self.random)
+
+    def quoted(self, quotation: Earlier, through: tuple[str, ...] = ()) -> Quoted:
+        """What stands behind the relation that another claim quotes.
+
+        Raises StepError where this claim does not prove it, or only under a supposition.
         """
-        trace = Trace(self.steps + self.witness)
-        for step in self.steps + self.witness:
-            derived = not isinstance(step, (Axiom, Definition, Suppose))
-            if step.relation == relation and derived and not trace.supposed[step.name]:
-                return trace.given[step.name]
-        return None
+        trace = self._traced(through)
+        for step in self.derivation:
+            derived = not isinstance(step, GIVEN) and not trace.supposed[step.name]
+            if derived and step.relation == quotation.relation:
+                definitions = frozenset(trace.definitions.values())
+                return Quoted(trace.given[step.name], definitions, trace.random)
+        raise StepError(f"{quotation.name}: {self.name} does not prove that")
 
-    def _look_up(self, step: Earlier, known: Known) -> None:
-        from analysis import claims
+    @property
+    def givens(self) -> tuple[Given, ...]:
+        """The axioms behind the statement, those of quoted claims included, in a fixed order."""
+        behind = self.trace.given[self.steps[-1].name]
+        axioms = [given for given in behind if isinstance(given.step, Axiom)]
+        return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
 
-        if step.claim not in self.uses:
-            raise StepError(f"{step.name}: {step.claim} is not among the claims used")
-        behind = getattr(claims, step.claim).source(step.statement)
-        if behind is None:
-            raise StepError(f"{step.name}: {step.claim} does not prove that")
-        spoken = symbols(step.relation)
-        missing = [given for given in behind if given.relation not in known.values()]
-        assumed = {g.name for g in missing if isinstance(g, Axiom) and g.axiom == "assumption"}
-        defined = {
-            g.name for g in missing if isinstance(g, Definition) and g.relation.lhs in spoken
+    def _check_values(self) -> None:
+        if set(self.shown) != set(self.values):
+            missing = sorted(set(self.shown) ^ set(self.values))
+            raise StepError(f"{self.name}: which step shows {', '.join(missing)}?")
+        for name, value in self.values.items():
+            source = self.shown[name]
+            source = Shown(source) if isinstance(source, str) else source
+            steps = [step for step in self.derivation if step.name == source.step]
+            if not steps or not self._is_shown(value, steps[0], source):
+                raise StepError(f"{self.name}: {name} is not what {source.step!r} shows")
+
+    def _is_shown(self, value: sp.Expr | Implicit, step: Step, source: Shown) -> bool:
+        if isinstance(value, Implicit):
+            return _is_zero_of(value, step, self._put_in)
+        sides = (step.relation.lhs.doit(), step.relation.rhs.doit())
+        if value in sides:
+            return True
+        return all(
+            any(
+                equal_at_numbers(
+                    self._put_in(branch**source.power, fixed),
+                    self._put_in(side.subs(fixed).subs(source.at), fixed),
+                )
+                for side in sides
+            )
+            for branch, fixed in _branches(value)
+        )
+
+    def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any]) -> sp.Expr:
+        """The expression with every definition of the derivation put in, for the fixed symbols."""
+        named = {
+            step.relation.lhs: step.relation.rhs.subs(fixed)
+            for step in reversed(self.derivation)  # of two that are given the earlier one counts
+            if isinstance(step, (Axiom, Definition))
+            and step.relation.relation == "="
+            and isinstance(step.relation.lhs, sp.Symbol)
         }
-        if defined:
-            raise StepError(f"{step.name}: {step.claim} defines {', '.join(sorted(defined))}")
-        if assumed != set(step.holding):
-            names = ", ".join(sorted(assumed)) or "nothing"
-            raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
+        for _ in named:
+            expression = expression.subs(named)
+        return expression
 
     def lambdify(self) -> Callable[..., dict[str, Any]]:
         """Function of the claim's inputs, by name or symbol, scalars or arrays that broadcast."""
@@ -128,3 +233,55 @@ class Claim:
         Raises SpecificationError for a missing or unknown input or one outside its domain.
         """
         return self.lambdify()(**inputs)
+
+
+def _check_writing(step: Step, facts: list[Relation]) -> None:
+    """Raise StepError for what may not be written, or may have no value."""
+    if type(step.relation) is not Relation:
+        raise StepError(f"{step.name}: states no relation")
+    for expression in written(step):
+        why = objection(expression)
+        if why:
+            raise StepError(f"{step.name}: {why}")
+    if isinstance(step, REPEATING):
+        return
+    known = implied(facts)
+    for expression in (step.relation.lhs, step.relation.rhs, *_certificates(step)):
+        part = undefined(expression, known)
+        if part is not None:
+            raise StepError(f"{step.name}: {part} may have no value")
+
+
+def _certificates(step: Step) -> tuple[sp.Expr, ...]:
+    return step.terms if isinstance(step, Inequality) else ()
+
+
+def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]]:
+    """What the value is where it says something, with the symbol that a branch puts to a number."""
+    if not isinstance(value, sp.Piecewise):
+        return [(value, {})]
+    found = []
+    for branch, condition in value.args:
+        fixed = {condition.lhs: condition.rhs} if isinstance(condition, sp.Eq) else {}
+        found += [(e, fixed | more) for e, more in _branches(branch) if e is not sp.nan]
+    return found
+
+
+def _is_zero_of(value: Implicit, step: Step, put_in: Callable[..., sp.Expr]) -> bool:
+    """Whether the step is about the zero of that equation, between ends that it names."""
+    if isinstance(step, UniqueMinimum):
+        low, high = (put_in(end, {}) for end in step.interval)
+        ends = value.low == low and high in (value.high, *value.high.args)
+        same = put_in(step.numerator, {}) == value.equation
+        return ends and same and step.symbol == value.symbol
+    if not isinstance(step, Axiom):
+        return False
+    named = [value.equation.subs(value.symbol, zero) for zero in step.relation.free_symbols]
+    return any(step.relation.slack in (equation, -equation) for equation in named)
+
+
+def sideways(value: sp.Expr) -> sp.Expr:
+    """The value with a branch of its own for α = 0, where p cancels and may have underflowed."""
+    from analysis.symbols import alpha
+
+    return sp.Piecewise((value.subs(alpha, 0), sp.Eq(alpha, 0)), (value, True))

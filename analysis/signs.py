@@ -5,11 +5,14 @@ visible when SymPy's assumptions imply it, when it is a known fact, or part by p
 visible counts as unknown, so a wrong proof is refused.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
+from sympy.polys.polyerrors import BasePolynomialError
 
 STRICT = ("<", ">")
 FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
@@ -19,16 +22,44 @@ class E(sp.Function):
     """Expectation of an expression in random symbols; never evaluated by SymPy."""
 
 
-SUBSTITUTED = (sp.Symbol, sp.exp, E, AppliedUndef)  # left sides of equalities that are plugged in
+class Mean(sp.Function):
+    """Mean over the steps 0, …, T-1 of one run of what varies along it; never evaluated."""
+
+
+class Quantile(sp.Function):
+    """Quantile(X, level): the smallest x with P(X ≤ x) ≥ level; never evaluated."""
+
+
+AVERAGES = (E, Mean)
+SUBSTITUTED = (sp.Symbol, sp.exp, *AVERAGES, AppliedUndef)  # left sides that are plugged in
+BINDERS = (sp.Integral, sp.Derivative, sp.Limit, sp.Subs)
+OPAQUE = (*AVERAGES, Quantile, AppliedUndef, *BINDERS)  # what has no value at numbers
+EXACT = sp.Rational(1, 10**20)  # what counts as zero where an identity is tried at numbers
+TRIALS = 3  # such numbers
 
 
 @dataclass(frozen=True)
 class Relation:
-    """lhs relation rhs, with relation one of = <= >= < >."""
+    """lhs relation rhs, with relation one of = <= >= < >.
+
+    Raises ValueError for any other sign, and for sides that are no exact expressions.
+    """
 
     lhs: sp.Expr
     relation: str
     rhs: sp.Expr
+
+    def __post_init__(self) -> None:
+        if self.relation not in FORMS:
+            raise ValueError(f"{self.relation!r} is not one of {', '.join(FORMS)}")
+        for side in (self.lhs, self.rhs):
+            if not isinstance(side, sp.Expr) or side.has(sp.Float):
+                raise ValueError(f"{side!r} is no exact expression")
+
+    @property
+    def free_symbols(self) -> frozenset[sp.Symbol]:
+        """The free symbols of both sides."""
+        return frozenset(self.lhs.free_symbols | self.rhs.free_symbols)
 
     @property
     def slack(self) -> sp.Expr:
@@ -39,10 +70,12 @@ class Relation:
 def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
     """Zero if the expression vanishes, also modulo the equalities among `relations`.
 
-    Those whose left side is a symbol, a function, an expectation or an exponential are substituted;
-    the others reduce the numerator as polynomials (Gröbner basis).
+    Those whose left side is a symbol, a function, an average or an exponential are substituted; the
+    others reduce the numerator as polynomials (Gröbner basis). What SymPy simplifies to zero is
+    tried at random numbers as well, where it is made of elementary functions.
     """
-    left = [r for r in relations if r.relation == "="]
+    expression = expression.doit()
+    left = [_done(r) for r in relations if r.relation == "="]
     others: list[sp.Expr] = []
     while left:
         first = left.pop(0)
@@ -52,7 +85,9 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         expression = _substituted(expression, first)
         others = [_substituted(other, first) for other in others]
         left = [Relation(_substituted(r.lhs, first), "=", _substituted(r.rhs, first)) for r in left]
-    remainder = sp.simplify(expression)
+    remainder = sp.simplify(expression.doit())
+    if remainder == 0 and not _vanishes_at_numbers(expression):
+        return expression
     if remainder == 0 or not others:
         return remainder
     numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
@@ -64,14 +99,80 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         if not non_zero(denominator, relations):  # the expression may have no value
             return remainder
         return basis.reduce(sp.expand(numerator))[1]
-    except sp.PolynomialError:
+    except BasePolynomialError:
         return remainder
 
 
+def _done(equality: Relation) -> Relation:
+    """The equality with its substitutions carried out."""
+    sides = (s.doit() if s.has(sp.Subs) else s for s in (equality.lhs, equality.rhs))
+    return Relation(next(sides), "=", next(sides))
+
+
+def bound(node: sp.Basic) -> set[sp.Symbol]:
+    """The variables that an integral, derivative, limit or substitution binds."""
+    return {node.args[1]} if isinstance(node, sp.Limit) else set(node.variables)
+
+
 def _substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
-    if isinstance(equality.lhs, AppliedUndef):  # also below an integral sign
+    """The right side in place of the left one, wherever that means the same.
+
+    A function is replaced below an integral sign too, as what is given of it holds for every value
+    of the variable. Nothing else that speaks of a bound variable may be carried across its binder.
+    """
+    if isinstance(equality.lhs, AppliedUndef):
         return expression.xreplace({equality.lhs: equality.rhs})
-    return expression.subs(equality.lhs, equality.rhs)
+    captured = [node for node in expression.atoms(*BINDERS) if bound(node) & equality.free_symbols]
+    hidden = {node: sp.Dummy() for node in captured}
+    shown = {dummy: node for node, dummy in hidden.items()}
+    return expression.xreplace(hidden).subs(equality.lhs, equality.rhs).xreplace(shown)
+
+
+def _vanishes_at_numbers(expression: sp.Expr) -> bool:
+    """Whether it is zero to 20 digits wherever its symbols have random values of their signs."""
+    if expression.has(*OPAQUE):
+        return True
+    drawn = random.Random(0)
+    for _ in range(TRIALS):
+        value = _at_numbers(expression, drawn).evalf(40)
+        if value.has(sp.nan, sp.zoo, sp.oo) or not abs(value) < EXACT:
+            return False
+    return True
+
+
+def _at_numbers(expression: sp.Basic, drawn: random.Random, scale: int = 1) -> Any:
+    numbers = {
+        symbol: sp.Rational(drawn.randint(1, 10**6) * drawn.randint(1, scale), 10**6)
+        * (1 if symbol.is_nonnegative else drawn.choice((-1, 1)))
+        for symbol in sorted(expression.free_symbols, key=str)
+    }
+    return expression.subs(numbers)
+
+
+def equal_at_numbers(one: sp.Expr, other: sp.Expr) -> bool:
+    """Whether two expressions agree to 20 digits at random numbers where both are real.
+
+    Raises nothing; False as well where no such numbers are found.
+    """
+    if one == other:
+        return True
+    if any(side.has(*OPAQUE) for side in (one, other)):
+        return False
+    met = 0
+    for seed in range(200):
+        pair = sp.Tuple(one, other)
+        try:
+            first, second = (n.evalf(40) for n in _at_numbers(pair, random.Random(seed), 20))
+        except ValueError:  # the larger of two numbers that are not real
+            continue
+        if not (first.is_real and second.is_real) or first.is_infinite or second.is_infinite:
+            continue
+        if not abs(first - second) <= EXACT * abs(first):
+            return False
+        met += 1
+        if met == TRIALS:
+            return True
+    return False
 
 
 def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
@@ -113,7 +214,9 @@ def strictly(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
 
 
 def non_zero(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
-    """Whether the expression visibly has no zero, factor by factor."""
+    """Whether the expression visibly has no zero, as a whole or factor by factor."""
+    if expression.is_nonzero or strictly(expression, relations) or strictly(-expression, relations):
+        return True
     return all(
         factor.is_nonzero or strictly(factor, relations) or strictly(sp.expand(-factor), relations)
         for factor in sp.Mul.make_args(sp.factor(expression))
@@ -131,13 +234,13 @@ def plain(symbol: sp.Symbol, *signs: str) -> bool:
 def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     """Whether it is visibly smooth: made of powers, exp, log and integrals, in their domain.
 
-    Functions without a formula count as smooth, as the axioms that speak of their slope say.
+    Functions without a formula count as smooth, as the axioms that speak of their slope say. What
+    stands below an integral sign is judged by grammar.py.
     """
     if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
         return True
     if isinstance(function, sp.Integral):
-        parts = (function.function, *function.limits[0][1:])
-        return all(regular(part, relations) for part in parts)
+        return all(regular(end, relations) for end in function.limits[0][1:])
     if function.is_Pow and not (function.exp.is_integer and function.exp.is_nonnegative):
         return (
             function.exp.is_number

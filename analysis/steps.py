@@ -12,7 +12,16 @@ from typing import ClassVar
 
 import sympy as sp
 
-from analysis.signs import FORMS, STRICT, E, Relation, non_negative, plain, reduced, strictly
+from analysis.signs import (
+    AVERAGES,
+    FORMS,
+    STRICT,
+    Relation,
+    non_negative,
+    plain,
+    reduced,
+    strictly,
+)
 
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
@@ -21,8 +30,9 @@ AXIOMS = {
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",
     "probability": "a chance lies between 0 and 1",
     "total expectation": "E X = P(A) E[X | A] + P(not A) E[X | not A]",
-    "independence": "for independent mean-zero vectors, E‖Σ z_i‖² = Σ E‖z_i‖²",
+    "independence": "for independent vectors of mean zero, E‖Σ z_i‖² = Σ E‖z_i‖²",
     "i.i.d.": "independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter",
+    "fresh mini-batches": "given w_t a mini-batch is drawn from its law, whatever was drawn before",
     "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
@@ -32,6 +42,7 @@ AXIOMS = {
     "supermartingale": "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x",
     "Hoeffding": "E e^{θ(X - E X)} ≤ e^{θ²(b-a)²/8} for X in [a, b]",
     "total variance": "E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances",
+    "limit": "what holds of every law of a family holds in the limit, by continuity",
     "median": "on a line the normalized rule moves against the side with more than half the mass",
     "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }
@@ -65,9 +76,20 @@ class Axiom(Step):
     axiom: str = "assumption"
 
     def verify(self, known: "Known") -> None:
-        """Only the axiom's name is checked."""
+        """Raise StepError for an axiom that is not listed, or that the symbols' signs contradict.
+
+        A name is given to a new symbol, as in a definition, or to an average.
+        """
         if self.axiom not in AXIOMS:
             raise StepError(f"{self.name}: {self.axiom!r} is not a listed axiom")
+        lhs, rhs = self.relation.lhs, self.relation.rhs
+        if FORMS[self.relation.relation](lhs, rhs) == sp.false:
+            raise StepError(f"{self.name}: contradicts the signs of its symbols")
+        if self.axiom != "name":
+            return
+        sides = [(lhs, rhs)] + [(rhs, lhs)] * isinstance(lhs, AVERAGES)
+        if self.relation.relation != "=" or not any(_is_new(new, old, known) for new, old in sides):
+            raise StepError(f"{self.name}: names nothing new")
 
 
 @dataclass(frozen=True)
@@ -78,33 +100,39 @@ class Definition(Step):
 
     def verify(self, known: "Known") -> None:
         """Raise StepError if the symbol is in use, or claims a sign that is not visible."""
-        used = {v for r in known.values() for v in (r.lhs.free_symbols | r.rhs.free_symbols)}
-        new = self.relation.lhs
-        if not isinstance(new, sp.Symbol) or new in used | self.relation.rhs.free_symbols:
+        new, rhs = self.relation.lhs, self.relation.rhs
+        if self.relation.relation != "=" or not _is_new(new, rhs, known):
             raise StepError(f"{self.name}: {new} is not a new symbol")
         relations = [known[n] for n in self.using]
-        rhs = self.relation.rhs
         visible = non_negative(rhs, relations)
         if new.is_positive:
             visible = visible and strictly(rhs, relations)
-        signed = new.is_nonnegative or new.is_positive
-        if (signed and not visible) or (new.is_real and not (visible or rhs.is_real)):
+        if (new.is_nonnegative or new.is_positive) and not visible:
             raise StepError(f"{self.name}: the sign of {rhs} is not visible")
         if not plain(new, "positive", "nonnegative"):
-            raise StepError(f"{self.name}: {new} claims more than a sign")
+            raise StepError(f"{self.name}: {new} is no real symbol, or claims more than a sign")
+
+
+def _is_new(symbol: sp.Expr, value: sp.Expr, known: "Known") -> bool:
+    """Whether a symbol occurs in none of the steps so far, nor in its value, not even bound."""
+    if not isinstance(symbol, sp.Symbol):
+        return False
+    sides = [side for r in known.values() for side in (r.lhs, r.rhs)]
+    return not any(side.has(symbol) for side in [value, *sides])
 
 
 @dataclass(frozen=True)
 class Averaged(Step):
-    """E of both sides of the one relation in `using`: expectation is linear and monotone."""
+    """E, or Mean, of both sides of the one relation in `using`: averages are monotone."""
 
-    how: ClassVar[str] = "expectation of an earlier step"
+    how: ClassVar[str] = "average of an earlier step"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError unless both sides are those of the relation, inside E."""
-        inner = known[self.using[0]]
-        if self.relation != Relation(E(inner.lhs), inner.relation, E(inner.rhs)):
-            raise StepError(f"{self.name}: is not E of {self.using[0]!r}")
+        """Raise StepError unless both sides are those of the relation, inside one average."""
+        inner, average = known[self.using[0]], self.relation.lhs.func
+        averaged = Relation(average(inner.lhs), inner.relation, average(inner.rhs))
+        if average not in AVERAGES or len(self.using) != 1 or self.relation != averaged:
+            raise StepError(f"{self.name}: is not an average of {self.using[0]!r}")
 
 
 @dataclass(frozen=True)
@@ -137,7 +165,9 @@ class Identity(Step):
     how: ClassVar[str] = "reduces to zero"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError with the remainder."""
+        """Raise StepError with the remainder, or where nothing is said."""
+        if self.relation.lhs == self.relation.rhs:
+            raise StepError(f"{self.name}: both sides are the same expression")
         remainder = reduced(self.relation.slack, [known[n] for n in self.using])
         if self.relation.relation != "=" or remainder != 0:
             raise StepError(f"{self.name}: {self.relation.slack} leaves {remainder}")
@@ -173,7 +203,7 @@ class Inequality(Step):
 
 @dataclass(frozen=True)
 class Expectation(Step):
-    """E of an expression that is affine in random quantities, whose moments `using` bounds.
+    """E, or Mean, of what is affine in random quantities, whose moments `using` bounds.
 
     Relations in `using` that read E(z) relation value, z a random symbol, are the moments; an
     inequality is used with the sign of its coefficient, for which the others are facts. `random`
@@ -186,10 +216,11 @@ class Expectation(Step):
     def verify(self, known: "Known") -> None:
         """Raise StepError if the expression is not affine, or a moment points the wrong way."""
         relations = [known[n] for n in self.using]
-        moments = [r for r in relations if isinstance(r.lhs, E)]
+        average = self.relation.lhs.func
+        moments = [r for r in relations if r.lhs.func in AVERAGES]
         facts = [r for r in relations if r not in moments]
-        if not isinstance(self.relation.lhs, E):
-            raise StepError(f"{self.name}: the left side must be an expectation")
+        if average not in AVERAGES or any(r.lhs.func != average for r in moments):
+            raise StepError(f"{self.name}: the left sides must be averages of one kind")
         if self.relation.relation in STRICT:
             raise StepError(f"{self.name}: an expectation is bounded, not strictly")
         rest, total = sp.expand(self.relation.lhs.args[0]), sp.S.Zero

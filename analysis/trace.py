@@ -1,12 +1,13 @@
 """What the steps of a derivation rest on in the end, and which symbols are free to vary."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.calculus import Monotone, UniqueMinimum
-from analysis.signs import Relation
+from analysis.signs import AVERAGES, Quantile, Relation, bound
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -14,54 +15,113 @@ from analysis.steps import (
     Definition,
     Earlier,
     Expectation,
+    Inequality,
     Step,
     StepError,
     Suppose,
 )
+from analysis.symbols import NOTATION
 
-GIVEN = (Axiom, Definition, Earlier, Suppose)
+PARAMETERS = frozenset(entry.symbol for entry in NOTATION)
 
 
-def symbols(relation: Relation) -> frozenset[sp.Symbol]:
-    """The free symbols of both sides."""
-    return frozenset(relation.lhs.free_symbols | relation.rhs.free_symbols)
+class Given(NamedTuple):
+    """An axiom, a definition or a supposition, and the claim in which it is written down."""
+
+    claim: str
+    step: Step
+
+
+class Quoted(NamedTuple):
+    """What stands behind a relation in the claim that proves it."""
+
+    givens: frozenset[Given]
+    definitions: frozenset[Relation]
+    random: frozenset[sp.Symbol]
+
+
+Library = Callable[[Earlier], Quoted]
 
 
 class Trace:
     """Bookkeeping along a derivation.
 
-    `supposed[name]` holds the suppositions that the step still rests on, `given[name]` its axioms,
-    definitions, quotations and suppositions. A symbol is random throughout a derivation if one of
-    its expectations takes it for random, or if it is defined by random ones.
+    `given[name]` holds the axioms, definitions and suppositions that a step rests on in the end,
+    through quotations too; `supposed[name]` the suppositions that are still open; `carried[name]`
+    what a quotation brings in that is not a step here. A symbol is random throughout a derivation
+    if it is declared so, if an expectation takes it for random, if it is random in what is quoted,
+    or if it is defined by random ones; every other symbol is a fixed number.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(
+        self,
+        claim: str,
+        steps: Sequence[Step],
+        library: Library,
+        random: Sequence[sp.Symbol] = (),
+    ) -> None:
+        self.claim, self.steps, self.library = claim, steps, library
         self.supposed: dict[str, frozenset[str]] = {}
-        self.given: dict[str, frozenset[Step]] = {}
-        self.random: frozenset[sp.Symbol] = frozenset(
-            symbol for step in steps if isinstance(step, Expectation) for symbol in step.random
-        )
-        for step in steps:
-            if isinstance(step, Definition) and step.relation.rhs.free_symbols & self.random:
-                self.random |= {step.relation.lhs}
-        self._variables_of_integration(steps)
+        self.given: dict[str, frozenset[Given]] = {}
+        self.carried: dict[str, frozenset[Given]] = {}
+        self.definitions = {
+            s.relation.lhs: s.relation for s in steps if isinstance(s, Definition) or _names(s)
+        }
+        self.random = self._random(random)
+        self._one_symbol_a_name()
+        self._nothing_tied_under_a_binder()
         for step in steps:
             self._add(step)
-
-    def _variables_of_integration(self, steps: Sequence[Step]) -> None:
-        """Refuse a variable of an integral that an equality ties to something."""
-        bound = {
-            variable
-            for step in steps
-            for side in (step.relation.lhs, step.relation.rhs)
-            for integral in side.atoms(sp.Integral)
-            for variable in integral.variables
-        }
+        self._averages_of_what_is_random()
         for step in steps:
-            relation = step.relation
-            tied = isinstance(step, GIVEN) and relation.relation == "="
-            if tied and not isinstance(relation.lhs, AppliedUndef) and bound & symbols(relation):
-                raise StepError(f"{step.name}: ties down a variable of integration")
+            if isinstance(step, (Axiom, Suppose)):
+                self._no_hidden_randomness(step)
+
+    def _random(self, declared: Sequence[sp.Symbol]) -> frozenset[sp.Symbol]:
+        found = frozenset(declared)
+        for step in self.steps:
+            if isinstance(step, Expectation):
+                found |= frozenset(step.random)
+            if isinstance(step, Earlier):
+                found |= self.library(step).random & step.relation.free_symbols
+        for step in self.steps:
+            if isinstance(step, Definition) and step.relation.rhs.free_symbols & found:
+                found |= {step.relation.lhs}
+        return found
+
+    def _one_symbol_a_name(self) -> None:
+        """Refuse two symbols, or a symbol and a function, that are printed alike."""
+        named: dict[str, sp.Basic] = {}
+        for step in self.steps:
+            for side in written(step):
+                heads = [node.func for node in side.atoms(AppliedUndef)]
+                for each in [*side.atoms(sp.Symbol), *heads]:
+                    name = str(each)
+                    if named.setdefault(name, each) != each:
+                        raise StepError(f"{step.name}: there are two symbols of the name {name}")
+
+    def _nothing_tied_under_a_binder(self) -> None:
+        """What is given of a function holds for every value of the variable, or is refused.
+
+        Where a function without a formula stands below an integral sign, in a derivative or a
+        limit, no given may confine the variable that is bound there.
+        """
+        varied = {
+            symbol
+            for step in self.steps
+            for side in written(step)
+            for node in side.atoms(sp.Integral, sp.Derivative, sp.Limit)
+            if node.has(AppliedUndef)
+            for symbol in bound(node)
+        }
+        for step in self.steps:
+            if not isinstance(step, (Axiom, Definition, Suppose)):
+                continue
+            for symbol in varied & step.relation.free_symbols:
+                sides = (step.relation.lhs, step.relation.rhs)
+                spoken = any(symbol in f.free_symbols for s in sides for f in s.atoms(AppliedUndef))
+                if not spoken or not isinstance(step, Axiom):
+                    raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
 
     def _add(self, step: Step) -> None:
         missing = [name for name in step.using if name not in self.given]
@@ -71,6 +131,8 @@ class Trace:
             raise StepError(f"{step.name}: there are two steps of this name")
         self.supposed[step.name] = frozenset().union(*(self.supposed[n] for n in step.using))
         self.given[step.name] = frozenset().union(*(self.given[n] for n in step.using))
+        if isinstance(step, Earlier):
+            self._quote(step)
         self._free_to_vary(step)
         if isinstance(step, (Averaged, Expectation)):
             self._averages(step)
@@ -78,30 +140,94 @@ class Trace:
             self.supposed[step.name] = frozenset([step.name])
         if isinstance(step, Cases):
             self.supposed[step.name] = self._discharged(step)
-        if isinstance(step, GIVEN):
-            self.given[step.name] |= {step}
+        if isinstance(step, (Axiom, Definition, Suppose)):
+            self.given[step.name] |= {Given(self.claim, step)}
+
+    def _quote(self, step: Earlier) -> None:
+        """Carry every hypothesis of the quoted relation that is not established here."""
+        quoted = self.library(step)
+        behind = quoted.givens
+        here = {s.relation: s.name for s in reversed(self.steps) if s.name in self.given}
+        carried = frozenset(g for g in behind if g.step.relation not in here)
+        for given in behind - carried:
+            name = here[given.step.relation]
+            self.given[step.name] |= self.given[name]
+            self.supposed[step.name] |= self.supposed[name]
+        spoken = {s for other in self.steps for s in other.relation.free_symbols}
+        for given in carried:
+            what = f"{step.name}: {given.claim} takes {given.step.name!r} as given"
+            if isinstance(given.step, Definition) and given.step.relation.lhs in spoken:
+                raise StepError(f"{what}: define {given.step.relation.lhs} here as well")
+            if isinstance(given.step, Definition):
+                continue
+            defined = self.definitions.keys() - PARAMETERS
+            for symbol in given.step.relation.free_symbols & defined:
+                if self.definitions[symbol] not in quoted.definitions:
+                    raise StepError(f"{what}, and here {symbol} is defined: derive it")
+        assumed = {g.step.name for g in carried if _is_assumption(g.step)}
+        if assumed != set(step.holding):
+            names = ", ".join(sorted(assumed)) or "nothing"
+            raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
+        self.carried[step.name] = carried
+        self.given[step.name] |= carried
 
     def _free_to_vary(self, step: Step) -> None:
-        """The variable of a function: no equality ties it, no inequality confines the slope."""
+        """What is used of the variable of a function holds on the whole interval.
+
+        Nothing given confines it where the slope's sign is found; in a `UniqueMinimum` only that it
+        lies between the ends.
+        """
         if not isinstance(step, (Monotone, UniqueMinimum)):
             return
-        every = self.given[step.name]
-        slopes = step.using[:1] if isinstance(step, Monotone) else step.using[:4]
-        behind = frozenset().union(*(self.given[n] for n in slopes))
-        tied = [g for g in every if g.relation.relation == "="] if slopes != step.using[:1] else []
-        if any(step.symbol in symbols(g.relation) for g in [*tied, *behind]):
-            raise StepError(f"{step.name}: {step.symbol} is not free to vary")
+        confined: tuple[Relation, ...] = ()
+        checked = step.using[:1]
+        if isinstance(step, UniqueMinimum):
+            low, high = step.interval
+            confined = (Relation(step.symbol, "<", high), Relation(step.symbol, ">", low))
+            checked = step.using
+        for name in checked:
+            for given in self.given[name]:
+                relation = given.step.relation
+                if step.symbol in relation.free_symbols and relation not in confined:
+                    raise StepError(f"{step.name}: {step.symbol} is not free to vary")
 
     def _averages(self, step: Averaged | Expectation) -> None:
         """An average is over every value of what is random, and knows all that is."""
         for name in self.supposed[step.name]:
-            (supposed,) = (g for g in self.given[step.name] if g.name == name)
-            if symbols(supposed.relation) & self.random:
+            (supposed,) = (g.step for g in self.given[step.name] if g.step.name == name)
+            if supposed.relation.free_symbols & self.random:
                 raise StepError(f"{step.name}: averages under {name!r}, on a random quantity")
         if isinstance(step, Expectation):
-            hidden = symbols(step.relation) & self.random - set(step.random)
+            hidden = step.relation.free_symbols & self.random - set(step.random)
             if hidden:
                 raise StepError(f"{step.name}: {', '.join(map(str, hidden))} is random")
+
+    def _averages_of_what_is_random(self) -> None:
+        """Refuse the average of an expression in fixed numbers only: what is random is declared."""
+        for step in self.steps:
+            for side in written(step):
+                for node in side.atoms(*AVERAGES):
+                    free = node.args[0].free_symbols
+                    if free and not free & self.random:
+                        raise StepError(f"{step.name}: nothing in {node} is declared random")
+
+    def _no_hidden_randomness(self, step: Step) -> None:
+        """Refuse a given by which a symbol that passes for fixed depends on what is random."""
+        sides = [_outside_averages(side) for side in (step.relation.lhs, step.relation.rhs)]
+        free = frozenset(sides[0].free_symbols | sides[1].free_symbols)
+        random = free & self.random
+        if not random:
+            return
+        for side in sides:
+            fixed = not side.free_symbols & self.random
+            if fixed and isinstance(side, (sp.Symbol, AppliedUndef)) and _is_equality(step):
+                raise StepError(f"{step.name}: {side} is random, as what it equals")
+        strange: set[sp.Basic] = set(free - self.random - PARAMETERS - self.definitions.keys())
+        if _is_equality(step):
+            functions = {f for side in sides for f in side.atoms(AppliedUndef)}
+            strange |= {f for f in functions if f.free_symbols <= free - self.random}
+        if strange:
+            raise StepError(f"{step.name}: is {', '.join(map(str, strange))} random?")
 
     def _discharged(self, step: Cases) -> frozenset[str]:
         one, first, other, second = step.using
@@ -109,3 +235,35 @@ class Trace:
             if self.supposed[name] != {name}:
                 raise StepError(f"{step.name}: {name!r} is not a supposition")
         return (self.supposed[first] - {one}) | (self.supposed[second] - {other})
+
+
+def written(step: Step) -> tuple[sp.Expr, ...]:
+    """Every expression that the step writes down."""
+    sides: tuple[sp.Expr, ...] = (step.relation.lhs, step.relation.rhs)
+    if isinstance(step, Inequality):
+        sides += step.terms
+    if isinstance(step, Monotone):
+        sides += (step.function, step.symbol, step.low, step.high)
+    if isinstance(step, UniqueMinimum):
+        sides += (step.function, step.numerator, step.factor, step.symbol, step.zero)
+        sides += step.interval
+    return sides
+
+
+def _names(step: Step) -> bool:
+    return isinstance(step, Axiom) and step.axiom == "name" and isinstance(
+        step.relation.lhs, sp.Symbol
+    )
+
+
+def _is_assumption(step: Step) -> bool:
+    return isinstance(step, Axiom) and step.axiom == "assumption"
+
+
+def _is_equality(step: Step) -> bool:
+    return step.relation.relation == "="
+
+
+def _outside_averages(side: sp.Expr) -> sp.Expr:
+    averages = side.atoms(*AVERAGES, Quantile)
+    return side.xreplace({node: sp.S.One for node in averages})

@@ -154,6 +154,8 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={"mean_cosine_bound": bound},
+    shown={"mean_cosine_bound": "conclusion"},
+    random=(k, x, z1, z2),
     attack=attack,
     attained="in the limit z → -G: noise z = -G with chance s²/(G² + s²), else s²/G, along ∇f",
     figure="sweet_spot",

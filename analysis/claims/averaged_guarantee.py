@@ -7,8 +7,9 @@ What remains for ever is the averaged bias ps/κ, a little larger than the radiu
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Solution, UniqueMinimum
-from analysis.claim import Claim
+from analysis.calculus import Solution, Tangent, UniqueMinimum
+from analysis.assumptions import BOUNDED, FRESH, SMOOTH
+from analysis.claim import Claim, Shown, sideways
 from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import breakdown, chance, drift, tangent
@@ -26,7 +27,7 @@ from analysis.steps import (
 )
 from analysis.symbols import Delta, G, L, T, alpha, b, gamma, kappa, lam, p, s, sigma, x
 
-progress = sp.Symbol("progress", real=True)
+progress, pull = sp.symbols("progress pull", real=True)
 square = sp.Symbol("square", nonnegative=True)
 other = sp.Symbol("gamma_0", positive=True)
 best = sp.Symbol("x_star", positive=True)
@@ -59,17 +60,23 @@ linear_drift = (
         ("noise of a micro-batch",),
         claim="drift",
         statement=Relation(drift, ">=", tangent),
-        holding=("contaminated case",),
+        holding=("contaminated case", "mean zero", "variance"),
     ),
 )
 
 steps = (
     *linear_drift,
     Axiom(
+        "fresh mini-batch",
+        Relation(pull, "=", drift),
+        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, so "
+        "each contributes E⟨∇f, u⟩ = drift",
+        axiom="fresh mini-batches",
+    ),
+    Axiom(
         "descent",
-        Relation(progress, ">=", gamma * drift - L * gamma**2 * square / 2),
-        "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E‖ū‖²; the step is -γū, and "
-        "E⟨∇f, ū⟩ = E⟨∇f, u⟩ = drift since the micro-batches have one law",
+        Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
+        "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū",
         axiom="smoothness",
     ),
     Axiom(
@@ -82,9 +89,9 @@ steps = (
         "one step",
         Relation(G, "<=", one_step),
         "the descent, solved for G",
-        ("descent", "mean of unit vectors", "linear drift bound"),
+        ("descent", "fresh mini-batch", "mean of unit vectors", "linear drift bound"),
         certificate=(
-            (progress - gamma * drift + L * gamma**2 * square / 2) / (gamma * kappa),
+            (progress - gamma * pull + L * gamma**2 * square / 2) / (gamma * kappa),
             L * gamma * (1 - square) / (2 * kappa),
             (drift - tangent) / kappa,
         ),
@@ -106,7 +113,7 @@ steps = (
         Relation(E(one_step), "<=", any_step),
         "affine in the progress",
         ("total progress",),
-        random=(progress, G, drift, square),
+        random=(progress, G, drift, pull, square),
     ),
     Axiom(
         "step size",
@@ -129,6 +136,12 @@ witness = (
         "for every step size γ₀: arithmetic and geometric mean",
         certificate=(sp.sqrt(Delta / (other * T)) - sp.sqrt(L * other / 2)) ** 2,
     ),
+    Identity(
+        "averaged bias",
+        Relation(p * s / kappa, "=", bias),
+        "what does not fall with T",
+        ("margin", "noise", "clean chance"),
+    ),
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
     Definition(
         "radius",
@@ -150,40 +163,58 @@ witness = (
         ("squares",),
         certificate=((p * s / kappa) ** 2 - beta**2) / (p * s / kappa + beta),
     ),
-    Identity(
-        "scaled bias",
-        Relation(bias.subs(b, x / lam), "=", sigma * sp.sqrt(lam) * scaled),
-        "the averaged bias in the scaled size x = λb",
-    ),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
     Axiom(
+        "below the breakdown, scaled",
+        Relation(x, "<", last),
+        "x < ln(1 + 1/α)",
+        ("not sideways",),
+    ),
+    Tangent(
+        "room",
+        Relation(sp.exp(last - x), ">=", 1 + last - x),
+        "e^y ≥ 1 + y at the distance from the breakdown",
+        ("not sideways",),
+        exponent=last - x,
+    ),
+    Inequality(
         "scaled margin",
         Relation((1 + alpha) * sp.exp(-x) - alpha, ">", sp.S.Zero),
-        "κ > 0",
+        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
+        ("below the breakdown, scaled", "not sideways", "room"),
+        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
+    ),
+    Identity(
+        "scaled bias",
+        Relation(sp.Subs(bias, b, x / lam), "=", sigma * sp.sqrt(lam) * scaled),
+        "the averaged bias in the scaled size x = λb",
+        ("scaled margin",),
     ),
     Identity(
         "slope",
         Relation(sp.diff(scaled, x), "=", -factor * condition),
-        "the bias falls where D > 0, D the second factor on the right",
+        "the bias falls where N > 0, N the second factor on the right",
+        ("scaled margin",),
     ),
     Inequality(
-        "D falls",
+        "N falls",
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
         "both terms of its slope are negative",
         certificate=(1 + alpha) * sp.exp(-x) + 2 * alpha,
     ),
-    Identity("D at 0", Relation(condition.subs(x, 0), "=", sp.S.One), "positive"),
+    Identity("N at 0", Relation(sp.Subs(condition, x, 0), "=", sp.S.One), "positive"),
     Identity(
-        "D at the breakdown",
-        Relation(condition.subs(x, last), "=", -2 * alpha * last),
+        "N at the breakdown",
+        Relation(sp.Subs(condition, x, last), "=", -2 * alpha * last),
         "negative",
+        ("not sideways",),
     ),
     UniqueMinimum(
         "averaged sweet spot",
         Relation(scaled.subs(x, best), "<=", scaled),
-        "the averaged bias has exactly one smallest value, at D's zero x*",
+        "the averaged bias has exactly one smallest value, at N's zero x*",
         (
-            *("slope", "D falls", "D at 0", "D at the breakdown"),
+            *("slope", "N falls", "N at 0", "N at the breakdown"),
             *("scaled margin", "not sideways"),
         ),
         function=scaled,
@@ -196,7 +227,7 @@ witness = (
     Axiom(
         "zero at α = 1",
         Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
-        "x is the zero x* of D at α = 1",
+        "x is the zero x* of N at α = 1",
     ),
     Solution(
         "closed form at α = 1",
@@ -247,8 +278,9 @@ claim = Claim(
     title="the mean gradient norm of the normalized rule after T steps",
     kind="upper bound, tight in the limit",
     assumptions=(
-        "(A1) f ≥ f*",
-        "(A2) f is L-smooth",
+        FRESH,
+        BOUNDED,
+        SMOOTH,
         *radius_claim.assumptions,
         "step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'",
     ),
@@ -256,10 +288,16 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "averaged_bound": beyond(bound),
-        "averaged_bias": beyond(bias),
+        "averaged_bound": sideways(beyond(bound)),
+        "averaged_bias": sideways(beyond(bias)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },
+    shown={
+        "averaged_bound": "conclusion",
+        "averaged_bias": "averaged bias",
+        "step_size": "step size",
+    },
+    random=(progress, G, drift, pull, square),
     attack=attack,
     uses=("drift",),
     attained="as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of alignment_lemma at every w",

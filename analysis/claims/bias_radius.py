@@ -7,7 +7,8 @@ there.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import NOISE
+from analysis.claim import Claim, sideways
 from analysis.claims.drift import breakdown, chance, drift, h, random_case
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import statement as drift_bound
@@ -59,7 +60,7 @@ at_rest = (
         ("noise of a micro-batch",),
         claim="drift",
         statement=drift_bound,
-        holding=("contaminated case",),
+        holding=("contaminated case", "mean zero", "variance"),
     ),
     Axiom("stationarity", Relation(drift, "=", sp.S.Zero), "the expected update has come to rest"),
     Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
@@ -99,7 +100,7 @@ steps = (
         "in the parameters",
         Relation(beta, "=", radius),
         "definitions",
-        ("radius", "margin", "noise", "clean chance"),
+        ("radius", "margin", "noise", "clean chance", "chance"),
     ),
     Chain("conclusion", statement, "transitivity", ("stationary points", "in the parameters")),
 )
@@ -179,14 +180,15 @@ claim = Claim(
     kind="upper bound, tight at b = 1",
     assumptions=(
         *drift_claim.assumptions[:2],
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        NOISE,
         "b < ln(1 + 1/α)/λ, the breakdown; there κ > 0",
         "rule: normalized (for Algorithm 1 with few micro-batches see finite_micro_batches)",
     ),
     statement=statement,
     steps=steps,
     witness=witness,
-    values={"bias_radius": radius, "breakdown": sp.log(1 + 1 / alpha) / lam},
+    values={"bias_radius": sideways(radius), "breakdown": sp.log(1 + 1 / alpha) / lam},
+    shown={"bias_radius": "in the parameters", "breakdown": "breakdown"},
     attack=attack,
     uses=("drift",),
     attained=(

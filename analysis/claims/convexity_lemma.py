@@ -14,7 +14,15 @@ from analysis.calculus import Monotone
 from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound as mean_cosine
 from analysis.signs import E, Relation
-from analysis.steps import Averaged, Axiom, Chain, Expectation, Identity, Inequality
+from analysis.steps import (
+    Averaged,
+    Axiom,
+    Chain,
+    Definition,
+    Expectation,
+    Identity,
+    Inequality,
+)
 from analysis.symbols import G, b, s, sigma
 
 H = sp.Function("H", nonnegative=True)
@@ -24,6 +32,7 @@ pull, along = sp.symbols("X z_v", real=True)
 at_v, at_z = sp.symbols("Pi_v Pi_z", nonnegative=True)
 x, a = sp.symbols("x a", positive=True)
 spread = sp.Symbol("spread", nonnegative=True)
+scale = sp.Symbol("s_b", positive=True)
 
 
 def potential(length: sp.Expr) -> sp.Expr:
@@ -166,6 +175,14 @@ witness = (
             (potential(s) - potential(G)) / H(s),
         ),
     ),
+    Definition("noise of a micro-batch", Relation(scale, "=", sigma / sp.sqrt(b)), "σ/√b"),
+    Axiom("its noise", Relation(s, "=", scale), "s is that of a micro-batch of b samples"),
+    Chain(
+        "radius of a micro-batch",
+        Relation(G, "<=", scale),
+        "transitivity",
+        ("radius without draggers", "its noise"),
+    ),
     Identity(
         "normalized rule",
         Relation(G * mean_cosine, "=", G - s + s * (G - s) ** 2 / (G**2 + s**2)),
@@ -252,8 +269,10 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={"bias_radius": sigma / sp.sqrt(b)},
+    shown={"bias_radius": "radius of a micro-batch"},
+    random=(pull, along, r, r_z, at_v, at_z),
     attack=attack,
-    uses=("alignment_lemma",),
+    about=("alignment_lemma",),
     attained="H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below",
     figure="score_function",
     remarks=("bias_radius is the one without draggers; with them see finite_micro_batches",),

@@ -162,7 +162,7 @@ steps = (
         "guarantee of SGD",
         Relation(theirs, "=", unclipped),
         "sgd_rate",
-        ("speed", "variance", "share", "rate"),
+        ("speed", "variance", "share", "rate", "not all draggers"),
     ),
     Chain(
         "conclusion",
@@ -251,8 +251,9 @@ claim = Claim(
         "crossover_low": sp.Piecewise((2 * L * Delta * (_A / _top) ** 2, _exists), (sp.nan, True)),
         "crossover_high": sp.Piecewise((2 * L * Delta * (_top / _C) ** 2, _exists), (sp.nan, True)),
     },
+    shown={"crossover_low": "shortest", "crossover_high": "longest"},
     attack=attack,
-    uses=("averaged_guarantee", "sgd_rate"),
+    about=("averaged_guarantee", "sgd_rate"),
     attained="at T = T_low and T = T_high, where the two guarantees agree",
     figure="rates",
     remarks=(

@@ -7,7 +7,8 @@ with strength α at most. u is the direction of a micro-batch's mean gradient.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import IID
+from analysis.claim import Claim, Shown
 from analysis.claims.alignment_lemma import bound, slack
 from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
@@ -131,7 +132,7 @@ claim = Claim(
     title="the pull of the normalized rule towards a stationary point",
     kind="lower bound, tight",
     assumptions=(
-        "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε",
+        IID,
         "(A4) a contaminated micro-batch has E[⟨∇f, u⟩ | contaminated] ≥ -αG; α = 1 always holds",
         "the mean of a clean micro-batch is ∇f + z with E z = 0 and E‖z‖² ≤ s²",
         "rule: normalized (for Algorithm 1 with few micro-batches see finite_micro_batches)",
@@ -140,6 +141,7 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={"drift_bound": h.subs(s, sigma / sp.sqrt(b)).subs(p, chance)},
+    shown={"drift_bound": Shown("conclusion", {s: sigma / sp.sqrt(b)})},
     attack=attack,
     uses=("alignment_lemma",),
     attained="in the limit: the lemma's two-point noise, contaminated micro-batches straight back",

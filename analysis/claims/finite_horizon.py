@@ -1,6 +1,6 @@
 """The micro-batch size with the best guarantee at a given horizon: smaller when the run is short.
 
-With x = λb and r = √(2LΔ/T)/(σ√λ) the averaged guarantee is σ√λ φ(x). φ' has the sign of -D, and D
+With x = λb and r = √(2LΔ/T)/(σ√λ) the averaged guarantee is σ√λ φ(x). φ' has the sign of -N, and N
 falls strictly from 1 to a negative value at the breakdown. Long runs want small r.
 """
 
@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.calculus import Tangent, UniqueMinimum
-from analysis.claim import Claim, Implicit
+from analysis.claim import Claim, Implicit, Shown
 from analysis.claims.averaged_guarantee import bound, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import condition as long_run
@@ -18,84 +18,100 @@ from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
 
 r = sp.Symbol("r", positive=True)
-best = sp.Symbol("x_star", positive=True)
+best, size = sp.symbols("x_star b_star", positive=True)
 
 pace = speed / (sigma * sp.sqrt(lam))
 margin = (1 + alpha) * sp.exp(-x) - alpha
 phi = (r + sp.exp(-x) / sp.sqrt(x)) / margin
 condition = long_run - 2 * (1 + alpha) * r * sp.sqrt(x) ** 3
-factor = sp.exp(-x) / (2 * sp.sqrt(x) ** 3 * margin**2)
+guarantee = sigma * sp.sqrt(lam) * phi
+factor = sigma * sp.sqrt(lam) * sp.exp(-x) / (2 * sp.sqrt(x) ** 3 * margin**2)
 last = sp.log(1 + 1 / alpha)
 far = (2 * (1 + alpha) * r) ** -sp.Rational(2, 3)
 scaled = 2 * (1 + alpha) * r * sp.sqrt(best) ** 3
 
-statement = Relation(sigma * sp.sqrt(lam) * phi.subs(x, best), "<=", sigma * sp.sqrt(lam) * phi)
+statement = Relation(guarantee.subs(x, best), "<=", guarantee)
 
 steps = (
     Definition("pace", Relation(r, "=", pace), "the speed in units of the bias; falls like T^(-½)"),
-    Identity(
-        "guarantee",
-        Relation(bound.subs(b, x / lam), "=", sigma * sp.sqrt(lam) * phi),
-        "averaged_guarantee in the scaled size x = λb",
-        ("pace",),
-    ),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    Axiom("below the breakdown", Relation(margin, ">", sp.S.Zero), "κ > 0"),
-    Identity(
-        "slope",
-        Relation(sp.diff(phi, x), "=", -factor * condition),
-        "φ' has the sign of -D, D the second factor on the right",
+    Axiom(
+        "below the breakdown",
+        Relation(x, "<", last),
+        "x < ln(1 + 1/α)",
+        ("not sideways",),
+    ),
+    Tangent(
+        "room",
+        Relation(sp.exp(last - x), ">=", 1 + last - x),
+        "e^y ≥ 1 + y at the distance from the breakdown",
+        ("not sideways",),
+        exponent=last - x,
     ),
     Inequality(
-        "D falls",
+        "positive margin",
+        Relation(margin, ">", sp.S.Zero),
+        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
+        ("below the breakdown", "not sideways", "room"),
+        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
+    ),
+    Identity(
+        "guarantee",
+        Relation(sp.Subs(bound, b, x / lam), "=", sigma * sp.sqrt(lam) * phi),
+        "averaged_guarantee in the scaled size x = λb",
+        ("pace", "positive margin"),
+    ),
+    Identity(
+        "slope",
+        Relation(sp.diff(guarantee, x), "=", -factor * condition),
+        "the derivative has the sign of -N, N the last factor on the right",
+        ("positive margin",),
+    ),
+    Inequality(
+        "N falls",
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
         "all three terms of its slope are negative",
         certificate=(1 + alpha) * sp.exp(-x) + 2 * alpha + 3 * (1 + alpha) * r * sp.sqrt(x),
     ),
-    Identity("D at 0", Relation(condition.subs(x, 0), "=", sp.S.One), "positive"),
+    Identity("N at 0", Relation(sp.Subs(condition, x, 0), "=", sp.S.One), "positive"),
     Identity(
-        "D at the breakdown",
+        "N at the breakdown",
         Relation(
-            condition.subs(x, last),
+            sp.Subs(condition, x, last),
             "=",
             -2 * alpha * last - 2 * (1 + alpha) * r * sp.sqrt(last) ** 3,
         ),
         "negative",
+        ("not sideways",),
     ),
     UniqueMinimum(
-        "minimum",
-        Relation(phi.subs(x, best), "<=", phi),
-        "D has exactly one zero x*; φ falls strictly before it and rises strictly after it",
+        "conclusion",
+        statement,
+        "N has exactly one zero x*; φ falls strictly before it and rises strictly after it",
         (
-            *("slope", "D falls", "D at 0", "D at the breakdown"),
-            *("below the breakdown", "not sideways"),
+            *("slope", "N falls", "N at 0", "N at the breakdown"),
+            *("positive margin", "not sideways"),
         ),
-        function=phi,
+        function=guarantee,
         numerator=condition,
         factor=factor,
         symbol=x,
         zero=best,
         interval=(sp.S.Zero, last),
     ),
-    Inequality(
-        "conclusion",
-        statement,
-        "σ√λ is positive",
-        ("minimum",),
-        certificate=sigma * sp.sqrt(lam) * (phi - phi.subs(x, best)),
-    ),
 )
 
 witness = (
+    Definition("size in samples", Relation(size, "=", sp.Max(1, best / lam)), "at least one"),
     Axiom(
         "at the best size",
         Relation(r, "=", long_run.subs(x, best) / (2 * (1 + alpha) * sp.sqrt(best) ** 3)),
-        "x* is the zero of D: D(x*) = 0, solved for r",
+        "x* is the zero of N: N(x*) = 0, solved for r",
     ),
     Inequality(
         "below the averaged sweet spot",
         Relation(long_run.subs(x, best), ">=", sp.S.Zero),
-        "D of averaged_guarantee, which falls: its zero, the limit r → 0, is not smaller",
+        "N of averaged_guarantee, which falls: its zero, the limit r → 0, is not smaller",
         ("at the best size",),
         certificate=scaled,
     ),
@@ -167,9 +183,14 @@ claim = Claim(
             (bound.subs(b, _size), margin_at_b.subs(b, _size) > 0), (sp.nan, True)
         ),
     },
+    shown={
+        "scaled_size": "conclusion",
+        "micro_batch_size": Shown("size in samples", {best: x}),
+        "averaged_bound": Shown("guarantee", {x: lam * _size}),
+    },
     attack=attack,
     attained="at b = x*/λ",
-    uses=("averaged_guarantee",),
+    about=("averaged_guarantee",),
     figure="horizon",
     remarks=(
         "where x*/λ < 1, one sample is best: beyond x* the guarantee gets worse",

@@ -8,7 +8,8 @@ so, and the ratio R_m of the two takes the place of 1 in the margin.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import IID, NOISE
+from analysis.claim import Claim, sideways
 from analysis.claims.convexity_lemma import H, potential
 from analysis.claims.convexity_lemma import pull as scored
 from analysis.claims.convexity_lemma import statement as lemma
@@ -114,17 +115,19 @@ steps = (
         "in the parameters",
         Relation(p * s / margin, "=", radius),
         "definitions",
-        ("noise", "clean chance"),
+        ("noise", "clean chance", "the clean ones win"),
     ),
     Chain("conclusion", statement, "transitivity", ("stationary points", "in the parameters")),
 )
 
 witness = (
+    Axiom("several", Relation(m, ">=", sp.S.One), "at least one micro-batch"),
     Axiom("long draggers", Relation(far, ">=", s), "contaminated micro-batches have ‖g‖ ≥ r₀"),
     Axiom(
         "no dragger dropped",
         Relation(longest - usual, ">=", leak),
         "∫_s^∞ P(‖g‖ > t)^(m-1) dt, where P(‖g‖ > t) ≥ 1 - p up to r₀",
+        ("chance", "several"),
         axiom="layer cake",
     ),
     Axiom(
@@ -137,17 +140,30 @@ witness = (
         "the ratio grows with the draggers",
         Relation(R_m, ">=", 1 + leak / s),
         "without limit in r₀, but with a factor (1-p)^(m-1): keep m above a handful",
-        ("ratio", "long draggers", "no dragger dropped", "usual length at most s", "chance"),
+        (
+            *("ratio", "long draggers", "no dragger dropped", "usual length at most s"),
+            *("chance", "several"),
+        ),
         certificate=(
             (longest - usual - leak) / usual,
             (1 - p) ** (m - 1) * (far - s) * (s - usual) / (usual * s),
         ),
     ),
+    Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "at α = 0 no ratio is too large"),
+    Axiom("some draggers", Relation(1 - p, ">", sp.S.Zero), "ε > 0"),
+    Inequality(
+        "largest ratio",
+        Relation(R_m, "<", p / (alpha * (1 - p))),
+        "the same as a positive margin",
+        ("the clean ones win", "not sideways", "some draggers"),
+        certificate=margin / (alpha * (1 - p)),
+    ),
+    Axiom("clean ones win with R = 1", Relation(p - alpha * (1 - p), ">", sp.S.Zero), "as R_m ≥ 1"),
     Identity(
         "many micro-batches",
-        Relation(radius.subs(R_m, 1), "=", p * s / (p - alpha * (1 - p))),
+        Relation(sp.Subs(radius, R_m, 1), "=", p * s / (p - alpha * (1 - p))),
         "R_m = 1: the root of the line below the drift of the normalized rule",
-        ("noise", "clean chance"),
+        ("noise", "clean chance", "clean ones win with R = 1"),
     ),
 )
 
@@ -264,9 +280,9 @@ claim = Claim(
     title="the largest gradient at which Algorithm 1 with m micro-batches can come to rest",
     kind="upper bound, tight without draggers",
     assumptions=(
-        "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε",
+        IID,
         "(A4) for this rule: E[⟨∇f, ψ(g)⟩ | contaminated] ≥ -αH(∞)G; α = 1 always holds",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        NOISE,
         "rule: adaptive (Algorithm 1), m ≥ 2; at rest E ψ(g) = 0",
         "R_m = H(∞)/H(s) at the point of rest, or its supremum; α(1-p)R_m < p",
     ),
@@ -274,9 +290,10 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "bias_radius": sp.Piecewise((radius, margin_in_size > 0), (sp.nan, True)),
+        "bias_radius": sideways(sp.Piecewise((radius, margin_in_size > 0), (sp.nan, True))),
         "largest_ratio": chance / (alpha * (1 - chance)),
     },
+    shown={"bias_radius": "in the parameters", "largest_ratio": "largest ratio"},
     attack=attack,
     uses=("convexity_lemma", "bias_radius"),
     attained="p = 1, in the limit m → ∞: z = -s or s, the first slightly more likely",

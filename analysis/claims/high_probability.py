@@ -1,18 +1,18 @@
 """The averaged guarantee for a single run: it holds with chance 1 - q, for ln(1/q) more.
 
-Here E averages over the steps t = 0, …, T-1 of one run, and what is averaged is random. A share ζ
+Mean averages over the steps t = 0, …, T-1 of one run, and is itself random. A share ζ
 of the margin pays for the deviations of the mean direction from its expectation.
 """
 
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.claim import Claim, Shown
 from analysis.claims.averaged_guarantee import beyond, linear_drift, margin, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.drift import chance, drift
 from analysis.paths import every_path, normalized_outcomes, random_batch, random_loss
-from analysis.signs import E, Relation
+from analysis.signs import Mean, Quantile, Relation
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -54,7 +54,8 @@ one_step = before / (kept * kappa)
 total = Delta / (gamma * T) + L * gamma / 2 + p * s + sp.log(1 / q) / (vartheta * T)
 any_step = total / (kept * kappa)
 
-statement = Relation(E(G), "<=", bound)
+statement = Relation(Quantile(Mean(G), 1 - q), "<=", bound)
+VARYING = (progress, surprise, G, pull, drift, square, log_one, log_growth, first)  # along a run
 
 steps = (
     *linear_drift,
@@ -111,14 +112,15 @@ steps = (
     Axiom(
         "one micro-batch",
         Relation(log_one, "<=", (vartheta / m) ** 2 * (2 * G) ** 2 / 8),
-        "log_one = ln E e^{(ϑ/m)(E X - X)}, X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G, given w_t",
+        "log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G",
         axiom="Hoeffding",
     ),
     Axiom(
         "all of them",
         Relation(log_growth, "=", m * log_one),
-        "log_growth = ln E e^{ϑ(drift - pull)}: the pull is the mean of m independent such X",
-        axiom="i.i.d.",
+        "log_growth = ln E[e^{ϑ(drift - pull)} | w_t]: given w_t the pull is the mean of m "
+        "independent such X, whatever was drawn before",
+        axiom="fresh mini-batches",
     ),
     Inequality(
         "paid by the margin",
@@ -130,10 +132,10 @@ steps = (
             zeta * kappa * G * (steepest - G) / steepest,
         ),
     ),
-    Axiom(
+    Definition(
         "surprise",
         Relation(surprise, "=", vartheta * (drift - pull) - log_growth),
-        "a name; E e^surprise = 1 given w_t",
+        "by the definition of log_growth, E[e^surprise | w_t] = 1",
     ),
     Inequality(
         "margin that is left",
@@ -157,26 +159,26 @@ steps = (
         ("margin that is left",),
         certificate=(before - kept * kappa * G) / (kept * kappa),
     ),
-    Averaged("average", Relation(E(G), "<=", E(one_step)), "over the steps", ("one step",)),
+    Averaged("average", Relation(Mean(G), "<=", Mean(one_step)), "over the steps", ("one step",)),
     Axiom(
         "total progress",
-        Relation(E(progress), "<=", Delta / T),
+        Relation(Mean(progress), "<=", Delta / T),
         "the mean of f(w_t) - f(w_{t+1}) over t is (f(w_0) - f(w_T))/T",
         axiom="telescoping",
     ),
     Axiom(
         "total surprise",
-        Relation(E(surprise), "<=", sp.log(1 / q) / T),
-        "with chance 1 - q at least: e^(sum of the surprises so far) is a supermartingale that "
-        "starts at 1, so it exceeds 1/q with chance q at most",
+        Relation(Mean(surprise), "<=", sp.log(1 / q) / T),
+        "for every run in an event of chance 1 - q at least: e^(sum of the surprises so far) is a "
+        "supermartingale that starts at 1, so it exceeds 1/q with chance q at most",
         axiom="supermartingale",
     ),
     Expectation(
         "total",
-        Relation(E(one_step), "<=", any_step),
+        Relation(Mean(one_step), "<=", any_step),
         "affine in the two",
         ("total progress", "total surprise"),
-        random=(progress, surprise, G, pull, drift, square, log_one, log_growth),
+        random=VARYING,
     ),
     Identity(
         "closed form",
@@ -187,7 +189,14 @@ steps = (
             *("noise", "clean chance", "kept"),
         ),
     ),
-    Chain("conclusion", statement, "transitivity", ("average", "total", "closed form")),
+    Axiom(
+        "quantile",
+        Relation(Quantile(Mean(G), 1 - q), "<=", Mean(G)),
+        "of the runs in that event this one has the largest mean of G; what no run in an event of "
+        "chance 1 - q exceeds is at least the quantile",
+        axiom="probability",
+    ),
+    Chain("conclusion", statement, "transitivity", ("quantile", "average", "total", "closed form")),
 )
 
 bound_at = (fixed + shared / other) / (1 - other)
@@ -206,10 +215,18 @@ witness = (
         ("best split",),
     ),
     Inequality(
+        "less than all",
+        Relation(1 - best, ">", sp.S.Zero),
+        "ζ* < 1",
+        ("best split",),
+        certificate=sp.sqrt(shared * (shared + fixed))
+        / (shared + sp.sqrt(shared * (shared + fixed))),
+    ),
+    Inequality(
         "no better split",
         Relation(bound_at, ">=", bound_at.subs(other, best)),
         "for every ζ₀: a square",
-        ("another split", "optimality"),
+        ("another split", "optimality", "less than all"),
         certificate=shared * (other - best) ** 2 / (best**2 * other * (1 - other)),
     ),
 )
@@ -258,7 +275,6 @@ claim = Claim(
         *averaged_claim.assumptions[:-1],
         "m = B/b is a positive integer",
         "step size γ = √(2Δ/(LT)); 0 < q < 1 and 0 < ζ < 1",
-        "with chance 1 - q at least: on the event of 'total surprise'",
     ),
     statement=statement,
     steps=steps,
@@ -268,10 +284,17 @@ claim = Claim(
         "best_split": sp.Piecewise((beyond(_best), b <= B), (sp.nan, True)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },
+    shown={
+        "probable_bound": "conclusion",
+        "best_split": Shown("best split", {fixed: speed + bias, shared: deviation}),
+        "step_size": "step size",
+    },
+    random=VARYING,
     attack=attack,
     uses=("drift",),
     figure="horizon",
     remarks=(
-        "E is the mean over the steps 0, …, T-1 of one run; the bound holds with chance 1 - q",
+        "the statement is one about a probability: P((1/T) Σ G_t ≤ bound) ≥ 1 - q, the sum over "
+        "the steps t = 0, …, T-1 of one run",
     ),
 )

@@ -7,7 +7,8 @@ on average: a supermartingale, which cannot fall below f*.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import BOUNDED, FRESH, SMOOTH
+from analysis.claim import Claim, Shown, sideways
 from analysis.claims.averaged_guarantee import square
 from analysis.claims.bias_radius import beta, factored, independent, radius
 from analysis.claims.bias_radius import claim as radius_claim
@@ -21,14 +22,14 @@ from analysis.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, s
 
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)
-progress = sp.Symbol("progress", real=True)
+progress, pull = sp.symbols("progress pull", real=True)
 first = sp.Symbol("first", nonnegative=True)
 
 at_target = kappa * target * delta * (2 * beta + delta) / (target**2 + s**2)
 size = radius + delta
 margin = chance - alpha * (1 - chance)
-pull = margin * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
-bound = 2 * L * Delta / pull**2
+pull_at_target = margin * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
+bound = 2 * L * Delta / pull_at_target**2
 
 statement = Relation(E(first), "<=", bound)
 
@@ -52,7 +53,7 @@ steps = (
         ("noise of a micro-batch",),
         claim="drift",
         statement=drift_bound,
-        holding=("contaminated case",),
+        holding=("contaminated case", "mean zero", "variance"),
     ),
     Identity(
         "factored drift",
@@ -89,9 +90,16 @@ steps = (
         ("drift bound", "factored drift", "no weaker further out"),
     ),
     Axiom(
+        "fresh mini-batch",
+        Relation(pull, "=", drift),
+        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, so "
+        "each contributes E⟨∇f, u⟩ = drift",
+        axiom="fresh mini-batches",
+    ),
+    Axiom(
         "descent",
-        Relation(progress, ">=", gamma * drift - L * gamma**2 * square / 2),
-        "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E‖ū‖²; the step is -γū",
+        Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
+        "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū",
         axiom="smoothness",
     ),
     Axiom(
@@ -105,9 +113,9 @@ steps = (
         "progress",
         Relation(progress, ">=", h**2 / (2 * L)),
         "as long as G > r",
-        ("descent", "mean of unit vectors", "drift", "step size"),
+        ("descent", "fresh mini-batch", "mean of unit vectors", "drift", "step size"),
         certificate=(
-            progress - gamma * drift + L * gamma**2 * square / 2,
+            progress - gamma * pull + L * gamma**2 * square / 2,
             gamma * (drift - h),
             L * gamma**2 * (1 - square) / 2,
         ),
@@ -131,7 +139,7 @@ steps = (
         "in the parameters",
         Relation(2 * L * Delta / h**2, "=", bound),
         "definitions",
-        ("h", "target", "radius", "margin", "noise", "clean chance"),
+        ("h", "target", "radius", "margin", "noise", "clean chance", "chance"),
     ),
     Chain("conclusion", statement, "transitivity", ("time", "in the parameters")),
 )
@@ -224,18 +232,26 @@ claim = Claim(
     title="the expected time until the normalized rule comes close to the bias radius",
     kind="upper bound, tight in the limit",
     assumptions=(
-        "(A1) f ≥ f*",
-        "(A2) f is L-smooth",
+        FRESH,
+        BOUNDED,
+        SMOOTH,
         *radius_claim.assumptions,
         "step size γ = h/L, h the drift bound at G = β + δ, β the bias radius",
     ),
     statement=statement,
     steps=steps,
     witness=witness,
-    values={"target": size, "hitting_time": bound, "step_size": pull / L},
+    values={
+        "target": sideways(size),
+        "hitting_time": sideways(bound),
+        "step_size": sideways(pull_at_target / L),
+    },
+    shown={"target": "target", "hitting_time": "conclusion", "step_size": "step size"},
+    random=(first,),
     attack=attack,
     attained="as σ → 0: a quadratic, one step from just outside the target",
-    uses=("drift", "bias_radius"),
+    uses=("drift",),
+    about=("bias_radius",),
     figure="schedule",
     remarks=("first is the first t with G_t ≤ β + δ; 0 if the run starts there",),
 )

@@ -266,6 +266,8 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={"mean_pull_bound": bound},
+    shown={"mean_pull_bound": "conclusion"},
+    random=(ell, o, k, z1, z2),
     attack=attack,
     attained="on ∇f: v = c ± r with mean G where r = √((G-c)² + s²) ≤ 2c, else v = -c or R",
     figure="threshold",

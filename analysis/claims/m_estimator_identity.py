@@ -16,7 +16,7 @@ from analysis.symbols import m
 
 update, u, c = sp.symbols("update u c", real=True)
 rho, r = sp.symbols("rho r", nonnegative=True)
-t = sp.Symbol("t", positive=True)
+t, a = sp.symbols("t a", positive=True)
 S = sp.Function("S", nonnegative=True)
 fall = sp.Symbol("fall", nonnegative=True)
 least = sp.Function("P_c", nonnegative=True)
@@ -24,10 +24,22 @@ everyone = sp.Function("P_rho", nonnegative=True)
 H = sp.Function("H", nonnegative=True)
 second, mean = sp.symbols("second mean", nonnegative=True)
 
-score = sp.Integral(S(t) ** (m - 1), (t, 0, r))
+
+
+def area(length: sp.Expr) -> sp.Expr:
+    """The score of a micro-batch of that length: its integral of S^(m-1)."""
+    return sp.Integral(S(t) ** (m - 1), (t, 0, length))
+
+
+score = area(r)
 statement = Relation(E(update), "=", E(u * score))
 
 steps = (
+    Axiom(
+        "several",
+        Relation(m, ">=", sp.S.One),
+        "at least one micro-batch; with m = 1, where c = ∞, S^0 counts as 1 also where S = 0",
+    ),
     Axiom(
         "exchangeability",
         Relation(E(update), "=", E(rho * u)),
@@ -63,19 +75,20 @@ steps = (
         "tail of the smallest",
         Relation(least(t), "=", S(t) ** (m - 1)),
         "c > t when all m - 1 others are",
+        ("several",),
         axiom="i.i.d.",
     ),
     Identity(
         "score",
         Relation(H(r), "=", score),
         "definitions",
-        ("area under the tail", "tail of the smallest"),
+        ("area under the tail", "tail of the smallest", "several"),
     ),
     Identity(
         "expected score",
         Relation(E(u * H(r)), "=", E(u * score)),
         "definitions",
-        ("score",),
+        ("score", "several"),
     ),
     Chain(
         "conclusion",
@@ -86,14 +99,20 @@ steps = (
 )
 
 witness = (
-    Identity("one micro-batch", Relation(score.subs(m, 1), "=", r), "m = 1: SGD, the mean"),
-    Identity("slope", Relation(sp.Derivative(score, r), "=", S(r) ** (m - 1)), "H' ≥ 0: H grows"),
-    Axiom("several", Relation(m, ">=", sp.S.One), "at least one micro-batch"),
+    Identity(
+        "one micro-batch", Relation(sp.Subs(score, m, 1), "=", r), "m = 1: SGD, the mean"
+    ),
+    Identity(
+        "slope",
+        Relation(sp.Derivative(area(a), a), "=", S(a) ** (m - 1)),
+        "H' ≥ 0: H grows",
+        ("several",),
+    ),
     Axiom("within reach", Relation(S(r), ">", sp.S.Zero), "beyond the largest norm H is constant"),
     Inequality(
         "bend",
         Relation(-(m - 1) * S(r) ** (m - 2) * fall, "<=", sp.S.Zero),
-        "H'' ≤ 0, fall = -S': H is concave, with H(0) = 0",
+        "H'' ≤ 0, fall = -S', where S has a slope: H is concave, with H(0) = 0",
         ("several", "within reach"),
         certificate=(m - 1) * S(r) ** (m - 2) * fall,
     ),
@@ -118,7 +137,8 @@ witness = (
     Axiom(
         "products of directions",
         Relation(second, "=", (m * 1 + m * (m - 1) * mean**2) / m**2),
-        "second = E‖ū‖², mean = ‖E u‖: m pairs with ⟨u, u⟩ = 1, m(m - 1) with E⟨u, u'⟩ = ‖E u‖²",
+        "second = E‖ū‖², mean = ‖E u‖, no gradient zero: m pairs with ⟨u, u⟩ = 1, m(m - 1) with "
+        "E⟨u, u'⟩ = ‖E u‖²",
         axiom="i.i.d.",
     ),
     Identity(
@@ -168,12 +188,14 @@ claim = Claim(
     kind="identity",
     assumptions=(
         "the m micro-batch gradients are independent and of one law (not one domain per core)",
+        "E‖g‖ is finite; for E ρ, ∫ S^m is; where S has a slope H is smooth, and concave anyway",
         "rule: Algorithm 1 (adaptive); u(0) = 0",
     ),
     statement=statement,
     steps=steps,
     witness=witness,
     values={},
+    random=(update, u, c, rho, r),
     attack=attack,
     attained="an identity: every law",
     figure="score_function",

@@ -40,7 +40,7 @@ steps = (
         "usual samples",
         Relation(1 - w, "=", (1 - 2 * epsilon) / (1 - epsilon)),
         "positive, so w is a chance",
-        ("chance of a deviation",),
+        ("chance of a deviation", "not all"),
     ),
     Definition(
         "size",
@@ -74,7 +74,7 @@ steps = (
         "closed form",
         Relation(mu, "=", bound),
         "definitions",
-        ("mean", "chance of a deviation", "size"),
+        ("mean", "chance of a deviation", "size", "minority", "not all"),
     ),
     Chain("conclusion", statement, "transitivity", ("one of them is large", "closed form")),
 )
@@ -147,6 +147,7 @@ claim = Claim(
     steps=steps,
     witness=(),
     values={"minimax_bias": bound},
+    shown={"minimax_bias": "conclusion"},
     attack=attack,
     attained="every odd score, on this pair of laws",
     figure="threshold",

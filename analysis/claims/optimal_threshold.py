@@ -8,7 +8,8 @@ back with αc at most.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import IID, NOISE
+from analysis.claim import Claim, Shown
 from analysis.claims.bias_radius import radius as normalized
 from analysis.claims.drift import chance, random_case, spread
 from analysis.claims.huber_lemma import far, near, pull, pull_of, reach
@@ -137,13 +138,16 @@ steps = (
         "at the best threshold",
         Relation(certified, "=", 2 * theta * best),
         "two equal terms",
-        ("choice", "best threshold"),
+        ("choice", "best threshold", "θ below 1"),
     ),
     Identity(
         "in the parameters",
         Relation(2 * theta * best, "=", radius),
         "definitions",
-        ("best threshold", "push ratio", "noise", "clean chance"),
+        (
+            *("best threshold", "push ratio", "noise", "clean chance"),
+            *("below the breakdown", "some draggers", "θ positive", "θ below 1"),
+        ),
     ),
     Chain(
         "conclusion",
@@ -154,6 +158,15 @@ steps = (
 )
 
 witness = (
+    Identity(
+        "threshold in the parameters",
+        Relation(best, "=", threshold),
+        "definitions",
+        (
+            *("best threshold", "push ratio", "noise", "clean chance"),
+            *("below the breakdown", "some draggers", "not sideways", "θ positive", "θ below 1"),
+        ),
+    ),
     Identity(
         "worst law, variance",
         Relation(
@@ -174,13 +187,13 @@ witness = (
         "wrong threshold",
         Relation(certified, "=", 2 * theta * best * (c / best + best / c) / 2),
         "twice or half the best threshold costs a quarter",
-        ("best threshold",),
+        ("best threshold", "θ positive", "θ below 1"),
     ),
     Inequality(
         "no better threshold",
         Relation(certified, ">=", 2 * theta * best),
         "what the lemma certifies for c is no less: arithmetic and geometric mean",
-        ("best threshold",),
+        ("best threshold", "θ positive", "θ below 1"),
         certificate=theta * (c - best) ** 2 / c,
     ),
     Definition(
@@ -188,6 +201,12 @@ witness = (
         Relation(beta, "=", s * sp.sqrt(1 + theta) / sp.sqrt(1 - theta)),
         "of the normalized rule, c → 0",
         ("θ below 1",),
+    ),
+    Identity(
+        "gain",
+        Relation((2 * theta * best / beta) ** 2, "=", theta / (1 + theta)),
+        "the two radii compared: (α(1-p)/(p + α(1-p)))^(1/2)",
+        ("normalized radius", "best threshold", "θ positive", "θ below 1"),
     ),
     Identity(
         "small thresholds",
@@ -217,10 +236,16 @@ witness = (
             (half**2 - (2 * theta * best) ** 2) / (half + 2 * theta * best),
         ),
     ),
+    Axiom(
+        "clean ones win at α = 1", Relation(p - (1 - p), ">", sp.S.Zero), "b < ln(2)/λ, for α = 1"
+    ),
     Identity(
         "against the normalized rule",
-        Relation(radius.subs(alpha, 1), "=", sp.sqrt(1 - chance) * normalized.subs(alpha, 1)),
+        Relation(
+            sp.Subs(radius, alpha, 1), "=", sp.sqrt(1 - chance) * sp.Subs(normalized, alpha, 1)
+        ),
         "at α = 1",
+        ("clean ones win at α = 1", "some draggers", "clean chance"),
     ),
 )
 
@@ -278,7 +303,7 @@ claim = Claim(
     assumptions=(
         "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε > 0",
         "(A4) for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        NOISE,
         "b < ln(1 + 1/α)/λ, the breakdown; there θ = α(1-p)/p < 1",
         "rule: fixed, at the threshold c* = s/(2√(θ(1-θ))), which needs ε, σ and α",
     ),
@@ -290,6 +315,12 @@ claim = Claim(
         "bias_radius": radius,
         "normalized_radius": normalized,
         "gain": sp.Piecewise((sp.sqrt(push / (chance + push)), margin > 0), (sp.nan, True)),
+    },
+    shown={
+        "threshold": "threshold in the parameters",
+        "bias_radius": "in the parameters",
+        "normalized_radius": "normalized radius",
+        "gain": Shown("gain", power=2),
     },
     attack=attack,
     uses=("huber_lemma", "bias_radius"),

@@ -9,7 +9,7 @@ import sympy as sp
 from scipy import optimize
 
 from analysis.calculus import Tangent
-from analysis.claim import Claim
+from analysis.claim import Claim, Shown
 from analysis.claims.alignment_lemma import slack
 from analysis.claims.drift import chance
 from analysis.claims.drift import claim as drift_claim
@@ -19,7 +19,7 @@ from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, alpha, b, lam, p, s, sigma, x
 
-best = sp.Symbol("b_G", positive=True)
+best, whole = sp.symbols("b_G b_w", positive=True)
 
 in_b = drift_at.subs({alpha: 1, p: chance, s: sigma / sp.sqrt(b)})
 phi = sp.exp(lam * b) * (G**2 + sigma**2 / b)
@@ -56,7 +56,7 @@ steps = (
     Definition("best size", Relation(best, "=", formula), "b_G, one size for each G"),
     Identity(
         "optimality",
-        Relation(condition.subs(b, best), "=", sp.S.Zero),
+        Relation(sp.Subs(condition, b, best), "=", sp.S.Zero),
         "φ'(b_G) = 0, times b_G² e^(-λb_G)",
         ("best size",),
     ),
@@ -90,6 +90,7 @@ steps = (
 )
 
 witness = (
+    Definition("size in samples", Relation(whole, "=", sp.Max(1, best)), "at least one"),
     Inequality(
         "falls in G",
         Relation(sp.diff(formula, G), "<", sp.S.Zero),
@@ -113,16 +114,25 @@ witness = (
         statement=Relation(zero, "=", 1 / (2 * (1 - x))),
         holding=("zero at α = 1",),
     ),
+    Earlier(
+        "margin at the sweet spot",
+        Relation(2 * zero - 1, ">", sp.S.Zero),
+        "κ at α = 1, x = x*",
+        claim="sweet_spot",
+        statement=Relation(2 * zero - 1, ">", sp.S.Zero),
+        holding=("zero at α = 1",),
+    ),
     Axiom(
         "at the radius",
         Relation(G, "=", sigma * sp.sqrt(lam * squared_radius.subs(alpha, 1))),
         "G is the bias radius of the size b*, its smallest value",
+        ("margin at the sweet spot",),
     ),
     Identity(
         "arrives at the sweet spot",
         Relation(condition.subs(b, x / lam), "=", sp.S.Zero),
         "b* meets the optimality there, so b_G = b*",
-        ("at the radius", "sweet spot"),
+        ("at the radius", "sweet spot", "margin at the sweet spot"),
     ),
     Axiom("not a whole sample", Relation(best, "<=", sp.S.One), "the case b_G ≤ 1"),
     Axiom("whole samples", Relation(b, ">=", sp.S.One), "b ≥ 1"),
@@ -212,9 +222,14 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={"micro_batch_size": _size, "drift_bound": in_b.subs(b, _size)},
+    shown={
+        "micro_batch_size": "size in samples",
+        "drift_bound": Shown("drift bound", {b: _size}),
+    },
     attack=attack,
     attained="at b = b_G",
-    uses=("drift", "sweet_spot"),
+    uses=("sweet_spot",),
+    about=("drift",),
     figure="schedule",
     remarks=("where b_G < 1, one sample is best", "it rises to the sweet spot at the bias radius"),
 )

@@ -7,7 +7,7 @@ when all come from one domain, as with one domain per accelerator core.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.claim import Claim, sideways
 from analysis.claims.bias_radius import at_rest, beta, chance, push, radius, spread
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import random_case
@@ -64,17 +64,25 @@ steps = (
         "in the parameters",
         Relation(beta, "=", pure),
         "definitions",
-        ("radius", "margin", "noise of a pure micro-batch", "clean chance"),
+        ("radius", "margin", "noise of a pure micro-batch", "clean chance", "chance", "some noise"),
     ),
     Chain("conclusion", statement, "transitivity", ("stationary points", "in the parameters")),
 )
 
 witness = (
     Axiom("at least one sample", Relation(b, ">=", sp.S.One), "b ≥ 1"),
+    Axiom("noise of mixed ones", Relation(sigma, "=", sp.sqrt(sigma_w**2 + tau**2)), "in σ"),
+    Identity(
+        "radius of mixed ones",
+        Relation(radius, "=", mixed),
+        "bias_radius, its noise that within and between domains",
+        ("noise of mixed ones", "chance", "margin", "clean chance"),
+    ),
     Identity(
         "mixed micro-batches",
         Relation(pure**2 - mixed**2, "=", tau**2 * (1 - 1 / b) * factor**2),
         "mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size",
+        ("chance", "margin", "clean chance", "some noise"),
     ),
     Inequality(
         "no size removes the spread",
@@ -83,6 +91,7 @@ witness = (
         ("below the breakdown", "chance", "margin", "clean chance"),
         certificate=2 * alpha * (1 - p) / kappa,
     ),
+    Axiom("not all", Relation(1 - share, ">", sp.S.Zero), "π_2 < 1/2"),
     Axiom(
         "two noiseless domains",
         Relation(gap, "=", share * distance),
@@ -94,14 +103,14 @@ witness = (
         "their spread",
         Relation(tau, "=", sp.sqrt((1 - share) * share) * distance),
         "τ² = π_1‖∇f_1 - ∇f‖² + π_2‖∇f_2 - ∇f‖²",
+        ("not all",),
     ),
     Axiom("minority", Relation(1 - 2 * share, ">", sp.S.Zero), "π_2 < 1/2"),
-    Axiom("not all", Relation(1 - share, ">", sp.S.Zero), "π_2 < 1/2"),
     Inequality(
         "they stay below the radius",
         Relation(gap**2, "<=", tau**2),
         "with equality as π_2 → 1/2",
-        ("two noiseless domains", "their spread", "minority"),
+        ("two noiseless domains", "their spread", "minority", "not all"),
         certificate=share * distance**2 * (1 - 2 * share),
     ),
     Definition(
@@ -162,17 +171,21 @@ claim = Claim(
     title="one domain per micro-batch: the spread between domains stays",
     kind="upper bound, tight for noiseless domains",
     assumptions=(
-        *radius_claim.assumptions[:2],
-        "a clean micro-batch comes from one domain, k with chance π_k, whatever the draggers do",
-        "within a domain E ξ = 0, E‖ξ‖² ≤ σ_w²",
+        "(A3) each sample is a dragger with probability ε, independently of the others and of the "
+        "micro-batch's domain",
+        radius_claim.assumptions[1],
+        "a clean micro-batch comes from one domain, k with chance π_k; given k its samples are "
+        "i.i.d. with mean ∇f_k and noise E ξ = 0, E‖ξ‖² ≤ σ_w²",
         *radius_claim.assumptions[3:],
     ),
     statement=statement,
     steps=steps,
     witness=witness,
-    values={"pure_radius": pure, "mixed_radius": mixed},
+    values={"pure_radius": sideways(pure), "mixed_radius": sideways(mixed)},
+    shown={"pure_radius": "in the parameters", "mixed_radius": "radius of mixed ones"},
     attack=attack,
-    uses=("drift", "bias_radius"),
+    uses=("drift",),
+    about=("bias_radius",),
     attained=(
         "σ_w = 0, any b: two domains, the rarer one with weight κ/(2p), and pushes of strength α; "
         "without draggers as π_2 → 1/2"

@@ -7,8 +7,9 @@ the mean of B of them.
 import numpy as np
 import sympy as sp
 
+from analysis.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
 from analysis.claim import Claim
-from analysis.claims.sgd_rate import benign, progress, square
+from analysis.claims.sgd_rate import benign, progress, pull, square
 from analysis.paths import (
     Law,
     Loss,
@@ -78,12 +79,14 @@ steps = (
     ),
     Axiom("no more than straight back", Relation(product, ">=", -alpha * D_bar * G), "draggers"),
     Axiom(
+        "mean gradient",
+        Relation(pull, "=", benign * G**2 + epsilon * product),
+        "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E d = d̄ for a dragger",
+        axiom="fresh mini-batches",
+    ),
+    Axiom(
         "descent",
-        Relation(
-            progress,
-            ">=",
-            eta * (benign * G**2 + epsilon * product) - L * eta**2 * square / 2,
-        ),
+        Relation(progress, ">=", eta * pull - L * eta**2 * square / 2),
         "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ",
         axiom="smoothness",
     ),
@@ -122,12 +125,11 @@ steps = (
         Relation(G**2, "<=", one_step),
         "the descent, solved for G²",
         (
-            *("descent", "second moment", "no more than straight back", "weight of the draggers"),
-            *("push", "gain", "noise", "share"),
+            *("descent", "mean gradient", "second moment", "no more than straight back"),
+            *("weight of the draggers", "push", "gain", "noise", "share"),
         ),
         certificate=(
-            (progress - eta * (benign * G**2 + epsilon * product) + L * eta**2 * square / 2)
-            / (eta * gain),
+            (progress - eta * pull + L * eta**2 * square / 2) / (eta * gain),
             L * eta * (mean_square * (B - 1) / B + one_sample / B - square) / (2 * gain),
             epsilon * remainder * (product + alpha * D_bar * G) / gain,
         ),
@@ -151,7 +153,7 @@ steps = (
         Relation(E(one_step), "<=", averaged),
         "affine in G and the progress",
         ("mean", "total progress"),
-        random=(progress, G, product, square),
+        random=(progress, G, product, pull, square),
     ),
     Chain(
         "mean square",
@@ -175,11 +177,22 @@ steps = (
         certificate=(K - gain * rms**2 + push * rms)
         / (gain * rms + 2 * gain * K / (push + sp.sqrt(push**2 + 4 * gain * K))),
     ),
+    Inequality(
+        "left of the gradient",
+        Relation(1 - L * eta * (share + epsilon / B) / 2, ">", sp.S.Zero),
+        "the gain without its factor",
+        ("short step", "at least one sample"),
+        certificate=(
+            sp.S.Half,
+            (1 - L * eta) / 2,
+            L * eta * epsilon * (B - 1) / (2 * B),
+        ),
+    ),
     Identity(
         "in the parameters",
         Relation(root, "=", bound),
         "definitions",
-        ("push", "gain", "K", "noise", "share"),
+        ("push", "gain", "K", "noise", "share", "not all draggers", "left of the gradient"),
     ),
     Chain("conclusion", statement, "transitivity", ("its larger zero", "in the parameters")),
 )
@@ -197,8 +210,9 @@ witness = (
     ),
     Identity(
         "small steps",
-        Relation((pushed / slowed).subs(eta, 0), "=", limit),
+        Relation(sp.Subs(pushed / slowed, eta, 0), "=", limit),
         "the bias as η → 0",
+        ("not all draggers", "left of the gradient"),
     ),
     Axiom(
         "at rest",
@@ -271,10 +285,11 @@ claim = Claim(
     title="the root mean square gradient norm of SGD when the draggers agree",
     kind="upper bound, tight",
     assumptions=(
-        "(A1) f ≥ f*",
-        "(A2) f is L-smooth",
+        FRESH,
+        BOUNDED,
+        SMOOTH,
         "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε < 1",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        NOISE,
         "draggers: d̄ = E[d | w] has ‖d̄‖ ≤ Dbar and ⟨d̄, ∇f⟩ ≥ -α Dbar G; E‖d‖² ≤ D², Dbar ≤ D",
         "rule: sgd with a step size η ≤ 1/L",
     ),
@@ -285,6 +300,8 @@ claim = Claim(
         "gradient_bound": sp.Piecewise((bound, sp.And(L * eta <= 1, D_bar <= D)), (sp.nan, True)),
         "small_step_bias": sp.Piecewise((limit, D_bar <= D), (sp.nan, True)),
     },
+    shown={"gradient_bound": "conclusion", "small_step_bias": "small steps"},
+    random=(progress, G, product, pull, square),
     attack=attack,
     attained="as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size",
     figure="dragger_strength",

@@ -6,7 +6,8 @@ A sample's gradient is ∇f + ξ, or with chance ε a dragger's d; ḡ is the me
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
+from analysis.claim import Claim, Shown
 from analysis.paths import (
     Loss,
     Mixture,
@@ -64,13 +65,13 @@ steps = (
     Axiom(
         "mean gradient",
         Relation(pull, "=", benign * G**2),
-        "pull = E[⟨∇f, ḡ⟩ | w]; E ξ = 0 and E[d | w] = 0",
-        axiom="total expectation",
+        "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E d = 0 for a dragger",
+        axiom="fresh mini-batches",
     ),
     Axiom(
         "second moment",
         Relation(square, "<=", sample),
-        "square = E[‖ḡ‖² | w] = ‖E ḡ‖² + the variance of one sample over B, which is "
+        "square = E[‖ḡ‖² | w_t] = ‖E ḡ‖² + the variance of one sample over B, which is "
         "(1-ε)E‖∇f + ξ‖² + εE‖d‖² less ‖E ḡ‖²",
         axiom="independence",
     ),
@@ -135,6 +136,7 @@ steps = (
         Relation(h, "=", sp.sqrt(2 * Delta / (L * V * T))),
         "the best step if it is short",
     ),
+    Axiom("step size", Relation(eta, "=", sp.Min(1 / L, h)), "the shorter of two"),
     Axiom("not longer", Relation(eta, "<=", h), "η = min(1/L, h)"),
     Axiom(
         "one of the two",
@@ -149,7 +151,7 @@ steps = (
         certificate=L * eta / h,
     ),
     Inequality(
-        "step size",
+        "either step",
         Relation(any_step, "<=", in_steps),
         "increasing in η and in 1/η",
         ("not longer", "not much shorter"),
@@ -162,13 +164,13 @@ steps = (
         "closed form",
         Relation(in_steps, "=", bound),
         "the two terms with h are equal",
-        ("other step", "variance", "share"),
+        ("other step", "variance", "share", "not all draggers"),
     ),
     Chain(
         "conclusion",
         statement,
         "transitivity",
-        ("average", "mean progress", "step size", "closed form"),
+        ("average", "mean progress", "either step", "closed form"),
     ),
 )
 
@@ -233,10 +235,11 @@ claim = Claim(
     title="the mean squared gradient norm of SGD after T steps, draggers averaging out",
     kind="upper bound",
     assumptions=(
-        "(A1) f ≥ f*",
-        "(A2) f is L-smooth",
+        FRESH,
+        BOUNDED,
+        SMOOTH,
         "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε < 1",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ², the total over the coordinates",
+        NOISE,
         "draggers: E[d | w] = 0 and E‖d‖² ≤ D² (sgd_persistent_bias has no such mean)",
         "rule: sgd, step size η = min(1/L, √(2Δ/(LVT))), V = ((1-ε)σ² + εD²)/B",
     ),
@@ -248,6 +251,12 @@ claim = Claim(
         "gradient_bound": sp.sqrt(bound),
         "learning_rate": sp.Min(1 / L, sp.sqrt(2 * Delta / (L * variance * T))),
     },
+    shown={
+        "squared_bound": "conclusion",
+        "gradient_bound": Shown("conclusion", power=2),
+        "learning_rate": "step size",
+    },
+    random=(progress, G, pull, square),
     attack=attack,
     figure="rates",
     remarks=("E is the mean over the run and over its steps 0, …, T-1",),

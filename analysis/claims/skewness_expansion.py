@@ -15,7 +15,7 @@ from analysis.symbols import b, lam, p, sigma, skewness
 
 nu, ell, g = sp.symbols("nu ell g", positive=True)
 mass, bias = sp.symbols("F bias", real=True)
-best = sp.Symbol("b_star", positive=True)
+best, size = sp.symbols("b_star b_0", positive=True)
 half = sp.Rational(1, 2)
 
 y = -nu * g
@@ -50,13 +50,13 @@ steps = (
     ),
     Identity(
         "order 0",
-        Relation(condition.subs(nu, 0), "=", sp.S.Zero),
+        Relation(sp.Subs(condition, nu, 0), "=", sp.S.Zero),
         "F by Edgeworth's expansion at y = -G/(σν), G = σν²g, minus the mass beyond with λb = ℓν",
     ),
     Identity(
         "order 1",
         Relation(
-            sp.diff(condition, nu).subs(nu, 0),
+            sp.Subs(sp.diff(condition, nu), nu, 0),
             "=",
             (skewness / 6 + root * ell - g) / sp.sqrt(2 * sp.pi),
         ),
@@ -95,10 +95,10 @@ witness = (
         "a product of positive factors",
         certificate=3 * root * lam * sp.sqrt(b) / 4,
     ),
-    Identity("N at 0", Relation(numerator.subs(b, 0), "=", skewness / 6), "positive"),
+    Identity("N at 0", Relation(sp.Subs(numerator, b, 0), "=", skewness / 6), "positive"),
     Identity(
         "N far out",
-        Relation(numerator.subs(b, far), "=", -skewness * (root / 2 - sp.Rational(1, 6))),
+        Relation(sp.Subs(numerator, b, far), "=", -skewness * (root / 2 - sp.Rational(1, 6))),
         "negative",
     ),
     UniqueMinimum(
@@ -113,9 +113,10 @@ witness = (
         zero=best,
         interval=(sp.S.Zero, far),
     ),
+    Definition("its value in samples", Relation(size, "=", optimum), "may be below one sample"),
     Identity(
         "its value",
-        Relation(numerator.subs(b, optimum), "=", sp.S.Zero),
+        Relation(sp.Subs(numerator, b, optimum), "=", sp.S.Zero),
         "b* = (κ_3/(3√(π/2) λ))^(2/3): instance-optimal sizes grow like ε^(-2/3), not like ε^(-1)",
     ),
 )
@@ -164,6 +165,7 @@ claim = Claim(
         "bias": sp.Piecewise((expansion, sp.exp(lam * b) < 2), (sp.nan, True)),
         "best_micro_batch_size": sp.Piecewise((optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)),
     },
+    shown={"bias": "conclusion", "best_micro_batch_size": "its value in samples"},
     attack=attack,
     figure="two_sweet_spots",
     remarks=(

@@ -1,93 +1,111 @@
 """The micro-batch size that minimises the bias radius: it exists, is unique, and scales like 1/λ.
 
-With x = λb the squared radius is σ²λ φ(x). φ' has the sign of -D, D falls strictly from 1 to a
-negative value at the breakdown: φ falls up to D's zero x* and rises after it.
+With x = λb the squared radius is σ²λ φ(x). φ' has the sign of -D, N falls strictly from 1 to a
+negative value at the breakdown: φ falls up to N's zero x* and rises after it.
 """
 
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Solution, UniqueMinimum
-from analysis.claim import Claim, Implicit
+from analysis.calculus import Solution, Tangent, UniqueMinimum
+from analysis.claim import Claim, Implicit, Shown
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.bias_radius import radius
+from analysis.claims.bias_radius import b_break, radius
 from analysis.signs import Relation
-from analysis.steps import Axiom, Identity, Inequality
+from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
 
-best = sp.Symbol("x_star", positive=True)
+best, size = sp.symbols("x_star b_star", positive=True)
 
 clean = sp.exp(-x)
 phi = (clean + alpha * (1 - clean)) / (x * (clean - alpha * (1 - clean)))
 condition = (1 - alpha**2) * sp.exp(-x) - alpha**2 * sp.exp(x) + 2 * alpha**2 - 2 * alpha * x
 margin = (1 + alpha) * sp.exp(-x) - alpha
-factor = sp.exp(-x) / (x * margin) ** 2
+squared = sigma**2 * lam * phi
+factor = sigma**2 * lam * sp.exp(-x) / (x * margin) ** 2
 last = sp.log(1 + 1 / alpha)
 closed_form = 1 - sp.LambertW(sp.E / 2)
 
-statement = Relation(sigma**2 * lam * phi.subs(x, best), "<=", sigma**2 * lam * phi)
+statement = Relation(squared.subs(x, best), "<=", squared)
 
 steps = (
-    Identity(
-        "squared radius",
-        Relation((radius**2).subs(b, x / lam), "=", sigma**2 * lam * phi),
-        "the bias radius in the scaled size x = λb",
-    ),
     Axiom("at most straight back", Relation(alpha, "<=", sp.S.One), "α ∈ (0, 1]"),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    Axiom("below the breakdown", Relation(margin, ">", sp.S.Zero), "κ > 0"),
-    Identity(
-        "slope",
-        Relation(sp.diff(phi, x), "=", -factor * condition),
-        "φ' has the sign of -D, D the numerator on the right",
+    Axiom(
+        "below the breakdown",
+        Relation(x, "<", last),
+        "x < ln(1 + 1/α)",
+        ("not sideways",),
+    ),
+    Tangent(
+        "room",
+        Relation(sp.exp(last - x), ">=", 1 + last - x),
+        "e^y ≥ 1 + y at the distance from the breakdown",
+        ("not sideways",),
+        exponent=last - x,
     ),
     Inequality(
-        "D falls",
+        "positive margin",
+        Relation(margin, ">", sp.S.Zero),
+        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
+        ("below the breakdown", "not sideways", "room"),
+        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
+    ),
+    Identity(
+        "squared radius",
+        Relation(sp.Subs(radius**2, b, x / lam), "=", sigma**2 * lam * phi),
+        "the bias radius in the scaled size x = λb",
+        ("positive margin",),
+    ),
+    Identity(
+        "slope",
+        Relation(sp.diff(squared, x), "=", -factor * condition),
+        "the derivative has the sign of -N, N the numerator on the right",
+        ("positive margin",),
+    ),
+    Inequality(
+        "N falls",
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
         "the sum of three terms that are not negative, one of them positive",
         ("at most straight back", "not sideways"),
         certificate=(1 - alpha) * (1 + alpha) * sp.exp(-x) + alpha**2 * sp.exp(x) + 2 * alpha,
     ),
-    Identity("D at 0", Relation(condition.subs(x, 0), "=", sp.S.One), "positive"),
+    Identity("N at 0", Relation(sp.Subs(condition, x, 0), "=", sp.S.One), "positive"),
     Identity(
-        "D at the breakdown",
-        Relation(condition.subs(x, last), "=", -2 * alpha * last),
+        "N at the breakdown",
+        Relation(sp.Subs(condition, x, last), "=", -2 * alpha * last),
         "negative",
+        ("not sideways",),
     ),
     UniqueMinimum(
-        "minimum",
-        Relation(phi.subs(x, best), "<=", phi),
-        "D has exactly one zero x*; φ falls strictly before it and rises strictly after it",
+        "conclusion",
+        statement,
+        "N has exactly one zero x*; φ falls strictly before it and rises strictly after it",
         (
-            *("slope", "D falls", "D at 0", "D at the breakdown"),
-            *("below the breakdown", "not sideways"),
+            *("slope", "N falls", "N at 0", "N at the breakdown"),
+            *("positive margin", "not sideways"),
         ),
-        function=phi,
+        function=squared,
         numerator=condition,
         factor=factor,
         symbol=x,
         zero=best,
         interval=(sp.S.Zero, last),
     ),
-    Inequality(
-        "conclusion",
-        statement,
-        "σ²λ is positive",
-        ("minimum",),
-        certificate=sigma**2 * lam * (phi - phi.subs(x, best)),
-    ),
 )
 
 witness = (
+    Definition("best size", Relation(size, "=", best / lam), "in samples"),
+    Definition("breakdown", Relation(b_break, "=", last / lam), "in samples", ("not sideways",)),
     Axiom(
         "zero at α = 1",
         Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
-        "x is the zero x* of D at α = 1",
+        "x is the zero x* of N at α = 1",
     ),
     Solution(
         "closed form at α = 1",
         Relation(x, "=", closed_form),
-        "found by SymPy's solve; D falls, so there is no other root",
+        "found by SymPy's solve; N falls, so there is no other root",
         ("zero at α = 1",),
     ),
     Identity(
@@ -96,17 +114,31 @@ witness = (
         "the same equation",
         ("zero at α = 1",),
     ),
+    Inequality(
+        "zero below 1",
+        Relation(1 - x, ">", sp.S.Zero),
+        "half of e^x",
+        ("exponential at the zero",),
+        certificate=sp.exp(x) / 2,
+    ),
     Identity(
         "at the zero for α = 1",
         Relation(sp.exp(-x), "=", 1 / (2 * (1 - x))),
         "its inverse",
-        ("exponential at the zero",),
+        ("exponential at the zero", "zero below 1"),
+    ),
+    Inequality(
+        "margin at the zero",
+        Relation(2 * sp.exp(-x) - 1, ">", sp.S.Zero),
+        "κ at α = 1",
+        ("at the zero for α = 1", "zero below 1"),
+        certificate=x / (1 - x),
     ),
     Identity(
         "smallest squared radius at α = 1",
-        Relation(phi.subs(alpha, 1), "=", (1 - x) / x**2),
+        Relation(sp.Subs(phi, alpha, 1), "=", (1 - x) / x**2),
         "in units of σ²λ, at x = x*",
-        ("at the zero for α = 1",),
+        ("at the zero for α = 1", "margin at the zero"),
     ),
 )
 
@@ -147,10 +179,16 @@ claim = Claim(
         ),
         "breakdown": last / lam,
     },
+    shown={
+        "scaled_size": "conclusion",
+        "micro_batch_size": Shown("best size", {best: x}),
+        "bias_radius": Shown("squared radius", {x: _scaled}, power=2),
+        "breakdown": "breakdown",
+    },
     attack=attack,
     attained="at b = x*/λ",
     figure="sweet_spot",
-    uses=("bias_radius",),
+    about=("bias_radius",),
     remarks=(
         "best admissible size: of the divisors of B, one of the two neighbours of x*/λ",
         "where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, bias_radius that at b = 1",

@@ -8,12 +8,12 @@ import numpy as np
 import sympy as sp
 
 from analysis.calculus import Monotone, Tangent
-from analysis.claim import Claim
+from analysis.claim import Claim, Shown
 from analysis.claims.minimax import bound as minimax_bound
 from analysis.claims.optimal_threshold import claim as threshold_claim
 from analysis.claims.optimal_threshold import radius
 from analysis.signs import Relation
-from analysis.steps import Axiom, Identity, Inequality
+from analysis.steps import Axiom, Identity, Inequality, Step
 from analysis.symbols import alpha, b, epsilon, lam, sigma, x
 
 
@@ -32,12 +32,51 @@ single = radius.subs(b, 1)
 rise = alpha * (sp.exp(size) - sp.exp(lam))
 statement = Relation(single**2, "<=", radius**2)
 
-steps = (
-    Identity(
-        "squared radius",
-        Relation(radius**2, "=", sigma**2 * lam * alpha * quotient(size) / room(size)),
+
+def _inside(case: str, t: sp.Expr, why: str) -> tuple[Step, ...]:
+    """At the scaled size t below the breakdown: 1 - p and the margin are positive."""
+    return (
+        Tangent(f"tangent, {case}", Relation(sp.exp(t), ">=", 1 + t), "e^y ≥ 1 + y"),
+        Inequality(
+            f"some draggers, {case}",
+            Relation(1 - sp.exp(-t), ">", sp.S.Zero),
+            "1 - p, as λ > 0",
+            (f"tangent, {case}",),
+            certificate=(sp.exp(-t) * (sp.exp(t) - 1 - t), sp.exp(-t) * t),
+        ),
+        Inequality(
+            f"rise, {case}",
+            Relation(sp.exp(t) - 1, ">", sp.S.Zero),
+            "as λ > 0",
+            (f"tangent, {case}",),
+            certificate=(sp.exp(t) - 1 - t, t),
+        ),
+        Inequality(
+            f"margin, {case}",
+            Relation(sp.exp(-t) - alpha * (1 - sp.exp(-t)), ">", sp.S.Zero),
+            "κ is e^(-x) times the room",
+            (why,),
+            certificate=sp.exp(-t) * room(t),
+        ),
+    )
+
+
+def _squared(case: str, square: sp.Expr, t: sp.Expr, why: str) -> Identity:
+    """The squared radius in the scaled size t."""
+    return Identity(
+        f"squared radius, {case}",
+        Relation(square, "=", sigma**2 * lam * alpha * quotient(t) / room(t)),
         "in the scaled size x = λb",
-    ),
+        (f"some draggers, {case}", f"margin, {case}", why),
+    )
+
+
+below, single_below = "below the breakdown", "one sample, below the breakdown"
+
+steps = (
+    Axiom(below, Relation(room(size), ">", sp.S.Zero), "b < ln(1 + 1/α)/λ"),
+    *_inside("b samples", size, below),
+    _squared("b samples", radius**2, size, below),
     Tangent("tangent at -x", Relation(sp.exp(-x), ">=", 1 - x), "e^y ≥ 1 + y"),
     Inequality(
         "slope of the quotient",
@@ -80,22 +119,23 @@ steps = (
         low=lam,
         high=size,
     ),
-    Axiom("below the breakdown", Relation(room(size), ">", sp.S.Zero), "b < ln(1 + 1/α)/λ"),
     Inequality(
-        "one sample, below the breakdown",
+        single_below,
         Relation(room(lam), ">", sp.S.Zero),
         "1 + α - αe^x falls",
         ("below the breakdown", "exponentials"),
         certificate=(room(size), rise),
     ),
-    Tangent("tangent at λ", Relation(sp.exp(lam), ">=", 1 + lam), "e^y ≥ 1 + y"),
+    *_inside("one sample", lam, single_below),
+    _squared("one sample", single**2, lam, single_below),
     Inequality(
         "conclusion",
         statement,
         "the quotient rises, the room falls; (e^λ - 1)/λ = 1 + (e^λ - 1 - λ)/λ",
         (
-            *("quotients", "exponentials", "tangent at λ"),
-            *("below the breakdown", "one sample, below the breakdown"),
+            *("quotients", "exponentials", "tangent, one sample", below, single_below),
+            *("some draggers, b samples", "margin, b samples"),
+            *("some draggers, one sample", "margin, one sample"),
         ),
         certificate=(
             sigma**2 * lam * alpha * (quotient(size) - quotient(lam)) / room(size),
@@ -106,23 +146,46 @@ steps = (
 )
 
 witness = (
+    Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α > 0"),
     Inequality(
         "at least the limit of few draggers",
         Relation(single**2, ">=", sigma**2 * lam * alpha),
         "so a size b costs a factor √φ(λb) at most: 8 % at λb = 0.1 and α = 1",
-        ("tangent at λ", "one sample, below the breakdown"),
+        ("tangent, one sample", single_below, "margin, one sample", "some draggers, one sample"),
         certificate=(
             sigma**2 * alpha * (sp.exp(lam) - 1 - lam) / room(lam),
             sigma**2 * alpha**2 * lam * (sp.exp(lam) - 1 - lam) / room(lam),
             sigma**2 * alpha**2 * lam**2 / room(lam),
         ),
     ),
-    Axiom("dragger rate", Relation(lam, "=", -sp.log(1 - epsilon)), "λ = -ln(1-ε)"),
+    Axiom("not all", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1/2"),
+    Axiom("minority", Relation(1 - 2 * epsilon, ">", sp.S.Zero), "ε < 1/2"),
+    Axiom("dragger rate", Relation(lam, "=", -sp.log(1 - epsilon)), "λ = -ln(1-ε)", ("not all",)),
+    Inequality(
+        "margin at α = 1",
+        Relation(2 * sp.exp(-lam) - 1, ">", sp.S.Zero),
+        "1 - 2ε",
+        ("dragger rate", "minority"),
+        certificate=1 - 2 * epsilon,
+    ),
     Identity(
         "best possible",
-        Relation(single.subs(alpha, 1), "=", minimax_bound),
+        Relation(sp.Subs(single, alpha, 1), "=", minimax_bound),
         "at b = 1 and α = 1: by minimax no rule whatever has a smaller worst case",
-        ("dragger rate",),
+        ("dragger rate", "not all", "minority", "margin at α = 1", "some draggers, one sample"),
+    ),
+    Identity(
+        "cost of a size",
+        Relation(
+            radius**2 / single**2,
+            "=",
+            quotient(size) / room(size) * room(lam) / quotient(lam),
+        ),
+        "the squared radius against that of single samples",
+        (
+            *("some draggers, b samples", "margin, b samples", below, single_below, "not sideways"),
+            *("some draggers, one sample", "margin, one sample", "rise, one sample"),
+        ),
     ),
 )
 
@@ -160,9 +223,13 @@ claim = Claim(
             (sp.nan, True),
         ),
     },
+    shown={
+        "bias_radius": Shown("squared radius, one sample", power=2),
+        "cost_of_size": Shown("cost of a size", power=2),
+    },
     attack=attack,
     attained="at b = 1, where the radius is the minimax bound if α = 1",
-    uses=("optimal_threshold", "minimax"),
+    about=("optimal_threshold", "minimax"),
     figure="threshold",
     remarks=(
         "sweet_spot is about the normalized rule; a threshold that knows ε, σ and α needs no b > 1",
