@@ -1,0 +1,164 @@
+"""What is quoted of another claim, and what a claim may call its own."""
+
+from dataclasses import replace
+
+import sympy as sp
+
+from analysis import claims
+from analysis.claims.alignment_lemma import R, k
+from analysis.claims.alignment_lemma import x as ratio
+from analysis.claims.bias_radius import radius, spread
+from analysis.claims.drift import drift
+from analysis.signs import Relation
+from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
+from analysis.symbols import G, alpha, p, s
+
+ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
+a, c = sp.symbols("a c", real=True)
+
+
+def steps_of(name, *wanted):
+    """The steps of these names in that claim."""
+    claim = getattr(claims, name)
+    by_name = {step.name: step for step in (*claim.steps, *claim.witness)}
+    return [by_name[each] for each in wanted]
+
+
+def quote(name, step, holding=()):
+    """What this step of that claim proves."""
+    (relation,) = (found.relation for found in steps_of(name, step))
+    return Earlier("quoted", relation, "", claim=name, statement=relation, holding=holding)
+
+
+def test_an_assumption_of_another_claim(prove, refused):
+    """hitting_time assumes that G is beyond the radius; it does not prove it."""
+    outside = steps_of("hitting_time", "target", "not there yet")
+    prove(*outside, quote("hitting_time", "not inside the radius"))
+    with refused:
+        prove(quote("hitting_time", "not inside the radius"))
+
+
+def test_a_symbol_that_another_claim_defines(prove, refused):
+    """alignment_lemma calls G + s²/G what is 2G here."""
+    named = Definition("R", Relation(R, "=", G + s**2 / G), "")
+    prove(named, quote("alignment_lemma", "closed form"))
+    with refused:
+        prove(Definition("R", Relation(R, "=", 2 * G), ""), quote("alignment_lemma", "closed form"))
+
+
+def test_a_quotation_without_its_axioms(prove, refused):
+    """For a cosine k only, k >= 4kx - 2x² - 1; with k = 5 and x = 1 it reads 5 >= 17."""
+    pointwise = quote("alignment_lemma", "pointwise")
+    lower, upper = pointwise.relation.rhs, sp.Integer(17)
+    prove(*steps_of("alignment_lemma", "cosine at most 1", "cosine at least -1"), pointwise)
+    with refused:
+        prove(
+            Definition("k", Relation(k, "=", sp.Integer(5)), ""),
+            Definition("x", Relation(ratio, "=", ONE), ""),
+            pointwise,
+            Identity("left", Relation(sp.Integer(5), "=", k), "", ("k",)),
+            Identity("right", Relation(lower, "=", upper), "", ("k", "x")),
+            Chain("end", Relation(sp.Integer(5), ">=", upper), "", ("left", "quoted", "right")),
+        )
+
+
+def test_a_quotation_without_independence(prove, refused):
+    """The noise of a micro-batch is at most σ²/b for independent samples, b σ²/b for equal ones."""
+    noise = steps_of("bias_radius", "noise")
+    bounded = quote("bias_radius", "noise of a micro-batch")
+    prove(*noise, *steps_of("bias_radius", "independent samples"), bounded)
+    with refused:
+        prove(
+            *noise,
+            Definition("dependent", Relation(spread, "=", TWO * s**2), ""),
+            bounded,
+            Identity("twice", Relation(TWO * s**2, "=", spread), "", ("dependent",)),
+            Chain("end", Relation(TWO * s**2, "<=", s**2), "", ("twice", "quoted")),
+        )
+
+
+def test_a_quotation_of_a_quotation(prove, refused):
+    """bias_radius quotes drift, and says why what that assumes holds there; it need not hold here.
+
+    With α = 0 and a drift of -2G, which no clean micro-batch has, p >= 2 for a chance p.
+    """
+    parameters = (
+        *steps_of("bias_radius", "noise"),
+        *steps_of("drift", "clean chance"),
+    )
+    bounded = quote("bias_radius", "drift bound")
+    held = steps_of(
+        "bias_radius", "independent samples", "noise of the mean", "noise of a micro-batch"
+    )
+    lemma = ("radius", "length", "projection", "cosine at most 1", "cosine at least -1")
+    prove(
+        *parameters,
+        *held,
+        *steps_of("alignment_lemma", *lemma, "mean zero", "variance"),
+        *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
+        bounded,
+    )
+    with refused:
+        prove(
+            *parameters,
+            Definition("drift", Relation(drift, "=", -2 * G), ""),
+            Definition("alpha", Relation(alpha, "=", ZERO), ""),
+            bounded,
+            Inequality(
+                "end",
+                Relation(G * (p - 2), ">=", ZERO),
+                "",
+                ("drift", "alpha", "quoted"),
+                certificate=(drift - bounded.relation.rhs, 2 * G**3 * p / (G**2 + s**2)),
+            ),
+        )
+
+
+def named(monkeypatch, name, made):
+    """The claim, to be quoted by this name as long as the test runs."""
+    monkeypatch.setattr(claims, name, replace(made, name=name), raising=False)
+    return getattr(claims, name)
+
+
+def test_a_claim_that_quotes_itself(prove, claim, refused, monkeypatch):
+    """0 >= 1 is what this claim proves, as this claim proves."""
+    true, false = Relation(ONE, ">=", ZERO), Relation(ZERO, ">=", ONE)
+    first = Inequality("end", true, "", certificate=ONE)
+    named(monkeypatch, "first", claim(first))
+    prove(Earlier("end", true, "", claim="first", statement=true))
+    itself = named(
+        monkeypatch, "itself", claim(Earlier("end", false, "", claim="itself", statement=false))
+    )
+    with refused:
+        itself.verify()
+
+
+def test_two_claims_that_quote_each_other(claim, refused, monkeypatch):
+    """Each proves 0 >= 1 by the other."""
+    true, false = Relation(ONE, ">=", ZERO), Relation(ZERO, ">=", ONE)
+    named(monkeypatch, "one", claim(Inequality("end", true, "", certificate=ONE)))
+    named(monkeypatch, "two", claim(Earlier("end", true, "", claim="one", statement=true))).verify()
+    for name, other in (("one", "two"), ("two", "one")):
+        quoted = Earlier("end", false, "", claim=other, statement=false)
+        named(monkeypatch, name, claim(quoted))
+    with refused:
+        claims.two.verify()
+
+
+def test_a_statement_that_is_assumed(prove, refused):
+    """An axiom is no proof, be it the last step or named by a chain of one link."""
+    assumed = Axiom("assumed", Relation(a, ">=", c), "")
+    prove(
+        assumed,
+        Inequality("end", Relation(a + 1, ">", c), "", ("assumed",), certificate=(a - c, ONE)),
+    )
+    with refused:
+        prove(Axiom("assumed", Relation(ZERO, ">=", ONE), ""))
+
+
+def test_values_that_are_not_what_is_proved(refused):
+    """The numbers of a claim are those of its steps: half the radius is not proved."""
+    value = {"bias_radius": radius, "breakdown": claims.bias_radius.values["breakdown"]}
+    replace(claims.bias_radius, values=value).verify()
+    with refused:
+        replace(claims.bias_radius, values={**value, "bias_radius": radius / 2}).verify()
