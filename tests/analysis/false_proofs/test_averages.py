@@ -12,6 +12,7 @@ from analysis.steps import (
     Cases,
     Definition,
     Expectation,
+    Identity,
     Inequality,
     Suppose,
 )
@@ -48,6 +49,55 @@ def test_another_name_of_a_random_quantity(prove, refused, factor, alias):
     prove(*product(Y, Definition("Y", Relation(Y, "=", c**2), "")))
     with refused:
         prove(*product(factor, alias))
+
+
+def test_a_name_of_a_name(prove, refused):
+    """Y = W is random because W = X, which is said later."""
+    named = Definition("Y", Relation(Y, "=", W), "")
+    prove(*product(Y, named, Axiom("W", Relation(W, "=", c), "", axiom="name")))
+    with refused:
+        prove(*product(Y, named, Axiom("W", Relation(W, "=", X), "", axiom="name")))
+
+
+def test_a_mean_that_is_zero(prove, refused):
+    """A quantity that is declared nowhere is its own mean, so that E Y = 0 makes Y = 0."""
+    constant = Expectation("constant", Relation(E(Y), "=", Y), "", (), random=())
+    prove(constant)
+    with refused:
+        prove(
+            Axiom("mean", Relation(E(Y), "=", ZERO), ""),
+            constant,
+            Identity("end", Relation(Y, "=", ZERO), "", ("constant", "mean")),
+        )
+
+
+def test_cases_outside_the_average(prove, refused):
+    """E of what is 1 or 2 by the sign of X is a number, not E 1 or E 2 by the sign of X."""
+    inside = sp.Piecewise((ONE, X > 0), (TWO, True))
+    outside = sp.Piecewise((E(ONE), X > 0), (E(TWO), True))
+    prove(Identity("end", Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1)), ""))
+    with refused:
+        prove(Identity("end", Relation(E(inside), "=", outside), ""))
+
+
+def test_an_equation_under_a_supposition_inside_an_average(prove, refused):
+    """Where X >= 0 its size K is X, elsewhere -X; E K is E X or -E X for a sure sign only."""
+
+    def by_sign(size, supposed):
+        zero = Relation((E(size) - E(X)) * (E(size) - E(-X)), "=", ZERO)
+        return (
+            Suppose("one", Relation(supposed, ">=", ZERO), ""),
+            Axiom("up", Relation(size, "=", X), "", ("one",)),
+            Identity("first", zero, "", ("up",)),
+            Suppose("other", Relation(supposed, "<=", ZERO), ""),
+            Axiom("down", Relation(size, "=", -X), "", ("other",)),
+            Identity("second", zero, "", ("down",)),
+            Cases("end", zero, "", ("one", "first", "other", "second")),
+        )
+
+    prove(*by_sign(K(X), c))
+    with refused:
+        prove(*by_sign(K(X), X))
 
 
 def one_case(name, sign, supposed, using):

@@ -38,11 +38,24 @@ def test_the_derivative_of_a_name(prove, refused):
 def test_a_name_for_the_variable(prove, refused, form, value, of_a_constant):
     """With the name z of k put in, Σ z over k is Σ k; without, it is n z."""
     limits = (k, 1, 2)
-    prove(Identity("end", Relation(form(k, limits), "=", value), ""))
+    prove(Identity("end", Relation(sp.Integral(k, limits), "=", sp.Rational(3, 2)), ""))
     with refused:
         prove(
             Definition("z", Relation(z, "=", k), ""),
             Identity("inside", Relation(value, "=", form(z, limits)), "", ("z",)),
             Identity("constant", Relation(form(z, limits), "=", of_a_constant), ""),
             Chain("end", Relation(value, "=", of_a_constant), "", ("inside", "constant")),
+        )
+
+
+@pytest.mark.parametrize("form", [sp.Limit, sp.Subs])
+def test_a_name_for_the_variable_at_a_point(prove, refused, form):
+    """The variable is 0 at 0, its name is what it is: z = 0."""
+    prove(Identity("end", Relation(sp.Limit(2 * k, k, 0), "=", ZERO), ""))
+    with refused:
+        prove(
+            Definition("z", Relation(z, "=", k), ""),
+            Identity("inside", Relation(form(z, k, 0), "=", ZERO), "", ("z",)),
+            Identity("constant", Relation(z, "=", form(z, k, 0)), ""),
+            Chain("end", Relation(z, "=", ZERO), "", ("constant", "inside")),
         )

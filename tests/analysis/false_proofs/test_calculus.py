@@ -74,6 +74,36 @@ def test_monotone_integral_that_has_no_value(prove, refused):
         prove(*integral(-ONE))
 
 
+def test_monotone_integral_with_a_jump_in_its_second_limit(prove, refused):
+    """A double integral is as smooth as all of its limits: -π/4 >= π/4, once more."""
+
+    def area(end, certificate):
+        function = sp.Integral(ONE, (t, 0, 1), (w, 0, end))
+        return monotone(function, y, -ONE, ONE, Relation(-certificate, "<=", ZERO), certificate)
+
+    prove(*area(-y, ONE))
+    with refused:
+        prove(*area(sp.atan(1 / y), 1 / (y**2 + 1)))
+
+
+def test_monotone_between_ends_that_are_bound(prove, refused):
+    """∫ x t dt from 0 to 1 is x/2, with t put in for x it is 1/3; and 1/3 <= r/2 not for all r >= t."""
+    function = sp.Integral(x * t, (t, 0, 1))
+    low, high = sp.symbols("l r", positive=True)
+
+    def rising(low):
+        end = Relation(function.subs(x, low), "<=", function.subs(x, high))
+        return (
+            Axiom("order", Relation(low, "<=", high), ""),
+            Inequality("slope", Relation(HALF, ">=", ZERO), "", certificate=HALF),
+            Monotone("end", end, "", ("slope", "order"), function, x, low, high),
+        )
+
+    prove(*rising(low))
+    with refused:
+        prove(*rising(t))
+
+
 def test_tangent_of_a_complex_exponent(prove, refused):
     """An imaginary number has no sign: e^(i a) >= 1 + i a."""
     prove(Tangent("end", Relation(sp.exp(a), ">=", 1 + a), ""))

@@ -5,14 +5,24 @@ from dataclasses import replace
 import sympy as sp
 
 from analysis import claims
-from analysis.claims.alignment_lemma import R, k
+from analysis.claims.alignment_lemma import R, k, z1
 from analysis.claims.alignment_lemma import x as ratio
 from analysis.claims.bias_radius import radius, spread
 from analysis.claims.drift import drift
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
-from analysis.symbols import G, alpha, p, s
+from analysis.claims.skewness_expansion import best as b_star
+from analysis.signs import E, Relation
+from analysis.steps import Axiom, Chain, Definition, Earlier, Expectation, Identity, Inequality
+from analysis.symbols import G, alpha, p, s, sigma
 
+LEMMA = (
+    "radius",
+    "length",
+    "projection",
+    "cosine at most 1",
+    "cosine at least -1",
+    "mean zero",
+    "variance",
+)  # what alignment_lemma rests on
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
 a, c = sp.symbols("a c", real=True)
 
@@ -90,11 +100,10 @@ def test_a_quotation_of_a_quotation(prove, refused):
     held = steps_of(
         "bias_radius", "independent samples", "noise of the mean", "noise of a micro-batch"
     )
-    lemma = ("radius", "length", "projection", "cosine at most 1", "cosine at least -1")
     prove(
         *parameters,
         *held,
-        *steps_of("alignment_lemma", *lemma, "mean zero", "variance"),
+        *steps_of("alignment_lemma", *LEMMA),
         *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
         bounded,
     )
@@ -112,6 +121,28 @@ def test_a_quotation_of_a_quotation(prove, refused):
                 certificate=(drift - bounded.relation.rhs, 2 * G**3 * p / (G**2 + s**2)),
             ),
         )
+
+
+def test_a_quotation_of_a_random_quantity(prove, refused):
+    """The cosine of the lemma depends on the noise: E z₁ = 0 does not make E z₁k = 0."""
+    hypotheses = steps_of("alignment_lemma", *LEMMA)
+    cosine = quote("alignment_lemma", "conclusion")
+
+    def product(factor):
+        end = Relation(E(z1 * factor), "=", ZERO)
+        return *hypotheses, cosine, Expectation("end", end, "", ("mean zero",), random=(z1,))
+
+    prove(*product(a))
+    with refused:
+        prove(*product(k))
+
+
+def test_a_quotation_of_a_minimum(prove, refused):
+    """b* is the zero of a slope in skewness_expansion, and 1 here."""
+    least = quote("skewness_expansion", "best size")
+    prove(least)
+    with refused:
+        prove(Definition("one", Relation(b_star, "=", ONE), ""), least)
 
 
 def named(monkeypatch, name, made):
@@ -162,3 +193,17 @@ def test_values_that_are_not_what_is_proved(refused):
     replace(claims.bias_radius, values=value).verify()
     with refused:
         replace(claims.bias_radius, values={**value, "bias_radius": radius / 2}).verify()
+
+
+def test_an_input_that_is_defined(prove, refused):
+    """G <= σ holds for σ = 2G; the values of the claim are for every σ."""
+    prove(
+        Inequality("end", Relation(G, "<=", 2 * G), "", certificate=G),
+        values={"bound": 2 * G},
+    )
+    with refused:
+        prove(
+            Definition("noise", Relation(sigma, "=", 2 * G), ""),
+            Inequality("end", Relation(G, "<=", sigma), "", ("noise",), certificate=G),
+            values={"bound": sigma},
+        )
