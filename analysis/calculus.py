@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import sympy as sp
 
-from analysis.signs import Relation, plain, regular, strictly
+from analysis.signs import BINDERS, Relation, bound, plain, regular, strictly
 from analysis.steps import Known, Step, StepError
 
 
@@ -64,6 +64,7 @@ class Monotone(Step):
             and sign in "<>",
             "the order": order in (_least(self.low, self.high), _most(self.high, self.low)),
             "the variable": plain(x, "positive"),
+            "the bound variables": not binds(self.function, self.low, self.high),
             "the domain": not x.is_positive
             or all(strictly(end, inside) for end in (self.low, self.high)),
             "the function": regular(self.function, [r for r in rest if x not in r.free_symbols]),
@@ -130,7 +131,9 @@ class UniqueMinimum(Step):
         start, end = self.interval
         domain = [*signs, Relation(x, ">", start)]
         fits = {
-            "the slope": slope == Relation(sp.diff(self.function, x), "=", -self.factor * N),
+            "the slope": slope.relation == "="
+            and slope.lhs in (sp.diff(self.function, x), sp.Derivative(self.function, x))
+            and slope.rhs == -self.factor * N,
             "the factor": strictly(self.factor, signs),
             "the fall": falls == Relation(sp.diff(N, x), "<", sp.S.Zero),
             "the low end": _value_at(low, N, x, start) and strictly(low.rhs, signs),
@@ -139,6 +142,7 @@ class UniqueMinimum(Step):
             "the functions": regular(self.function, domain) and regular(N, domain),
             "the variable": plain(x, "positive") and (not x.is_positive or start.is_nonnegative),
             "the sign of the zero": self.zero.assumptions0 == x.assumptions0,
+            "the bound variables": not binds(self.function, self.zero, start, end),
             "the name of the zero": not any(
                 side.has(self.zero) for r in known.values() for side in (r.lhs, r.rhs)
             ),
@@ -148,6 +152,12 @@ class UniqueMinimum(Step):
         for name, fit in fits.items():
             if not fit:
                 raise StepError(f"{self.name}: {name} does not fit")
+
+
+def binds(function: sp.Expr, *put_in: sp.Expr) -> bool:
+    """Whether a symbol of what is put in would come under an integral of the function."""
+    free = set().union(*(part.free_symbols for part in put_in))
+    return any(bound(node) & free for node in function.atoms(*BINDERS))
 
 
 def _value_at(relation: Relation, function: sp.Expr, x: sp.Symbol, point: sp.Expr) -> bool:

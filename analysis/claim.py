@@ -26,7 +26,7 @@ from analysis.steps import (
     StepError,
     Suppose,
 )
-from analysis.trace import Given, Quoted, Trace, written
+from analysis.trace import PARAMETERS, Given, Quoted, Trace, written
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,8 @@ class Claim:
             _check_writing(step, [known[n] for n in step.using])
             step.verify(known)
             known[step.name] = step.relation
+        if type(self.statement) is not Relation:
+            raise StepError(f"{self.name}: states no relation")
         if not self.steps or self.steps[-1].relation != self.statement:
             raise StepError(f"{self.name}: the last step is not the statement")
         if isinstance(self.steps[-1], GIVEN):
@@ -154,9 +156,10 @@ class Claim:
         def library(step: Earlier) -> Quoted:
             from analysis import claims
 
-            if step.claim not in claims.NAMES:
+            found = getattr(claims, step.claim, None)
+            if type(found) is not Claim:
                 raise StepError(f"{step.name}: there is no claim {step.claim!r}")
-            return getattr(claims, step.claim).quoted(step, (*through, self.name))  # type: ignore[no-any-return]
+            return found.quoted(step, (*through, self.name))
 
         return Trace(self.name, self.derivation, library, self.random)
 
@@ -177,14 +180,23 @@ class Claim:
     def givens(self) -> tuple[Given, ...]:
         """The axioms behind the statement, those of quoted claims included, in a fixed order."""
         behind = self.trace.given[self.steps[-1].name]
-        axioms = [given for given in behind if isinstance(given.step, Axiom)]
+        axioms = [g for g in behind if isinstance(g.step, Axiom) and g.step.axiom != "root"]
         return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
 
     def _check_values(self) -> None:
         if set(self.shown) != set(self.values):
             missing = sorted(set(self.shown) ^ set(self.values))
             raise StepError(f"{self.name}: which step shows {', '.join(missing)}?")
+        tied = {
+            symbol
+            for symbol, relation in self.trace.definitions.items()
+            if relation.rhs.free_symbols <= PARAMETERS
+        }
         for name, value in self.values.items():
+            if isinstance(value, Implicit):
+                tied -= {value.symbol}
+            elif value.free_symbols & tied:
+                raise StepError(f"{self.name}: {name} has an input that the steps define")
             source = self.shown[name]
             source = Shown(source) if isinstance(source, str) else source
             steps = [step for step in self.derivation if step.name == source.step]

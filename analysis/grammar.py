@@ -10,6 +10,7 @@ SymPy itself would write it, and has a value wherever its step speaks (`undefine
   every value of that variable.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import sympy as sp
@@ -32,6 +33,8 @@ NUMBERS = (
     *(type(sp.S.Half), type(sp.pi), type(sp.E)),
 )
 OPERATIONS = (sp.Add, sp.Mul, sp.Pow, sp.exp, sp.log, sp.Min, sp.Max, sp.LambertW, sp.erf, sp.Piecewise)
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+RESERVED = {"E", "Mean", "Quantile", "I", "oo", "nan", "zoo", "pi", "exp", "log", "sqrt", "Min", "Max"}
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
 SIGNS = ({}, {"nonnegative": True}, {"positive": True})
 
@@ -90,6 +93,8 @@ def _node(node: sp.Basic) -> str:
 
 
 def _is_plain(symbol: sp.Symbol) -> bool:
+    if not NAME.fullmatch(symbol.name) or symbol.name in RESERVED:
+        return False
     same = [sp.Symbol(symbol.name, real=True, **sign) for sign in SIGNS]
     return type(symbol) is sp.Symbol and symbol in same
 
@@ -97,6 +102,8 @@ def _is_plain(symbol: sp.Symbol) -> bool:
 def _is_plain_function(node: AppliedUndef) -> bool:
     """Whether it is f(...) for an f that is real, perhaps with a sign, and has nothing else."""
     function = node.func
+    if not NAME.fullmatch(function.__name__) or function.__name__ in RESERVED:
+        return False
     fresh = [sp.Function(function.__name__, **sign) for sign in ({"real": True}, *SIGNS[1:])]
     same = [f for f in fresh if type(function) is UndefinedFunction and function == f]
     return any(vars(function).keys() == vars(f).keys() for f in same)
@@ -184,12 +191,12 @@ def _power(power: sp.Pow, facts: Sequence[Relation]) -> bool:
 
 
 def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.Basic | None:
-    """An integrand must be finite on the closed interval, where a signed variable may be 0."""
+    """An integrand must be finite on the closed interval, where a positive variable may be 0."""
     ((t, low, high),) = integral.limits
-    inside = [fact for fact in facts if t not in fact.lhs.free_symbols | fact.rhs.free_symbols]
-    closed = integral.function.subs(t, sp.Symbol(t.name, nonnegative=True)) if t.is_positive else (
-        integral.function
-    )
+    inside = [fact for fact in facts if t not in fact.free_symbols]
+    closed = integral.function
+    if t.is_positive and not strictly(low, facts):
+        closed = closed.subs(t, sp.Symbol(t.name, nonnegative=True))
     ends = [end for end in (low, high) if end != sp.oo]
     return next(
         (u for u in [undefined(closed, inside), *(undefined(e, facts) for e in ends)] if u), None

@@ -85,7 +85,7 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         expression = _substituted(expression, first)
         others = [_substituted(other, first) for other in others]
         left = [Relation(_substituted(r.lhs, first), "=", _substituted(r.rhs, first)) for r in left]
-    remainder = sp.simplify(expression.doit())
+    remainder = sp.simplify(_with_numbers_for_averages(expression.doit()))
     if remainder == 0 and not _vanishes_at_numbers(expression):
         return expression
     if remainder == 0 or not others:
@@ -107,6 +107,14 @@ def _done(equality: Relation) -> Relation:
     """The equality with its substitutions carried out."""
     sides = (s.doit() if s.has(sp.Subs) else s for s in (equality.lhs, equality.rhs))
     return Relation(next(sides), "=", next(sides))
+
+
+def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
+    """A number of its own for every average, so that nothing is moved across its bracket."""
+    averages = expression.atoms(*AVERAGES)
+    plain = {node: node.func(sp.expand(sp.simplify(node.args[0]))) for node in averages}
+    numbers = {node: sp.Dummy(real=True) for node in plain.values()}
+    return expression.xreplace({node: numbers[same] for node, same in plain.items()})
 
 
 def bound(node: sp.Basic) -> set[sp.Symbol]:

@@ -25,6 +25,7 @@ from analysis.signs import (
 
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
+    "root": "a symbol for the only root of an equation, which a unique minimum has found",
     "name": "a symbol for a quantity of the argument, named nowhere else",
     "inner product": "lengths and angles are those of an inner product space",
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",

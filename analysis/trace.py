@@ -9,7 +9,6 @@ from sympy.core.function import AppliedUndef
 from analysis.calculus import Monotone, UniqueMinimum
 from analysis.signs import AVERAGES, Quantile, Relation, bound
 from analysis.steps import (
-    Averaged,
     Axiom,
     Cases,
     Definition,
@@ -115,6 +114,8 @@ class Trace:
             for symbol in bound(node)
         }
         for step in self.steps:
+            if isinstance(step, UniqueMinimum) and step.zero in varied:
+                raise StepError(f"{step.name}: confines {step.zero}, a variable that is bound")
             if not isinstance(step, (Axiom, Definition, Suppose)):
                 continue
             for symbol in varied & step.relation.free_symbols:
@@ -134,7 +135,7 @@ class Trace:
         if isinstance(step, Earlier):
             self._quote(step)
         self._free_to_vary(step)
-        if isinstance(step, (Averaged, Expectation)):
+        if any(side.has(*AVERAGES) for side in written(step)):
             self._averages(step)
         if isinstance(step, Suppose):
             self.supposed[step.name] = frozenset([step.name])
@@ -142,6 +143,8 @@ class Trace:
             self.supposed[step.name] = self._discharged(step)
         if isinstance(step, (Axiom, Definition, Suppose)):
             self.given[step.name] |= {Given(self.claim, step)}
+        if isinstance(step, UniqueMinimum):
+            self.given[step.name] |= {Given(self.claim, _root(step))}
 
     def _quote(self, step: Earlier) -> None:
         """Carry every hypothesis of the quoted relation that is not established here."""
@@ -191,7 +194,7 @@ class Trace:
                 if step.symbol in relation.free_symbols and relation not in confined:
                     raise StepError(f"{step.name}: {step.symbol} is not free to vary")
 
-    def _averages(self, step: Averaged | Expectation) -> None:
+    def _averages(self, step: Step) -> None:
         """An average is over every value of what is random, and knows all that is."""
         for name in self.supposed[step.name]:
             (supposed,) = (g.step for g in self.given[step.name] if g.step.name == name)
@@ -254,6 +257,12 @@ def _names(step: Step) -> bool:
     return isinstance(step, Axiom) and step.axiom == "name" and isinstance(
         step.relation.lhs, sp.Symbol
     )
+
+
+def _root(step: UniqueMinimum) -> Axiom:
+    """What the zero of a minimum stands for."""
+    equation = Relation(step.numerator.subs(step.symbol, step.zero), "=", sp.S.Zero)
+    return Axiom(f"zero of {step.name}", equation, "what the symbol stands for", axiom="root")
 
 
 def _is_assumption(step: Step) -> bool:

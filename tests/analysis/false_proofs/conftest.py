@@ -25,7 +25,7 @@ def claim():
 
     def made(*steps, statement=None, **changes):
         quoted = tuple({step.claim: None for step in steps if isinstance(step, Earlier)})
-        changes = {"witness": (), "values": {}, "uses": quoted, "attained": "", **changes}
+        changes = {"witness": (), "values": {}, "shown": {}, "uses": quoted, "attained": "", **changes}
         statement = statement or steps[-1].relation
         return replace(claims.minimax, statement=statement, steps=steps, **changes)
 

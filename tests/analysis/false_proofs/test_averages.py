@@ -54,15 +54,15 @@ def test_another_name_of_a_random_quantity(prove, refused, factor, alias):
 def test_a_name_of_a_name(prove, refused):
     """Y = W is random because W = X, which is said later."""
     named = Definition("Y", Relation(Y, "=", W), "")
-    prove(*product(Y, named, Axiom("W", Relation(W, "=", c), "", axiom="name")))
+    prove(*product(Y, named, Axiom("W", Relation(W, "=", c), "")))
     with refused:
-        prove(*product(Y, named, Axiom("W", Relation(W, "=", X), "", axiom="name")))
+        prove(*product(Y, named, Axiom("W", Relation(W, "=", X), "")))
 
 
 def test_a_mean_that_is_zero(prove, refused):
     """A quantity that is declared nowhere is its own mean, so that E Y = 0 makes Y = 0."""
     constant = Expectation("constant", Relation(E(Y), "=", Y), "", (), random=())
-    prove(constant)
+    prove(mean, Expectation("end", Relation(E(X + Y), "=", Y), "", ("mean",), random=(X,)))
     with refused:
         prove(
             Axiom("mean", Relation(E(Y), "=", ZERO), ""),
@@ -75,9 +75,9 @@ def test_cases_outside_the_average(prove, refused):
     """E of what is 1 or 2 by the sign of X is a number, not E 1 or E 2 by the sign of X."""
     inside = sp.Piecewise((ONE, X > 0), (TWO, True))
     outside = sp.Piecewise((E(ONE), X > 0), (E(TWO), True))
-    prove(Identity("end", Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1)), ""))
+    prove(Identity("end", Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1)), ""), random=(X,))
     with refused:
-        prove(Identity("end", Relation(E(inside), "=", outside), ""))
+        prove(Identity("end", Relation(E(inside), "=", outside), ""), random=(X,))
 
 
 def test_an_equation_under_a_supposition_inside_an_average(prove, refused):
@@ -95,9 +95,9 @@ def test_an_equation_under_a_supposition_inside_an_average(prove, refused):
             Cases("end", zero, "", ("one", "first", "other", "second")),
         )
 
-    prove(*by_sign(K(X), c))
+    prove(*by_sign(K(X), c), random=(X,))
     with refused:
-        prove(*by_sign(K(X), X))
+        prove(*by_sign(K(X), X), random=(X,))
 
 
 def one_case(name, sign, supposed, using):

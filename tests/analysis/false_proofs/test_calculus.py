@@ -77,13 +77,13 @@ def test_monotone_integral_that_has_no_value(prove, refused):
 def test_monotone_integral_with_a_jump_in_its_second_limit(prove, refused):
     """A double integral is as smooth as all of its limits: -π/4 >= π/4, once more."""
 
-    def area(end, certificate):
-        function = sp.Integral(ONE, (t, 0, 1), (w, 0, end))
+    def area(end, certificate, *inner):
+        function = sp.Integral(ONE, *inner, (a, 0, end))
         return monotone(function, y, -ONE, ONE, Relation(-certificate, "<=", ZERO), certificate)
 
     prove(*area(-y, ONE))
     with refused:
-        prove(*area(sp.atan(1 / y), 1 / (y**2 + 1)))
+        prove(*area(sp.atan(1 / y), 1 / (y**2 + 1), (t, 0, 1)))
 
 
 def test_monotone_between_ends_that_are_bound(prove, refused):
@@ -113,14 +113,23 @@ def test_tangent_of_a_complex_exponent(prove, refused):
 
 def minimum(function, numerator, symbol, zero, interval, *facts, factor=ONE):
     """The four signs that a unique minimum rests on, and the minimum."""
-    low, high = (numerator.subs(symbol, end) for end in interval)
     fall, names = sp.diff(numerator, symbol), tuple(fact.name for fact in facts)
+
+    def at(name, end):
+        value = Relation(sp.Subs(numerator, symbol, end), "=", numerator.subs(symbol, end))
+        return Identity(name, value, "", names)
+
     return (
         *facts,
-        Identity("slope", Relation(sp.diff(function, symbol), "=", -factor * numerator), ""),
+        Identity(
+            "slope",
+            Relation(sp.Derivative(function, symbol), "=", -factor * numerator),
+            "",
+            names,
+        ),
         Inequality("falls", Relation(fall, "<", ZERO), "", certificate=-fall),
-        Identity("low", Relation(low, "=", low), ""),
-        Identity("high", Relation(high, "=", high), ""),
+        at("low", interval[0]),
+        at("high", interval[1]),
         UniqueMinimum(
             "end",
             Relation(function.subs(symbol, zero), "<=", function),

@@ -106,6 +106,7 @@ def test_a_quotation_of_a_quotation(prove, refused):
         *steps_of("alignment_lemma", *LEMMA),
         *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
         bounded,
+        random=claims.alignment_lemma.random,
     )
     with refused:
         prove(
@@ -132,9 +133,10 @@ def test_a_quotation_of_a_random_quantity(prove, refused):
         end = Relation(E(z1 * factor), "=", ZERO)
         return *hypotheses, cosine, Expectation("end", end, "", ("mean zero",), random=(z1,))
 
-    prove(*product(a))
+    others = claims.alignment_lemma.random
+    prove(*product(a), random=others)
     with refused:
-        prove(*product(k))
+        prove(*product(k), random=others)
 
 
 def test_a_quotation_of_a_minimum(prove, refused):
@@ -200,10 +202,12 @@ def test_an_input_that_is_defined(prove, refused):
     prove(
         Inequality("end", Relation(G, "<=", 2 * G), "", certificate=G),
         values={"bound": 2 * G},
+        shown={"bound": "end"},
     )
     with refused:
         prove(
             Definition("noise", Relation(sigma, "=", 2 * G), ""),
             Inequality("end", Relation(G, "<=", sigma), "", ("noise",), certificate=G),
             values={"bound": sigma},
+            shown={"bound": "end"},
         )
