@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from analysis.calculus import Monotone, Solution, Tangent, UniqueMinimum
 from analysis.grammar import implied, objection, undefined
-from analysis.signs import Relation, equal_at_numbers
+from analysis.signs import Relation, same_positive_root, substituted
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -125,8 +126,7 @@ class Claim:
         for step in self.derivation:
             if type(step) not in KINDS:
                 raise StepError(f"{step.name}: is not a step of a known kind")
-            _check_writing(step, [known[n] for n in step.using])
-            step.verify(known)
+            self._check(step, known)
             known[step.name] = step.relation
         if type(self.statement) is not Relation:
             raise StepError(f"{self.name}: states no relation")
@@ -141,6 +141,17 @@ class Claim:
             raise StepError(f"{self.name}: uses {self.uses} and quotes {sorted(quoted)}")
         self._check_values()
         return len(self.derivation)
+
+    @staticmethod
+    def _check(step: Step, known: Known) -> None:
+        """Raise StepError unless the step follows; what SymPy cannot do has not been checked."""
+        try:
+            _check_writing(step, [known[n] for n in step.using])
+            step.verify(known)
+        except StepError:
+            raise
+        except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError) as e:
+            raise StepError(f"{step.name}: SymPy cannot check it ({e})") from e
 
     @cached_property
     def trace(self) -> Trace:
@@ -205,19 +216,39 @@ class Claim:
 
     def _is_shown(self, value: sp.Expr | Implicit, step: Step, source: Shown) -> bool:
         if isinstance(value, Implicit):
-            return _is_zero_of(value, step, self._put_in)
+            return self._is_zero_of(value, step)
+        admitted = all(_admits(symbol, new) for symbol, new in source.at.items())
         sides = (step.relation.lhs.doit(), step.relation.rhs.doit())
         if value in sides:
             return True
-        return all(
+        return admitted and all(
             any(
-                equal_at_numbers(
-                    self._put_in(branch**source.power, fixed),
+                same_positive_root(
+                    self._put_in(branch, fixed),
                     self._put_in(side.subs(fixed).subs(source.at), fixed),
+                    source.power,
+                    where.subs(fixed),
                 )
                 for side in sides
             )
-            for branch, fixed in _branches(value)
+            for branch, fixed, where in _branches(value)
+        )
+
+    def _is_zero_of(self, value: Implicit, step: Step) -> bool:
+        """Whether the step is about the zero of that equation, between ends that steps name."""
+        if isinstance(step, UniqueMinimum):
+            low, high = (self._put_in(end, {}) for end in step.interval)
+            shorter = isinstance(value.high, sp.Min) and high in value.high.args
+            ends = value.low == low and (value.high == high or shorter)
+            same = self._put_in(step.numerator, {}) == value.equation
+            return ends and same and step.symbol == value.symbol
+        slacks = [sign * s.relation.slack for s in self.derivation for sign in (1, -1)]
+        at_ends = [value.equation.subs(value.symbol, end) for end in (value.low, value.high)]
+        named = [value.equation.subs(value.symbol, zero) for zero in step.relation.free_symbols]
+        equations = (step.relation.slack, -step.relation.slack)
+        given = isinstance(step, Axiom) and any(equation in named for equation in equations)
+        return given and all(
+            any(sp.expand(slack - end) == 0 for slack in slacks) for end in at_ends
         )
 
     def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any]) -> sp.Expr:
@@ -251,45 +282,55 @@ def _check_writing(step: Step, facts: list[Relation]) -> None:
     """Raise StepError for what may not be written, or may have no value."""
     if type(step.relation) is not Relation:
         raise StepError(f"{step.name}: states no relation")
-    for expression in written(step):
+    for expression in [*written(step), *_with_functions(step, facts)]:
         why = objection(expression)
         if why:
             raise StepError(f"{step.name}: {why}")
     if isinstance(step, REPEATING):
         return
     known = implied(facts)
-    for expression in (step.relation.lhs, step.relation.rhs, *_certificates(step)):
+    certificates = step.terms if isinstance(step, Inequality) else ()
+    sides = [step.relation.lhs, step.relation.rhs, *certificates]
+    for expression in [*sides, *_with_functions(step, facts)]:
         part = undefined(expression, known)
         if part is not None:
             raise StepError(f"{step.name}: {part} may have no value")
 
 
-def _certificates(step: Step) -> tuple[sp.Expr, ...]:
-    return step.terms if isinstance(step, Inequality) else ()
+def _with_functions(step: Step, facts: list[Relation]) -> list[sp.Expr]:
+    """The two sides where a function has the formula that is given, so that it is judged too."""
+    formulas = [f for f in facts if f.relation == "=" and isinstance(f.lhs, AppliedUndef)]
+    sides = [step.relation.lhs, step.relation.rhs]
+    for formula in formulas:
+        sides += [new for side in sides if (new := substituted(side, formula)) != side]
+    return sides[2:]
 
 
-def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]]:
-    """What the value is where it says something, with the symbol that a branch puts to a number."""
+def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr], sp.Basic]]:
+    """What the value is where it says something.
+
+    With the symbol that a branch puts to a number, and the condition under which it holds.
+    """
     if not isinstance(value, sp.Piecewise):
-        return [(value, {})]
+        return [(value, {}, sp.true)]
     found = []
     for branch, condition in value.args:
-        fixed = {condition.lhs: condition.rhs} if isinstance(condition, sp.Eq) else {}
-        found += [(e, fixed | more) for e, more in _branches(branch) if e is not sp.nan]
+        fixed, where = ({}, condition) if not isinstance(condition, sp.Eq) else (
+            {condition.lhs: condition.rhs},
+            sp.true,
+        )
+        found += [
+            (inner, fixed | more, sp.And(where, further))
+            for inner, more, further in _branches(branch)
+            if inner is not sp.nan
+        ]
     return found
 
 
-def _is_zero_of(value: Implicit, step: Step, put_in: Callable[..., sp.Expr]) -> bool:
-    """Whether the step is about the zero of that equation, between ends that it names."""
-    if isinstance(step, UniqueMinimum):
-        low, high = (put_in(end, {}) for end in step.interval)
-        ends = value.low == low and high in (value.high, *value.high.args)
-        same = put_in(step.numerator, {}) == value.equation
-        return ends and same and step.symbol == value.symbol
-    if not isinstance(step, Axiom):
-        return False
-    named = [value.equation.subs(value.symbol, zero) for zero in step.relation.free_symbols]
-    return any(step.relation.slack in (equation, -equation) for equation in named)
+def _admits(symbol: sp.Symbol, new: sp.Expr) -> bool:
+    """Whether the replacement varies with the inputs and has the symbol's sign."""
+    signed = symbol in PARAMETERS and symbol.is_positive
+    return bool(new.free_symbols) and (not signed or bool(new.is_positive))
 
 
 def sideways(value: sp.Expr) -> sp.Expr:

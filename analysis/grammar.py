@@ -26,6 +26,7 @@ from analysis.signs import (
     non_negative,
     non_zero,
     strictly,
+    substituted,
 )
 
 NUMBERS = (
@@ -75,7 +76,7 @@ def _node(node: sp.Basic) -> str:
     if type(node) in NUMBERS:
         return ""
     if type(node) in BINDERS:
-        return _binder(node)
+        return f"{node} binds an average" if node.has(*AVERAGES, Quantile) else _binder(node)
     if type(node) in AVERAGES:
         nested = len(node.args) != 1 or node.args[0].has(*AVERAGES, Quantile)
         return f"{node} is an average of averages" if nested else ""
@@ -89,6 +90,8 @@ def _node(node: sp.Basic) -> str:
         return f"{type(node).__name__} may not be written"
     if isinstance(node, sp.Piecewise) and node.args[-1].cond != sp.true:
         return f"{node} has no value in some cases"
+    if isinstance(node, sp.LambertW) and len(node.args) != 1:
+        return f"{node} is not the main branch"
     return "" if node.func(*node.args) == node else f"{node} is not in the form SymPy gives it"
 
 
@@ -124,8 +127,9 @@ def _binder(node: sp.Basic) -> str:
             return f"{node} goes beyond the sign of {limit[0]}"
     if isinstance(node, sp.Limit):
         inside, x, end, _ = node.args
-        if not x.is_positive or end not in (sp.S.Zero, sp.oo) or inside.has(AppliedUndef):
-            return f"{node} is no limit at 0 or ∞ of a formula in a positive variable"
+        positive = all(symbol.is_positive for symbol in inside.free_symbols | {x})
+        if not positive or end not in (sp.S.Zero, sp.oo) or inside.has(AppliedUndef):
+            return f"{node} is no limit at 0 or ∞ of a formula in positive symbols"
     return ""
 
 
@@ -134,11 +138,11 @@ def implied(facts: Sequence[Relation]) -> list[Relation]:
     equalities = [f for f in facts if f.relation == "=" and isinstance(f.lhs, sp.Symbol)]
     found = [f for f in facts if f.relation != "="]
     found += [Relation(f.rhs, ">", sp.S.Zero) for f in equalities if f.lhs.is_positive]
-    for old, new in ((equality.lhs, equality.rhs) for equality in equalities):
+    for equality in equalities:
         found += [
-            Relation(f.lhs.subs(old, new), f.relation, f.rhs.subs(old, new))
+            Relation(substituted(f.lhs, equality), f.relation, substituted(f.rhs, equality))
             for f in found
-            if old in f.free_symbols
+            if equality.lhs in f.free_symbols
         ]
     return found
 
@@ -159,9 +163,12 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
         return expression if value.has(sp.nan, sp.zoo, sp.oo) else undefined(value, facts)
     if isinstance(expression, sp.Limit):
         value = expression.doit()
-        return expression if value.has(sp.nan, sp.zoo, sp.oo, sp.Limit) else None
+        infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
+        return expression if infinite else undefined(value, facts)
     if isinstance(expression, sp.Derivative):
-        return undefined(expression.expr, facts)
+        slope = expression.doit()
+        found = undefined(expression.expr, facts)
+        return found or (None if slope == expression else undefined(slope, facts))
     if expression.is_Pow and not _power(expression, facts):
         return expression
     if isinstance(expression, sp.log) and not strictly(expression.args[0], facts):

@@ -8,11 +8,13 @@ visible counts as unknown, so a wrong proof is refused.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 from sympy.polys.polyerrors import BasePolynomialError
+
+from analysis.symbols import NOTATION
 
 STRICT = ("<", ">")
 FORMS = {"=": sp.Eq, "<=": sp.Le, ">=": sp.Ge, "<": sp.Lt, ">": sp.Gt}
@@ -34,7 +36,9 @@ AVERAGES = (E, Mean)
 SUBSTITUTED = (sp.Symbol, sp.exp, *AVERAGES, AppliedUndef)  # left sides that are plugged in
 BINDERS = (sp.Integral, sp.Derivative, sp.Limit, sp.Subs)
 OPAQUE = (*AVERAGES, Quantile, AppliedUndef, *BINDERS)  # what has no value at numbers
-EXACT = sp.Rational(1, 10**20)  # what counts as zero where an identity is tried at numbers
+SHARES = frozenset(entry.symbol for entry in NOTATION if entry.domain.end == 1)
+EXACT = 1e-20  # what counts as zero where an identity is tried at numbers
+DIGITS = 60  # of these numbers
 TRIALS = 3  # such numbers
 
 
@@ -82,9 +86,9 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         if not isinstance(first.lhs, SUBSTITUTED):
             others.append(first.slack)
             continue
-        expression = _substituted(expression, first)
-        others = [_substituted(other, first) for other in others]
-        left = [Relation(_substituted(r.lhs, first), "=", _substituted(r.rhs, first)) for r in left]
+        expression = substituted(expression, first)
+        others = [substituted(other, first) for other in others]
+        left = [Relation(substituted(r.lhs, first), "=", substituted(r.rhs, first)) for r in left]
     remainder = sp.simplify(_with_numbers_for_averages(expression.doit()))
     if remainder == 0 and not _vanishes_at_numbers(expression):
         return expression
@@ -122,7 +126,7 @@ def bound(node: sp.Basic) -> set[sp.Symbol]:
     return {node.args[1]} if isinstance(node, sp.Limit) else set(node.variables)
 
 
-def _substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
+def substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
     """The right side in place of the left one, wherever that means the same.
 
     A function is replaced below an integral sign too, as what is given of it holds for every value
@@ -140,47 +144,70 @@ def _vanishes_at_numbers(expression: sp.Expr) -> bool:
     """Whether it is zero to 20 digits wherever its symbols have random values of their signs."""
     if expression.has(*OPAQUE):
         return True
+    symbols = sorted(expression.free_symbols, key=str)
+    function = sp.lambdify(symbols, expression, modules="mpmath")
     drawn = random.Random(0)
-    for _ in range(TRIALS):
-        value = _at_numbers(expression, drawn).evalf(40)
-        if value.has(sp.nan, sp.zoo, sp.oo) or not abs(value) < EXACT:
-            return False
+    with mpmath.workdps(DIGITS):
+        for _ in range(TRIALS):
+            sign = [1 if s.is_nonnegative else drawn.choice((-1, 1)) for s in symbols]
+            numbers = [mpmath.mpf(drawn.randint(1, 10**6)) / 10**6 * one for one in sign]
+            try:
+                value = function(*numbers)
+            except (ValueError, TypeError, ZeroDivisionError):  # no value there
+                return False
+            if not abs(value) < EXACT:
+                return False
     return True
 
 
-def _at_numbers(expression: sp.Basic, drawn: random.Random, scale: int = 1) -> Any:
-    numbers = {
-        symbol: sp.Rational(drawn.randint(1, 10**6) * drawn.randint(1, scale), 10**6)
-        * (1 if symbol.is_nonnegative else drawn.choice((-1, 1)))
-        for symbol in sorted(expression.free_symbols, key=str)
-    }
-    return expression.subs(numbers)
+def same_positive_root(
+    one: sp.Expr, other: sp.Expr, power: int = 1, where: sp.Basic = sp.true
+) -> bool:
+    """Whether one^power is the other where both are real, and one ≥ 0 if the power is even.
 
-
-def equal_at_numbers(one: sp.Expr, other: sp.Expr) -> bool:
-    """Whether two expressions agree to 20 digits at random numbers where both are real.
-
-    Raises nothing; False as well where no such numbers are found.
+    By agreement to 20 digits at random numbers between 10^-9 and 10^11 at which the condition holds
+    (below 1 what the notation says is); False as well where too few such numbers are found.
     """
-    if one == other:
-        return True
     if any(side.has(*OPAQUE) for side in (one, other)):
-        return False
+        return one == other and power == 1
+    if one == other and power == 1:
+        return True
+    symbols = sorted(one.free_symbols | other.free_symbols | where.free_symbols, key=str)
+    function = sp.lambdify(symbols, [one, other], modules="mpmath")
+    holds = sp.lambdify(symbols, where, modules="mpmath")
     met = 0
-    for seed in range(200):
-        pair = sp.Tuple(one, other)
-        try:
-            first, second = (n.evalf(40) for n in _at_numbers(pair, random.Random(seed), 20))
-        except ValueError:  # the larger of two numbers that are not real
-            continue
-        if not (first.is_real and second.is_real) or first.is_infinite or second.is_infinite:
-            continue
-        if not abs(first - second) <= EXACT * abs(first):
-            return False
-        met += 1
-        if met == TRIALS:
-            return True
+    with mpmath.workdps(DIGITS):
+        for seed in range(3000):
+            try:
+                numbers = _numbers(seed, symbols)
+                if not holds(*numbers):
+                    continue
+                first, second = (mpmath.mpc(value) for value in function(*numbers))
+            except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # no value there
+                continue
+            if first.imag or second.imag or mpmath.isinf(first) or mpmath.isinf(second):
+                continue
+            apart = abs(first.real**power - second.real) > EXACT * abs(second.real)
+            if apart or (power % 2 == 0 and first.real < 0):
+                return False
+            met += 1
+            if met == 10 * TRIALS:
+                return True
     return False
+
+
+def _numbers(seed: int, symbols: Sequence[sp.Symbol]) -> list[mpmath.mpf]:
+    """Positive numbers: moderate, small, of any size, or large, by turns."""
+    drawn = random.Random(seed)
+    wide = 9 if seed % 2 else 1
+    numbers = []
+    for symbol in symbols:
+        number = mpmath.mpf(drawn.randint(1, 99)) / 10 ** drawn.randint(2, 1 + wide)
+        large = seed % 4 == 3 or (seed % 4 == 2 and drawn.random() < 0.5)
+        numbers.append(1 / number if large and symbol not in SHARES else 10 * number)
+        if symbol in SHARES:
+            numbers[-1] = number
+    return numbers
 
 
 def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:

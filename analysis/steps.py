@@ -145,7 +145,7 @@ class Chain(Step):
     def verify(self, known: "Known") -> None:
         """Raise StepError at a gap, or where the direction changes."""
         links = [known[n] for n in self.using]
-        if not links:
+        if len(links) < 2:
             raise StepError(f"{self.name}: a chain needs links")
         gaps = any(left.rhs != right.lhs for left, right in pairwise(links))
         ends = links[0].lhs == self.relation.lhs and links[-1].rhs == self.relation.rhs
@@ -227,6 +227,8 @@ class Expectation(Step):
         rest, total = sp.expand(self.relation.lhs.args[0]), sp.S.Zero
         for moment in moments:
             (quantity,) = moment.lhs.args
+            if quantity not in self.random or not isinstance(quantity, sp.Symbol):
+                raise StepError(f"{self.name}: {quantity} is not declared random")
             coefficient = sp.simplify(sp.diff(rest, quantity))
             rest = sp.expand(rest - coefficient * quantity)
             total += coefficient * moment.rhs
@@ -234,7 +236,7 @@ class Expectation(Step):
             sign = sp.factor(-coefficient if opposed else coefficient)
             exact = moment.relation == "="
             bounded = self.relation.relation != "=" and non_negative(sign, facts)
-            if quantity not in self.random or not (exact or bounded):
+            if not (exact or bounded):
                 raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
             if coefficient.free_symbols & set(self.random):
                 raise StepError(f"{self.name}: the coefficient {coefficient} is random")

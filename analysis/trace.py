@@ -86,6 +86,8 @@ class Trace:
         for step in self.steps:
             if isinstance(step, Definition) and step.relation.rhs.free_symbols & found:
                 found |= {step.relation.lhs}
+            if isinstance(step, UniqueMinimum) and step.relation.rhs.free_symbols & found:
+                found |= {step.zero}
         return found
 
     def _one_symbol_a_name(self) -> None:
@@ -225,6 +227,8 @@ class Trace:
             fixed = not side.free_symbols & self.random
             if fixed and isinstance(side, (sp.Symbol, AppliedUndef)) and _is_equality(step):
                 raise StepError(f"{step.name}: {side} is random, as what it equals")
+        if _is_equality(step) and len(random) == 1 and free != random:
+            raise StepError(f"{step.name}: makes a fixed number of what is random")
         strange: set[sp.Basic] = set(free - self.random - PARAMETERS - self.definitions.keys())
         if _is_equality(step):
             functions = {f for side in sides for f in side.atoms(AppliedUndef)}

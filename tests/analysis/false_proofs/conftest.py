@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sympy as sp
 
 import analysis
 from analysis import claims
-from analysis.steps import Earlier
+from analysis.calculus import UniqueMinimum
+from analysis.signs import Relation
+from analysis.steps import Earlier, Identity, Inequality
 
 CHECKER = Path(analysis.__file__).parent
 
@@ -25,9 +28,9 @@ def claim():
 
     def made(*steps, statement=None, **changes):
         quoted = tuple({step.claim: None for step in steps if isinstance(step, Earlier)})
-        changes = {"witness": (), "values": {}, "shown": {}, "uses": quoted, "attained": "", **changes}
+        own = {"witness": (), "values": {}, "shown": {}, "uses": quoted, "attained": "", **changes}
         statement = statement or steps[-1].relation
-        return replace(claims.minimax, statement=statement, steps=steps, **changes)
+        return replace(claims.minimax, statement=statement, steps=steps, **own)
 
     return made
 
@@ -40,6 +43,40 @@ def prove(claim):
         return claim(*steps, **changes).verify()
 
     return proved
+
+
+@pytest.fixture
+def minimum():
+    """The signs that a unique minimum rests on, and the minimum."""
+
+    def steps(function, numerator, symbol, zero, interval, *facts, factor=sp.S.One):
+        fall, names = sp.diff(numerator, symbol), tuple(fact.name for fact in facts)
+        values = [
+            Relation(sp.Subs(numerator, symbol, end), "=", numerator.subs(symbol, end))
+            for end in interval
+        ]
+        slope = Relation(sp.Derivative(function, symbol), "=", -factor * numerator)
+        return (
+            *facts,
+            Identity("slope", slope, "", names),
+            Inequality("falls", Relation(fall, "<", sp.S.Zero), "", names, certificate=-fall),
+            Identity("low", values[0], ""),
+            Identity("high", values[1], ""),
+            UniqueMinimum(
+                "least",
+                Relation(function.subs(symbol, zero), "<=", function),
+                "",
+                ("slope", "falls", "low", "high", *names),
+                function=function,
+                numerator=numerator,
+                factor=factor,
+                symbol=symbol,
+                zero=zero,
+                interval=interval,
+            ),
+        )
+
+    return steps
 
 
 @pytest.fixture

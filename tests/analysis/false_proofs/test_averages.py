@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from analysis.signs import E, Relation
+from analysis.signs import E, Mean, Quantile, Relation
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -16,6 +16,7 @@ from analysis.steps import (
     Inequality,
     Suppose,
 )
+from analysis.symbols import s
 
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
 HALF = sp.Rational(3, 2)
@@ -38,6 +39,7 @@ def product(factor, *first):
 @pytest.mark.parametrize(
     ("factor", "alias"),
     [
+        pytest.param(s, Axiom("s", Relation(2 * s, "=", 2 * X), ""), id="parameter"),
         pytest.param(Y, Definition("Y", Relation(Y, "=", X), ""), id="definition"),
         pytest.param(Y, Axiom("Y", Relation(Y, "=", X), "", axiom="name"), id="name"),
         pytest.param(Y, Axiom("Y", Relation(2 * Y, "=", 2 * X), ""), id="equation"),
@@ -61,30 +63,91 @@ def test_a_name_of_a_name(prove, refused):
 
 def test_a_mean_that_is_zero(prove, refused):
     """A quantity that is declared nowhere is its own mean, so that E Y = 0 makes Y = 0."""
-    constant = Expectation("constant", Relation(E(Y), "=", Y), "", (), random=())
-    prove(mean, Expectation("end", Relation(E(X + Y), "=", Y), "", ("mean",), random=(X,)))
+    shifted = Relation(E(X + Y), "=", Y)
+    prove(mean, Expectation("end", shifted, "", ("mean",), random=(X,)))
     with refused:
         prove(
             Axiom("mean", Relation(E(Y), "=", ZERO), ""),
-            constant,
+            Expectation("constant", Relation(E(Y), "=", Y), "", (), random=()),
             Identity("end", Relation(Y, "=", ZERO), "", ("constant", "mean")),
         )
 
 
-def test_cases_outside_the_average(prove, refused):
+def test_a_moment_of_a_function(prove, refused):
+    """E K(X) = 0 does not make E X K(X) = 0: with K(X) = X it is E X²."""
+
+    def moment(quantity):
+        end = Relation(E(X * quantity), "=", ZERO)
+        return (
+            Axiom("mean", Relation(E(quantity), "=", ZERO), ""),
+            Expectation("end", end, "", ("mean",), random=(quantity,)),
+        )
+
+    prove(*moment(Y))
+    with refused:
+        prove(*moment(K(X)))
+
+
+def test_a_zero_that_is_random(prove, refused, minimum):
+    """(t - Y)²/2 is least at Y, which is random with Y: E Y² is not Y·E Y."""
+    zero, level, random = sp.symbols("z y Y", positive=True)
+    average = Axiom("mean", Relation(E(random), "=", ONE), "")
+    product = Relation(E(random * zero), "=", zero)
+    end = Expectation("end", product, "", ("mean",), random=(random,))
+
+    def at_the_minimum(target):
+        return minimum((t - target) ** 2 / 2, target - t, t, zero, (ZERO, 2 * target))
+
+    prove(average, *at_the_minimum(level), end)
+    with refused:
+        prove(average, *at_the_minimum(random), end)
+
+
+def quantile(expression):
+    return Quantile(expression, sp.Rational(2, 5))
+
+
+every_average = pytest.mark.parametrize("average", [E, Mean, quantile])
+
+
+@every_average
+def test_a_limit_inside_the_average(prove, refused, average):
+    """For X of the law e^-x the mean of t e^-tX is t/(1 + t): its limit is 1, that inside is 0."""
+    positive, k = sp.symbols("X k", positive=True)
+    outside = sp.Limit(average(t * sp.exp(-t * positive)), t, sp.oo)
+    prove(Identity("end", Relation(sp.Limit(t * sp.exp(-t * k), t, sp.oo), "=", ZERO), ""))
+    with refused:
+        prove(Identity("end", Relation(outside, "=", average(ZERO)), ""), random=(positive,))
+
+
+@pytest.mark.parametrize("form", [sp.Limit, sp.Subs])
+def test_an_average_at_a_point(prove, refused, form):
+    """The mean of X does not depend on X, and is not the mean of 0 where X is 0."""
+    k = sp.Symbol("k", positive=True)
+    prove(Identity("end", Relation(form(2 * k, k, 0), "=", ZERO), ""))
+    with refused:
+        average = Relation(form(c * E(k), k, 0), "=", c * E(ZERO))
+        prove(Identity("end", average, ""), random=(k,))
+
+
+@every_average
+def test_cases_outside_the_average(prove, refused, average):
     """E of what is 1 or 2 by the sign of X is a number, not E 1 or E 2 by the sign of X."""
     inside = sp.Piecewise((ONE, X > 0), (TWO, True))
-    outside = sp.Piecewise((E(ONE), X > 0), (E(TWO), True))
-    prove(Identity("end", Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1)), ""), random=(X,))
+    outside = sp.Piecewise((average(ONE), X > 0), (average(TWO), True))
+    expanded = Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1))
+    prove(Identity("end", expanded, ""), random=(X,))
     with refused:
-        prove(Identity("end", Relation(E(inside), "=", outside), ""), random=(X,))
+        prove(Identity("end", Relation(average(inside), "=", outside), ""), random=(X,))
 
 
-def test_an_equation_under_a_supposition_inside_an_average(prove, refused):
+@every_average
+def test_an_equation_under_a_supposition_inside_an_average(prove, refused, average):
     """Where X >= 0 its size K is X, elsewhere -X; E K is E X or -E X for a sure sign only."""
 
     def by_sign(size, supposed):
-        zero = Relation((E(size) - E(X)) * (E(size) - E(-X)), "=", ZERO)
+        gaps = [average(size) - average(each) for each in (X, -X)]
+        zero = Relation(gaps[0] * gaps[1], "=", ZERO)
         return (
             Suppose("one", Relation(supposed, ">=", ZERO), ""),
             Axiom("up", Relation(size, "=", X), "", ("one",)),

@@ -3,13 +3,13 @@
 import pytest
 import sympy as sp
 
-from analysis.calculus import Monotone, Tangent, UniqueMinimum
+from analysis.calculus import Monotone, Tangent
 from analysis.signs import Relation
-from analysis.steps import Axiom, Identity, Inequality
+from analysis.steps import Axiom, Inequality
 
 ZERO, ONE, TWO, THREE = sp.S.Zero, sp.S.One, sp.Integer(2), sp.Integer(3)
 HALF = sp.Rational(1, 2)
-a, y = sp.symbols("a y", real=True)
+a, v, y = sp.symbols("a v y", real=True)
 w, t, x = sp.symbols("w t x", positive=True)
 
 
@@ -65,20 +65,20 @@ def test_monotone_across_a_jump(prove, refused):
 def test_monotone_integral_that_has_no_value(prove, refused):
     """The variable of integration is called positive, its limits begin at -1, across a pole."""
 
-    def integral(low):
-        function = sp.Integral(t**-2, (t, low, x))
-        return monotone(function, x, TWO, THREE, Relation(x**-2, ">=", ZERO), x**-2)
+    def integral(integrand, low):
+        function, slope = sp.Integral(integrand, (t, low, x)), integrand.subs(t, x)
+        return monotone(function, x, TWO, THREE, Relation(slope, ">=", ZERO), slope)
 
-    prove(*integral(ONE))
+    prove(*integral(sp.exp(-t), ONE))
     with refused:
-        prove(*integral(-ONE))
+        prove(*integral(t**-2, -ONE))
 
 
 def test_monotone_integral_with_a_jump_in_its_second_limit(prove, refused):
     """A double integral is as smooth as all of its limits: -π/4 >= π/4, once more."""
 
-    def area(end, certificate, *inner):
-        function = sp.Integral(ONE, *inner, (a, 0, end))
+    def area(end, certificate, *more):
+        function = sp.Integral(ONE, *more, (v, 0, end))
         return monotone(function, y, -ONE, ONE, Relation(-certificate, "<=", ZERO), certificate)
 
     prove(*area(-y, ONE))
@@ -86,8 +86,20 @@ def test_monotone_integral_with_a_jump_in_its_second_limit(prove, refused):
         prove(*area(sp.atan(1 / y), 1 / (y**2 + 1), (t, 0, 1)))
 
 
+def test_monotone_with_a_jump_below_the_integral_sign(prove, refused):
+    """Y less 1 from 0 on has the slope 1 and a jump: -1/4 <= 1/4 - 1."""
+
+    def rising(integrand):
+        function = y + sp.Integral(integrand, (t, 0, 1))
+        return monotone(function, y, -HALF / 2, HALF / 2, Relation(ONE, ">", ZERO), ONE)
+
+    prove(*rising(-t))
+    with refused:
+        prove(*rising(sp.Piecewise((ZERO, y < 0), (-ONE, True))))
+
+
 def test_monotone_between_ends_that_are_bound(prove, refused):
-    """∫ x t dt from 0 to 1 is x/2, with t put in for x it is 1/3; and 1/3 <= r/2 not for all r >= t."""
+    """∫ x t dt from 0 to 1 is x/2, with t put in for x it is 1/3: 1/3 <= r/2 for any r >= t."""
     function = sp.Integral(x * t, (t, 0, 1))
     low, high = sp.symbols("l r", positive=True)
 
@@ -111,41 +123,7 @@ def test_tangent_of_a_complex_exponent(prove, refused):
         prove(Tangent("end", Relation(sp.exp(sp.I * a), ">=", 1 + sp.I * a), ""))
 
 
-def minimum(function, numerator, symbol, zero, interval, *facts, factor=ONE):
-    """The four signs that a unique minimum rests on, and the minimum."""
-    fall, names = sp.diff(numerator, symbol), tuple(fact.name for fact in facts)
-
-    def at(name, end):
-        value = Relation(sp.Subs(numerator, symbol, end), "=", numerator.subs(symbol, end))
-        return Identity(name, value, "", names)
-
-    return (
-        *facts,
-        Identity(
-            "slope",
-            Relation(sp.Derivative(function, symbol), "=", -factor * numerator),
-            "",
-            names,
-        ),
-        Inequality("falls", Relation(fall, "<", ZERO), "", certificate=-fall),
-        at("low", interval[0]),
-        at("high", interval[1]),
-        UniqueMinimum(
-            "end",
-            Relation(function.subs(symbol, zero), "<=", function),
-            "",
-            ("slope", "falls", "low", "high", *names),
-            function=function,
-            numerator=numerator,
-            factor=factor,
-            symbol=symbol,
-            zero=zero,
-            interval=interval,
-        ),
-    )
-
-
-def test_minimum_across_a_pole(prove, refused):
+def test_minimum_across_a_pole(prove, refused, minimum):
     """Minus the logarithm of (w - 1)² falls to the pole at 1 and jumps there."""
     z = sp.Symbol("z", positive=True)
     prove(*minimum(w + 1 / w, 1 / w**2 - 1, w, z, (HALF, TWO)))
@@ -154,7 +132,7 @@ def test_minimum_across_a_pole(prove, refused):
         prove(*minimum(function, 3 + 2 / (w - 1), w, z, (ZERO, HALF)))
 
 
-def test_minimum_across_a_gap(prove, refused):
+def test_minimum_across_a_gap(prove, refused, minimum):
     """A fact about the point x says nothing about the points between x and the zero.
 
     The function has its zero slope at 1, where it is 1, and is -12.3 at 2.1, beyond its pole at 2.
@@ -192,7 +170,9 @@ def test_minimum_across_a_gap(prove, refused):
         ),
     ],
 )
-def test_minimum_at_a_zero_of_another_kind(prove, refused, assumptions, function, interval):
+def test_minimum_at_a_zero_of_another_kind(
+    prove, refused, minimum, assumptions, function, interval
+):
     """The zero is a real number of the interval, and need be nothing that its name claims."""
 
     def of(**assumptions):
@@ -205,7 +185,7 @@ def test_minimum_at_a_zero_of_another_kind(prove, refused, assumptions, function
         prove(*of(**assumptions))
 
 
-def test_minimum_at_a_zero_of_the_wrong_sign(prove, refused):
+def test_minimum_at_a_zero_of_the_wrong_sign(prove, refused, minimum):
     """The zero of 1 - 2y is 1/2, whatever its name claims."""
 
     def named(**assumptions):
@@ -215,3 +195,16 @@ def test_minimum_at_a_zero_of_the_wrong_sign(prove, refused):
     prove(*named(real=True))
     with refused:
         prove(*named(negative=True))
+
+
+def test_minimum_with_a_jump_below_the_integral_sign(prove, refused, minimum):
+    """Beyond a jump down by 2, which has no slope, x + 1/x is less than at its minimum before."""
+    zero = sp.Symbol("z", positive=True)
+
+    def least(integrand):
+        function = x + 1 / x + sp.Integral(integrand, (t, 0, 1))
+        return minimum(function, 1 / x**2 - 1, x, zero, (HALF, TWO))
+
+    prove(*least(-t))
+    with refused:
+        prove(*least(sp.Piecewise((ZERO, x < 3), (-TWO, True))))

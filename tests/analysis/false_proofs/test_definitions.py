@@ -3,7 +3,7 @@
 import pytest
 import sympy as sp
 
-from analysis.signs import Relation
+from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
@@ -85,15 +85,85 @@ def test_a_complex_symbol_that_is_one_over_zero(prove, refused):
 
 def test_a_symbol_for_a_sum_that_diverges(prove, refused):
     """Z = 1 + 2 + 4 + ... has 1/z = 0, so that 1 = z/z = 0."""
-    finite, divergent = sp.Integer(15), sp.Sum(2**k, (k, 0, sp.oo))
-    z = sp.Symbol("z", real=True)
-    prove(
-        Definition("sum", Relation(z, "=", finite), ""),
-        Identity("end", Relation(2 * z, "=", sp.Integer(30)), "", ("sum",)),
-    )
-    z = sp.Symbol("z")
+
+    def named(z, total, inverse):
+        return (
+            Definition("sum", Relation(z, "=", total), ""),
+            Identity("end", Relation(1 / z, "=", inverse), "", ("sum",)),
+        )
+
+    prove(*named(sp.Symbol("z", positive=True), 1 + k, 1 / (1 + k)))
+    with refused:
+        prove(*named(sp.Symbol("z"), sp.Sum(2**k, (k, 0, sp.oo)), ZERO))
+
+
+def test_a_real_symbol_that_is_infinite(prove, refused):
+    """|log n| is finite for SymPy; at n = 0 it is not: 0 = 1/(n₂ + 1) > 0."""
+
+    def inverse(symbol, *first):
+        return (
+            *first,
+            Inequality(
+                "positive", Relation(1 / (symbol + 1), ">", ZERO), "", certificate=1 / (symbol + 1)
+            ),
+        )
+
+    prove(*inverse(n, Definition("n", Relation(n, "=", x**2), "")))
+    size = sp.Symbol("size", nonnegative=True)
     with refused:
         prove(
-            Definition("sum", Relation(z, "=", divergent), ""),
-            Identity("end", Relation(1 / z, "=", ZERO), "", ("sum",)),
+            Definition("n", Relation(n, "=", ZERO), ""),
+            *inverse(size, Definition("size", Relation(size, "=", sp.Abs(sp.log(n))), "")),
+            Identity("zero", Relation(ZERO, "=", 1 / (size + 1)), "", ("size", "n")),
+            Chain("end", Relation(ZERO, ">", ZERO), "", ("zero", "positive")),
+        )
+
+
+@pytest.mark.parametrize("infinite", [x, E(a)])
+def test_an_axiom_that_says_infinity(prove, refused, infinite):
+    """What has a sign is a number: with ∞ for it, 0 = 1/(1 + ∞) > 0."""
+
+    def inverse(value):
+        term = 1 / (1 + infinite)
+        return (
+            Axiom("value", Relation(infinite, "=", value), ""),
+            Axiom("sign", Relation(infinite, ">=", ZERO), ""),
+            Identity("inverse", Relation(1 / (1 + value), "=", term), "", ("value", "sign")),
+            Inequality("positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term),
+            Chain("end", Relation(1 / (1 + value), ">", ZERO), "", ("inverse", "positive")),
+        )
+
+    prove(*inverse(TWO), random=(a,))
+    with refused:
+        prove(*inverse(sp.oo), random=(a,))
+
+
+def test_a_real_symbol_that_is_not_real(prove, refused):
+    """The second branch of Lambert's W at a positive number is not real, nor is its square."""
+
+    def squared(value):
+        return (
+            Definition("a", Relation(a, "=", value), ""),
+            Inequality("square", Relation(a**2, ">=", ZERO), "", certificate=a**2),
+            Identity("value", Relation(value**2, "=", a**2), "", ("a",)),
+            Chain("end", Relation(value**2, ">=", ZERO), "", ("value", "square")),
+        )
+
+    prove(*squared(sp.LambertW(x)))
+    with refused:
+        prove(*squared(sp.LambertW(x, -1)))
+
+
+def test_a_name_that_claims_a_sign(prove, refused):
+    """With the name x > 0 for any number a, any number is positive."""
+    positive = Relation(a, ">", ZERO)
+    prove(
+        Axiom("sign", positive, ""),
+        Axiom("name", Relation(b, "=", a), "", axiom="name"),
+        Inequality("end", Relation(b, ">", ZERO), "", ("name", "sign"), certificate=a),
+    )
+    with refused:
+        prove(
+            Axiom("name", Relation(x, "=", a), "", axiom="name"),
+            Inequality("end", positive, "", ("name",), certificate=x),
         )

@@ -1,8 +1,8 @@
 """Functions without a formula, and what is said of them at one point only."""
 
+import pytest
 import sympy as sp
 
-from analysis.calculus import UniqueMinimum
 from analysis.signs import Relation
 from analysis.steps import Axiom, Cases, Chain, Definition, Identity, Inequality, Suppose
 
@@ -61,7 +61,7 @@ def test_known_at_one_point_under_a_sum(prove, refused):
 def test_known_at_one_point_under_a_limit(prove, refused):
     """H(t) = 1 where t = 2 says nothing about the limit of H at 0."""
     limit = sp.Limit(H(t), t, 0)
-    prove(*everywhere(sp.Integral(H(t), (t, 0, r)), r, t))
+    prove(*everywhere(sp.Integral(H(t), (t, 0, 1)), ONE, t))
     with refused:
         prove(*everywhere(limit, ONE, t, at_two(t)))
 
@@ -87,29 +87,10 @@ def test_known_in_one_case_under_an_integral(prove, refused):
         prove(*by_cases(t))
 
 
-def test_known_at_a_minimum(prove, refused):
+def test_known_at_a_minimum(prove, refused, minimum):
     """The zero of a slope is one point: that H is 1 there says nothing about its integral."""
     zero = sp.Symbol("z", positive=True)
-    function, numerator = t + 1 / t, 1 / t**2 - 1
-    low, high = (sp.Subs(numerator, t, end) for end in (ONE / 2, TWO))
-    least = (
-        Identity("slope", Relation(sp.Derivative(function, t), "=", -numerator), ""),
-        Inequality("falls", Relation(-2 / t**3, "<", ZERO), "", certificate=2 / t**3),
-        Identity("low", Relation(low, "=", low.doit()), ""),
-        Identity("high", Relation(high, "=", high.doit()), ""),
-        UniqueMinimum(
-            "least",
-            Relation(zero + 1 / zero, "<=", function),
-            "",
-            ("slope", "falls", "low", "high"),
-            function=function,
-            numerator=numerator,
-            factor=ONE,
-            symbol=t,
-            zero=zero,
-            interval=(ONE / 2, TWO),
-        ),
-    )
+    least = minimum(t + 1 / t, 1 / t**2 - 1, t, zero, (ONE / 2, TWO))
     prove(*least, *everywhere(sp.Integral(H(k), (k, 0, r)), r, k))
     with refused:
         prove(*least, *everywhere(sp.Integral(H(zero), (zero, 0, r)), r, zero))
@@ -132,4 +113,42 @@ def test_a_value_against_the_sign_of_the_function(prove, refused):
             Axiom("value", Relation(H(t), "=", -ONE), ""),
             Inequality("sign", Relation(ZERO, "<=", H(t)), "", certificate=H(t)),
             Chain("end", Relation(ZERO, "<=", -ONE), "", ("sign", "value")),
+        )
+
+
+@pytest.mark.parametrize(
+    ("formula", "end"),
+    [pytest.param(1 / t, ONE, id="pole"), pytest.param(ONE, sp.oo, id="long interval")],
+)
+def test_a_formula_with_an_infinite_integral(prove, refused, formula, end):
+    """Where a function without a formula is given one its integral may be ∞: 0 = 1/(1 + ∞) > 0."""
+
+    def inverse(formula, end, value):
+        integral = sp.Integral(H(t), (t, 0, end))
+        term = 1 / (1 + integral)
+        return (
+            Axiom("formula", Relation(H(t), "=", formula), "for every value of t"),
+            Axiom("sign", Relation(integral, ">=", ZERO), ""),
+            Identity("value", Relation(value, "=", term), "", ("formula", "sign")),
+            Inequality("positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term),
+            Chain("end", Relation(value, ">", ZERO), "", ("value", "positive")),
+        )
+
+    prove(*inverse(ONE, ONE, ONE / 2))
+    with refused:
+        prove(*inverse(formula, end, ZERO))
+
+
+def test_a_name_for_a_value_of_the_function(prove, refused):
+    """With the name c for K(t) the integral of K is that of c: every function is constant."""
+    function = sp.Function("K", real=True)(t)
+    mean, c = sp.Integral(function, (t, 0, 1)), sp.Symbol("c", real=True)
+
+    constant = Axiom("constant", Relation(function, "=", c), "for every value of t")
+    prove(constant, Identity("end", Relation(mean, "=", c), "", ("constant",)))
+    with refused:
+        prove(
+            Axiom("name", Relation(c, "=", function), "", axiom="name"),
+            Identity("value", Relation(function, "=", c), "", ("name",)),
+            Identity("end", Relation(mean, "=", c), "", ("value",)),
         )

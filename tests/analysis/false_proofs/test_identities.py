@@ -3,8 +3,8 @@
 import pytest
 import sympy as sp
 
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity
+from analysis.signs import E, Relation
+from analysis.steps import Axiom, Chain, Definition, Expectation, Identity
 
 ZERO, ONE = sp.S.Zero, sp.S.One
 a, b = sp.symbols("a b", real=True)
@@ -68,17 +68,111 @@ def test_zero_times_infinity(prove, refused, function, pole, factor, product):
         )
 
 
-def test_a_limit_for_most_parameters(prove, refused):
-    """SymPy's limit of nt/(nt + 1) is 1, as for n > 0; at n = 0 it is 0."""
-
-    def limit(parameter):
-        return sp.Limit(parameter * t / (parameter * t + 1), t, sp.oo)
-
-    prove(Identity("end", Relation(ONE, "=", limit(x)), ""))
+def test_a_function_that_sympy_simplifies_wrongly(prove, refused):
+    """The binomial coefficient of a over a is 1, and 0 at -1 where SymPy evaluates it."""
+    coefficient = sp.binomial(a, a)
+    prove(Identity("end", Relation((a + 1) ** 2, "=", a**2 + 2 * a + 1), ""))
     with refused:
         prove(
-            Definition("n", Relation(n, "=", ZERO), ""),
-            Identity("one", Relation(ONE, "=", limit(n)), ""),
-            Identity("zero", Relation(limit(n), "=", ZERO), "", ("n",)),
+            Definition("a", Relation(a, "=", -ONE), ""),
+            Identity("one", Relation(ONE, "=", coefficient), ""),
+            Identity("zero", Relation(coefficient, "=", ZERO), "", ("a",)),
             Chain("end", Relation(ONE, "=", ZERO), "", ("one", "zero")),
+        )
+
+
+A, B = sp.symbols("A B", commutative=False)
+product = Axiom("product", Relation(A * B, "=", ONE), "")
+second = Axiom("second", Relation(E(a**2), "=", ONE), "")
+unknown = (
+    sp.Limit(sp.exp(-n * t), t, sp.oo),
+    sp.Limit(t**n, t, 0),
+    sp.Limit(sp.Max(n * t, 1), t, sp.oo),
+)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(
+            (product, Identity("end", Relation(B * A, "=", ONE), "", ("product",))),
+            id="factors that do not commute",
+        ),
+        *(
+            pytest.param((Identity("end", Relation(limit, "=", ZERO), ""),), id=f"limit {i}")
+            for i, limit in enumerate(unknown)
+        ),
+        pytest.param(
+            (
+                second,
+                Expectation("end", Relation(E(b * a**2), "=", b), "", ("second",), random=(a,)),
+            ),
+            id="the slope in a square",
+        ),
+    ],
+)
+def test_where_sympy_gives_up(refused, prove, steps):
+    """What SymPy cannot do has not been checked, and the checker says so itself."""
+    with refused:
+        prove(*steps)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(lambda n: sp.Limit(n * t / (n * t + 1), t, sp.oo), id="quotient"),
+        pytest.param(
+            lambda n: sp.Limit(sp.log(n * t + 1) / sp.log(t + 1), t, sp.oo), id="logarithms"
+        ),
+        pytest.param(lambda n: sp.Limit(n / (n + t), t, 0), id="at zero"),
+    ],
+)
+def test_a_limit_for_most_parameters(prove, refused, form):
+    """SymPy's limits of these are 1, as for n > 0; at n = 0 they are 0."""
+
+    def limit(parameter):
+        return Identity("end", Relation(ONE, "=", form(parameter)), "")
+
+    prove(limit(x))
+    with refused:
+        prove(limit(n))
+
+
+@pytest.mark.parametrize("parameter", [a, n])
+def test_a_limit_that_is_infinite(prove, refused, parameter):
+    """The limit of t/(at + 1) is 1/a but for a = 0, where 1 = a/a = 0."""
+
+    def inverse(parameter):
+        value = sp.Limit(t / (parameter * t + 1), t, sp.oo)
+        return (
+            Definition("b", Relation(b, "=", value), ""),
+            Identity("one", Relation(ONE, "=", parameter * b), "", ("b",)),
+        )
+
+    prove(*inverse(x))
+    with refused:
+        prove(
+            Definition("zero", Relation(parameter, "=", ZERO), ""),
+            *inverse(parameter),
+            Identity("product", Relation(parameter * b, "=", ZERO), "", ("zero",)),
+            Chain("end", Relation(ONE, "=", ZERO), "", ("one", "product")),
+        )
+
+
+def test_a_slope_that_is_infinite(prove, refused):
+    """The root of n has the slope 1/(2√n) but for n = 0, where 1 = 2√n/(2√n) = 0."""
+
+    def slope(variable):
+        return (
+            Definition("b", Relation(b, "=", sp.Derivative(sp.sqrt(variable), variable)), ""),
+            Identity("one", Relation(ONE, "=", 2 * sp.sqrt(variable) * b), "", ("b",)),
+        )
+
+    prove(*slope(x))
+    with refused:
+        prove(
+            Definition("zero", Relation(n, "=", ZERO), ""),
+            *slope(n),
+            Identity("product", Relation(2 * sp.sqrt(n) * b, "=", ZERO), "", ("zero",)),
+            Chain("end", Relation(ONE, "=", ZERO), "", ("one", "product")),
         )

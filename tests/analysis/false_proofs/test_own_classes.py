@@ -103,6 +103,20 @@ def test_a_symbol_that_is_called_like_a_number(prove, refused):
         prove(*two(sp.Symbol("0", positive=True)))
 
 
+def test_a_symbol_that_is_a_whole_number(prove, refused):
+    """A statement that prints N² >= N, which is false for N = 1/2."""
+
+    def square(symbol, *using):
+        certificate = symbol * (symbol - 1)
+        return Inequality(
+            "end", Relation(symbol**2, ">=", symbol), "", using, certificate=certificate
+        )
+
+    prove(Axiom("at least 1", Relation(x, ">=", ONE), ""), square(x, "at least 1"))
+    with refused:
+        prove(square(sp.Symbol("N", integer=True, positive=True)))
+
+
 def test_a_function_that_is_called_like_the_expectation(prove, refused):
     """A statement that prints E(X)² = 0 of a function E that has the values 0."""
 

@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
 import sympy as sp
 
 from analysis import claims
 from analysis.claims.alignment_lemma import R, k, z1
 from analysis.claims.alignment_lemma import x as ratio
-from analysis.claims.bias_radius import radius, spread
+from analysis.claims.bias_radius import spread
 from analysis.claims.drift import drift
 from analysis.claims.skewness_expansion import best as b_star
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Expectation, Identity, Inequality
-from analysis.symbols import G, alpha, p, s, sigma
+from analysis.symbols import G, alpha, b, p, s, x
 
 LEMMA = (
     "radius",
@@ -70,6 +71,58 @@ def test_a_quotation_without_its_axioms(prove, refused):
             Identity("right", Relation(lower, "=", upper), "", ("k", "x")),
             Chain("end", Relation(sp.Integer(5), ">=", upper), "", ("left", "quoted", "right")),
         )
+
+
+def test_two_minima_of_one_name(prove, refused, minimum):
+    """One letter for the zeros of two slopes: at most one of the functions is least there."""
+    least = quote("skewness_expansion", "best size")
+    function, numerator = x + 1 / x, 1 / x**2 - 1
+
+    def here(zero):
+        return minimum(function, numerator, x, zero, (ONE / 2, TWO))
+
+    prove(*here(sp.Symbol("z", positive=True)), least)
+    with refused:
+        prove(*here(b_star), least)
+
+
+def test_two_quotations_of_one_name(prove, refused):
+    """Both sweet spots are called x*: that of the radius and that of the averaged bound."""
+    worst = replace(
+        quote(
+            "sweet_spot",
+            "conclusion",
+            ("at most straight back", "not sideways", "below the breakdown"),
+        ),
+        name="worst case",
+    )
+    averaged = quote(
+        "averaged_guarantee",
+        "averaged sweet spot",
+        ("not sideways", "below the breakdown, scaled"),
+    )
+    prove(worst)
+    prove(averaged)
+    with refused:
+        prove(worst, averaged)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "step", "assumed", "parameter", "value"),
+    [
+        ("sweet_spot", "closed form at α = 1", "zero at α = 1", x, sp.Integer(5)),
+        ("threshold_size", "two sizes", "one sample at least", b, ONE / 2),
+    ],
+    ids=["scaled size", "size"],
+)
+def test_an_assumption_against_a_definition(
+    prove, refused, quoted, step, assumed, parameter, value
+):
+    """What is assumed of a parameter does not hold by assertion where it is defined: 5 = 0.315."""
+    quotation = quote(quoted, step, (assumed,))
+    prove(quotation)
+    with refused:
+        prove(Definition("parameter", Relation(parameter, "=", value), ""), quotation)
 
 
 def test_a_quotation_without_independence(prove, refused):
@@ -131,12 +184,46 @@ def test_a_quotation_of_a_random_quantity(prove, refused):
 
     def product(factor):
         end = Relation(E(z1 * factor), "=", ZERO)
-        return *hypotheses, cosine, Expectation("end", end, "", ("mean zero",), random=(z1,))
+        return (
+            *hypotheses,
+            cosine,
+            Expectation("end", end, "", ("mean zero",), random=claims.alignment_lemma.random),
+        )
 
-    others = claims.alignment_lemma.random
-    prove(*product(a), random=others)
+    prove(*product(a), random=claims.alignment_lemma.random)
     with refused:
-        prove(*product(k), random=others)
+        prove(*product(k))
+
+
+def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, monkeypatch):
+    """There Y = X are numbers; here X is random, so that E Y X is E X² and not Y·E X."""
+    first, second, third = sp.symbols("X Y Z", real=True)
+    same = Axiom("same", Relation(2 * second, "=", 2 * first), "")
+    equal = Relation(second, "=", first)
+    named(monkeypatch, "numbers", claim(same, Identity("end", equal, "", ("same",))))
+    quoted = Earlier("quoted", equal, "", claim="numbers", statement=equal, holding=("same",))
+    mean = Axiom("mean", Relation(E(third), "=", ZERO), "")
+
+    def product(random):
+        end = Relation(E(second * random), "=", ZERO)
+        return Expectation("end", end, "", ("mean",), random=(random,))
+
+    prove(quoted, mean, product(third))
+    with refused:
+        prove(quoted, replace(mean, relation=Relation(E(first), "=", ZERO)), product(first))
+
+
+def test_an_average_in_which_a_random_quantity_was_fixed(prove, claim, refused, monkeypatch):
+    """There E Z = 0 makes E aZ = 0 for a number a; here a is random, and may be Z."""
+    noise = sp.Symbol("Z", real=True)
+    end = Relation(E(a * noise), "=", ZERO)
+    mean = Axiom("mean", Relation(E(noise), "=", ZERO), "")
+    product = Expectation("end", end, "", ("mean",), random=(noise,))
+    named(monkeypatch, "factor", claim(mean, product))
+    quoted = Earlier("end", end, "", claim="factor", statement=end, holding=("mean",))
+    prove(quoted, random=(noise,))
+    with refused:
+        prove(quoted, random=(noise, a))
 
 
 def test_a_quotation_of_a_minimum(prove, refused):
@@ -178,36 +265,24 @@ def test_two_claims_that_quote_each_other(claim, refused, monkeypatch):
         claims.two.verify()
 
 
-def test_a_statement_that_is_assumed(prove, refused):
-    """An axiom is no proof, be it the last step or named by a chain of one link."""
+anything = Axiom("assumed", Relation(a, ">=", c), "")
+once = Chain("end", anything.relation, "", ("assumed",))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param((anything,), id="last step"),
+        pytest.param((anything, once), id="chain of one link"),
+        pytest.param((Definition("five", Relation(G, "=", sp.Integer(5)), ""),), id="definition"),
+    ],
+)
+def test_a_statement_that_is_given(prove, refused, steps):
+    """Nothing given proves what it says: that all numbers are equal, that every gradient is 5."""
     assumed = Axiom("assumed", Relation(a, ">=", c), "")
     prove(
         assumed,
         Inequality("end", Relation(a + 1, ">", c), "", ("assumed",), certificate=(a - c, ONE)),
     )
     with refused:
-        prove(Axiom("assumed", Relation(ZERO, ">=", ONE), ""))
-
-
-def test_values_that_are_not_what_is_proved(refused):
-    """The numbers of a claim are those of its steps: half the radius is not proved."""
-    value = {"bias_radius": radius, "breakdown": claims.bias_radius.values["breakdown"]}
-    replace(claims.bias_radius, values=value).verify()
-    with refused:
-        replace(claims.bias_radius, values={**value, "bias_radius": radius / 2}).verify()
-
-
-def test_an_input_that_is_defined(prove, refused):
-    """G <= σ holds for σ = 2G; the values of the claim are for every σ."""
-    prove(
-        Inequality("end", Relation(G, "<=", 2 * G), "", certificate=G),
-        values={"bound": 2 * G},
-        shown={"bound": "end"},
-    )
-    with refused:
-        prove(
-            Definition("noise", Relation(sigma, "=", 2 * G), ""),
-            Inequality("end", Relation(G, "<=", sigma), "", ("noise",), certificate=G),
-            values={"bound": sigma},
-            shown={"bound": "end"},
-        )
+        prove(*steps)

@@ -55,6 +55,25 @@ def test_a_value_that_is_not_there(prove, refused):
         prove(*cases())
 
 
+def test_a_sign_that_is_lost_at_the_end_of_a_range(prove, refused):
+    """exp(-|log n|) is n below 1, which SymPy calls positive: 0 = exp(-|log 0|) > 0."""
+
+    def decay(exponent):
+        value = sp.exp(-exponent)
+        return Inequality("positive", Relation(value, ">", ZERO), "", certificate=value)
+
+    n = sp.Symbol("n", nonnegative=True)
+    prove(decay(n))
+    size = sp.Abs(sp.log(n))
+    with refused:
+        prove(
+            Definition("n", Relation(n, "=", ZERO), ""),
+            decay(size),
+            Identity("zero", Relation(ZERO, "=", sp.exp(-size)), "", ("n",)),
+            Chain("end", Relation(ZERO, ">", ZERO), "", ("zero", "positive")),
+        )
+
+
 def test_two_symbols_of_one_name(prove, refused):
     """A statement that prints x < x, of two symbols that differ in their assumptions."""
     small = sp.Symbol("x", real=True)
@@ -68,3 +87,11 @@ def test_two_symbols_of_one_name(prove, refused):
     prove(*less(y))
     with refused:
         prove(*less(small))
+
+
+@pytest.mark.parametrize("side", [1, 1.0, "1", True, None, sp.true, sp.Lt(a, y), sp.Tuple(ONE)])
+def test_a_side_that_is_no_expression(prove, refused, side):
+    """A side is an expression of SymPy, so that it is known what it is equal to."""
+    prove(Identity("end", Relation((a + 1) ** 2, "=", a**2 + 2 * a + 1), ""))
+    with refused:
+        prove(Identity("end", Relation(side, "=", side), ""))
