@@ -198,10 +198,11 @@ class Claim:
         if set(self.shown) != set(self.values):
             missing = sorted(set(self.shown) ^ set(self.values))
             raise StepError(f"{self.name}: which step shows {', '.join(missing)}?")
+        definitions = {s: relation.rhs for s, relation in self.trace.definitions.items()}
         tied = {
             symbol
-            for symbol, relation in self.trace.definitions.items()
-            if relation.rhs.free_symbols <= PARAMETERS
+            for symbol, value in definitions.items()
+            if _closed(value, definitions).free_symbols <= PARAMETERS
         }
         for name, value in self.values.items():
             if isinstance(value, Implicit):
@@ -218,29 +219,36 @@ class Claim:
         if isinstance(value, Implicit):
             return self._is_zero_of(value, step)
         admitted = all(_admits(symbol, new) for symbol, new in source.at.items())
-        sides = (step.relation.lhs.doit(), step.relation.rhs.doit())
-        if value in sides:
+        side = step.relation.rhs.doit()
+        if value == side and self._shows(step):
             return True
-        return admitted and all(
-            any(
-                same_positive_root(
-                    self._put_in(branch, fixed),
-                    self._put_in(side.subs(fixed).subs(source.at), fixed),
-                    source.power,
-                    where.subs(fixed),
-                )
-                for side in sides
+        return admitted and self._shows(step) and all(
+            same_positive_root(
+                self._put_in(branch, fixed, step),
+                self._put_in(side.subs(fixed).subs(source.at), fixed, step),
+                source.power,
+                where.subs(fixed),
             )
             for branch, fixed, where in _branches(value)
+        )
+
+    def _shows(self, step: Step) -> bool:
+        """Whether the step is a definition, is derived, or is a choice that the statement needs."""
+        if self.trace.supposed[step.name]:
+            return False
+        chosen = isinstance(step, Axiom) and isinstance(step.relation.lhs, sp.Symbol)
+        behind = {given.step for given in self.trace.given[self.steps[-1].name]}
+        return not isinstance(step, GIVEN) or isinstance(step, Definition) or (
+            chosen and step.relation.relation == "=" and step in behind
         )
 
     def _is_zero_of(self, value: Implicit, step: Step) -> bool:
         """Whether the step is about the zero of that equation, between ends that steps name."""
         if isinstance(step, UniqueMinimum):
-            low, high = (self._put_in(end, {}) for end in step.interval)
+            low, high = (self._put_in(end, {}, step) for end in step.interval)
             shorter = isinstance(value.high, sp.Min) and high in value.high.args
             ends = value.low == low and (value.high == high or shorter)
-            same = self._put_in(step.numerator, {}) == value.equation
+            same = self._put_in(step.numerator, {}, step) == value.equation
             return ends and same and step.symbol == value.symbol
         slacks = [sign * s.relation.slack for s in self.derivation for sign in (1, -1)]
         at_ends = [value.equation.subs(value.symbol, end) for end in (value.low, value.high)]
@@ -251,18 +259,25 @@ class Claim:
             any(sp.expand(slack - end) == 0 for slack in slacks) for end in at_ends
         )
 
-    def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any]) -> sp.Expr:
-        """The expression with every definition of the derivation put in, for the fixed symbols."""
+    def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any], step: Step) -> sp.Expr:
+        """The expression with definitions put in, and with what is chosen behind step or statement.
+
+        The symbols in `fixed` keep their numbers.
+        """
+        behind = self.trace.given[step.name] | self.trace.given[self.steps[-1].name]
+        chosen = [
+            other
+            for other in self.derivation
+            if isinstance(other, Axiom)
+            and Given(self.name, other) in behind
+            and other.relation.relation == "="
+            and isinstance(other.relation.lhs, sp.Symbol)
+        ]
+        definitions = [other for other in self.derivation if isinstance(other, Definition)]
         named = {
-            step.relation.lhs: step.relation.rhs.subs(fixed)
-            for step in reversed(self.derivation)  # of two that are given the earlier one counts
-            if isinstance(step, (Axiom, Definition))
-            and step.relation.relation == "="
-            and isinstance(step.relation.lhs, sp.Symbol)
+            other.relation.lhs: other.relation.rhs.subs(fixed) for other in [*chosen, *definitions]
         }
-        for _ in named:
-            expression = expression.subs(named)
-        return expression
+        return _closed(expression, named)
 
     def lambdify(self) -> Callable[..., dict[str, Any]]:
         """Function of the claim's inputs, by name or symbol, scalars or arrays that broadcast."""
@@ -304,6 +319,13 @@ def _with_functions(step: Step, facts: list[Relation]) -> list[sp.Expr]:
     for formula in formulas:
         sides += [new for side in sides if (new := substituted(side, formula)) != side]
     return sides[2:]
+
+
+def _closed(expression: sp.Expr, named: Mapping[Any, sp.Expr]) -> sp.Expr:
+    """The expression with every name replaced, until none is left."""
+    for _ in named:
+        expression = expression.subs(named)
+    return expression
 
 
 def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr], sp.Basic]]:

@@ -115,10 +115,13 @@ def _done(equality: Relation) -> Relation:
 
 def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
     """A number of its own for every average, so that nothing is moved across its bracket."""
-    averages = expression.atoms(*AVERAGES)
-    plain = {node: node.func(sp.expand(sp.simplify(node.args[0]))) for node in averages}
-    numbers = {node: sp.Dummy(real=True) for node in plain.values()}
-    return expression.xreplace({node: numbers[same] for node, same in plain.items()})
+    for kind in (Quantile, *AVERAGES):
+        nodes = expression.atoms(kind)
+        inside = {node: sp.expand(sp.simplify(node.args[0])) for node in nodes}
+        plain = {node: node.func(inside[node], *node.args[1:]) for node in nodes}
+        numbers = {node: sp.Dummy(real=True) for node in plain.values()}
+        expression = expression.xreplace({node: numbers[same] for node, same in plain.items()})
+    return expression
 
 
 def bound(node: sp.Basic) -> set[sp.Symbol]:
@@ -218,6 +221,11 @@ def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
         return all(non_negative(part, relations) for part in expression.args)
     if isinstance(expression, sp.log):
         return non_negative(expression.args[0] - 1, relations)
+    if isinstance(expression, AVERAGES):
+        return non_negative(expression.args[0], [])
+    if isinstance(expression, sp.Integral):
+        ((_, low, high),) = expression.limits
+        return non_negative(high - low, relations) and non_negative(expression.function, [])
     if not (expression.is_Pow and expression.exp.is_real):
         return False
     if expression.exp.is_nonnegative:
@@ -275,7 +283,8 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
         return True
     if isinstance(function, sp.Integral):
-        return all(regular(end, relations) for end in function.limits[0][1:])
+        smooth = not function.function.has(sp.Piecewise, sp.Min, sp.Max)
+        return smooth and all(regular(end, relations) for end in function.limits[0][1:])
     if function.is_Pow and not (function.exp.is_integer and function.exp.is_nonnegative):
         return (
             function.exp.is_number

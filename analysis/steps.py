@@ -88,9 +88,10 @@ class Axiom(Step):
             raise StepError(f"{self.name}: contradicts the signs of its symbols")
         if self.axiom != "name":
             return
-        sides = [(lhs, rhs)] + [(rhs, lhs)] * isinstance(lhs, AVERAGES)
-        if self.relation.relation != "=" or not any(_is_new(new, old, known) for new, old in sides):
+        new, value = (rhs, lhs) if isinstance(lhs, AVERAGES) else (lhs, rhs)
+        if self.relation.relation != "=" or not _is_new(new, value, known):
             raise StepError(f"{self.name}: names nothing new")
+        _check_sign(self.name, new, value, [known[n] for n in self.using])
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,16 @@ class Definition(Step):
         new, rhs = self.relation.lhs, self.relation.rhs
         if self.relation.relation != "=" or not _is_new(new, rhs, known):
             raise StepError(f"{self.name}: {new} is not a new symbol")
-        relations = [known[n] for n in self.using]
-        visible = non_negative(rhs, relations)
-        if new.is_positive:
-            visible = visible and strictly(rhs, relations)
-        if (new.is_nonnegative or new.is_positive) and not visible:
-            raise StepError(f"{self.name}: the sign of {rhs} is not visible")
+        _check_sign(self.name, new, rhs, [known[n] for n in self.using])
         if not plain(new, "positive", "nonnegative"):
             raise StepError(f"{self.name}: {new} is no real symbol, or claims more than a sign")
+
+
+def _check_sign(name: str, symbol: sp.Expr, value: sp.Expr, facts: list[Relation]) -> None:
+    """Raise StepError if the symbol has a sign that is not visible in its value."""
+    visible = strictly(value, facts) if symbol.is_positive else non_negative(value, facts)
+    if symbol.is_nonnegative and not visible:
+        raise StepError(f"{name}: the sign of {value} is not visible")
 
 
 def _is_new(symbol: sp.Expr, value: sp.Expr, known: "Known") -> bool:

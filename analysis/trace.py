@@ -63,6 +63,7 @@ class Trace:
         self.supposed: dict[str, frozenset[str]] = {}
         self.given: dict[str, frozenset[Given]] = {}
         self.carried: dict[str, frozenset[Given]] = {}
+        self.roots: dict[sp.Expr, Relation] = {}
         self.definitions = {
             s.relation.lhs: s.relation for s in steps if isinstance(s, Definition) or _names(s)
         }
@@ -73,7 +74,7 @@ class Trace:
             self._add(step)
         self._averages_of_what_is_random()
         for step in steps:
-            if isinstance(step, (Axiom, Suppose)):
+            if isinstance(step, (Axiom, Suppose, Earlier)):
                 self._no_hidden_randomness(step)
 
     def _random(self, declared: Sequence[sp.Symbol]) -> frozenset[sp.Symbol]:
@@ -123,7 +124,7 @@ class Trace:
             for symbol in varied & step.relation.free_symbols:
                 sides = (step.relation.lhs, step.relation.rhs)
                 spoken = any(symbol in f.free_symbols for s in sides for f in s.atoms(AppliedUndef))
-                if not spoken or not isinstance(step, Axiom):
+                if not spoken or not isinstance(step, Axiom) or step.axiom == "name":
                     raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
 
     def _add(self, step: Step) -> None:
@@ -137,7 +138,7 @@ class Trace:
         if isinstance(step, Earlier):
             self._quote(step)
         self._free_to_vary(step)
-        if any(side.has(*AVERAGES) for side in written(step)):
+        if any(side.has(*AVERAGES, Quantile) for side in written(step)):
             self._averages(step)
         if isinstance(step, Suppose):
             self.supposed[step.name] = frozenset([step.name])
@@ -146,6 +147,7 @@ class Trace:
         if isinstance(step, (Axiom, Definition, Suppose)):
             self.given[step.name] |= {Given(self.claim, step)}
         if isinstance(step, UniqueMinimum):
+            self._one_root_a_name(_root(step))
             self.given[step.name] |= {Given(self.claim, _root(step))}
 
     def _quote(self, step: Earlier) -> None:
@@ -165,16 +167,30 @@ class Trace:
                 raise StepError(f"{what}: define {given.step.relation.lhs} here as well")
             if isinstance(given.step, Definition):
                 continue
-            defined = self.definitions.keys() - PARAMETERS
-            for symbol in given.step.relation.free_symbols & defined:
-                if self.definitions[symbol] not in quoted.definitions:
+            free = given.step.relation.free_symbols
+            for symbol in free & self.definitions.keys():
+                parameter = symbol in PARAMETERS and not free <= PARAMETERS
+                if not parameter and self.definitions[symbol] not in quoted.definitions:
                     raise StepError(f"{what}, and here {symbol} is defined: derive it")
+        fixed = step.relation.free_symbols & self.random - quoted.random
+        averages = any(s.has(*AVERAGES) for s in (step.relation.lhs, step.relation.rhs))
+        if fixed and averages:
+            raise StepError(f"{step.name}: {step.claim} takes {fixed} for fixed numbers")
+        for given in carried:
+            if isinstance(given.step, Axiom) and given.step.axiom == "root":
+                self._one_root_a_name(given.step)
         assumed = {g.step.name for g in carried if _is_assumption(g.step)}
         if assumed != set(step.holding):
             names = ", ".join(sorted(assumed)) or "nothing"
             raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
         self.carried[step.name] = carried
         self.given[step.name] |= carried
+
+    def _one_root_a_name(self, root: Axiom) -> None:
+        """Refuse a symbol that stands for the zeros of two functions."""
+        zero = root.relation.lhs
+        if self.roots.setdefault(zero, root.relation) != root.relation:
+            raise StepError(f"{root.name}: {zero} is another zero as well")
 
     def _free_to_vary(self, step: Step) -> None:
         """What is used of the variable of a function holds on the whole interval.
@@ -265,7 +281,8 @@ def _names(step: Step) -> bool:
 
 def _root(step: UniqueMinimum) -> Axiom:
     """What the zero of a minimum stands for."""
-    equation = Relation(step.numerator.subs(step.symbol, step.zero), "=", sp.S.Zero)
+    value = step.numerator.subs(step.symbol, step.zero)
+    equation = Relation(step.zero, "=", step.zero + value)  # the symbol first, as in a definition
     return Axiom(f"zero of {step.name}", equation, "what the symbol stands for", axiom="root")
 
 

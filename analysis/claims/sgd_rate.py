@@ -154,7 +154,7 @@ steps = (
         "either step",
         Relation(any_step, "<=", in_steps),
         "increasing in η and in 1/η",
-        ("not longer", "not much shorter"),
+        ("not longer", "not much shorter", "step size"),
         certificate=(
             2 * Delta * (L + 1 / h - 1 / eta) / (T * benign),
             L * V * (h - eta) / benign,

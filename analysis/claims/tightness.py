@@ -28,6 +28,7 @@ from analysis.symbols import alpha, kappa, x
 
 crossing = sp.Symbol("kappa_0", positive=True)
 largest = sp.Symbol("largest", nonnegative=True)
+reached = sp.Symbol("f_0", positive=True)
 
 
 def first_share(t: sp.Expr) -> sp.Expr:
@@ -209,6 +210,7 @@ near_by = sp.Rational(41537, 100_000)
 constant = sp.Rational(7136, 10_000)
 
 witness = (
+    Definition("share", Relation(reached, "=", share), "the factor, at the crossing"),
     Identity(
         "radius",
         Relation(unit, "=", worst),
@@ -299,7 +301,7 @@ claim = Claim(
     },
     shown={
         "margin": "crossing",
-        "share": Shown("f₁ beyond the crossing", {crossing: kappa}),
+        "share": Shown("share", {crossing: kappa}),
         "bias_radius": "radius",
         "signal_bias": "first limit",
         "outlier_bias": "second limit",
