@@ -1,5 +1,6 @@
 """The three commands as a user meets them: JSON contract, one-line errors, help, version."""
 
+import dataclasses
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 import analysis.__main__
 import figures.__main__
 import sim.__main__
-from analysis import __version__
+from analysis import __version__, claims
 from analysis.claims import CLAIMS
 
 ROOT = Path(__file__).parents[1]
@@ -183,13 +184,8 @@ def test_check_reports_and_fails(capsys, monkeypatch):
     result = document(capsys, f"analysis check {' '.join(some)} --json")["claims"]
     assert [r["name"] for r in result] == some
     assert all(r["steps"] and r["problem"] is None for r in result)
-    monkeypatch.setitem(
-        CLAIMS,
-        "sweet_spot",
-        CLAIMS["sweet_spot"].__class__(
-            **{**vars(CLAIMS["sweet_spot"]), "attack": lambda rng, improvement: -0.1}
-        ),
-    )
+    spoilt = dataclasses.replace(CLAIMS["sweet_spot"], attack=lambda rng, improvement: -0.1)
+    monkeypatch.setattr(claims, "sweet_spot", spoilt)
     code, out, _ = call(capsys, "analysis check sweet_spot")
     assert code == 1
     assert "the attack found a slack of -0.1" in out
