@@ -11,6 +11,7 @@ if __name__ == "__main__":  # before the other imports, which take a while and m
     start("figures")
 
 import argparse
+import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -56,6 +57,7 @@ def found() -> "dict[str, Figure]":
 def _act(options: argparse.Namespace) -> int:
     names = [named("figure", name, known()) for name in options.names]
     options.formats = _formats(options.formats)
+    os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
     figures = found()
     chosen = {name: figures[name] for name in names or figures}
     return _list(chosen, options.json) if options.list else _make(chosen, list(figures), options)
