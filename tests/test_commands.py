@@ -14,7 +14,7 @@ import pytest
 import analysis.__main__
 import figures.__main__
 import sim.__main__
-from analysis import __version__, claims
+from analysis import __version__, claims, command
 from analysis.claims import CLAIMS
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +113,96 @@ def test_bad_input_is_one_line_and_code_2(capsys, line):
     assert out == ""
     assert err.count("\n") == 1
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("analysis show sweet-spott", "claim = 'sweet-spott': must be one of"),
+        ("analysis sweetspot", "command = 'sweetspot': must be one of"),
+        ("sim run swet_spot", "experiment = 'swet_spot': must be a TOML file or one of"),
+        ("figures sweetspot", "figure = 'sweetspot': must be one of"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_suggested(capsys, line, said):
+    code, _, err = call(capsys, line)
+    assert code == 2
+    assert said in err
+    assert re.search(r"\(did you mean sweet[-_]spot\?\)", err)
+
+
+def test_an_input_that_is_nearly_right_is_suggested(capsys):
+    _, _, err = call(capsys, "analysis eval bias_radius --set dragger_fracton=0.1")
+    assert "(did you mean dragger_fraction?)" in err
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            "analysis sweet-spot --dragger-fraction 0.01",
+            "analysis sweet_spot --dragger-fraction .01",
+        ),
+        ("analysis show sweet_spot", "analysis show sweet-spot"),
+        ("figures sweet_spot --list", "figures Sweet-Spot --list"),
+    ],
+)
+def test_names_may_have_either_dash(capsys, lines):
+    (code, out, err), other = (call(capsys, line) for line in lines)
+    assert (code, err) == (0, "")
+    assert (code, out, err) == other
+
+
+def test_a_preset_may_have_either_dash(capsys, tmp_path):
+    """Both read the file, and refuse the folder."""
+    lines = [f"sim run {name} --out /dev/null/x" for name in ("sweet_spot", "sweet-spot")]
+    first, second = (call(capsys, line) for line in lines)
+    assert first == second
+    assert first[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("0,005", "'0,005': must be a number (with a decimal point: 0.005)"),
+        ("0.5%", "'0.5%': must be a number (a fraction, not per cent: 0.005)"),
+        ("5", "< 1 (a fraction, not per cent: 0.05)"),
+        ("inf", "dragger_fraction = inf: must be finite"),
+        ("9" * 5000, "dragger_fraction = inf: must be finite"),
+        ("many", "'many': must be a number (see --help)"),
+    ],
+)
+def test_numbers_as_people_write_them(capsys, written, said):
+    code, _, err = call(capsys, f"analysis sweet-spot --dragger-fraction {written}")
+    assert code == 2
+    assert said in err
+
+
+def test_settings_as_people_write_them(capsys):
+    for written, hint in (("0,005", "with a decimal point"), ("0.5%", "a fraction, not per cent")):
+        _, _, err = call(capsys, f"analysis eval sweet_spot --set epsilon={written}")
+        assert f"({hint}: 0.005)" in err
+
+
+def test_whole_numbers_are_written_in_digits(capsys):
+    line = "analysis sweet-spot --dragger-fraction 0.1 --batch-size"
+    _, _, err = call(capsys, f"{line} 1e6")
+    assert "'1e6': must be a whole number, written in digits" in err
+    _, _, err = call(capsys, f"{line} {'9' * 5000}")
+    assert len(err) < 300
+
+
+def test_numbers_and_columns():
+    number, infinity = command.number, float("inf")
+    values = [1_000_000, 1e6, 1e15, 123456789, 0.5, -2.0, 1.23456789, None, infinity, 1e-9]
+    assert [number(value) for value in values] == [
+        *("1000000", "1000000", "1e+15", "123456789", "0.5", "-2", "1.23457", "-", "-", "1e-09"),
+    ]
+    lines = command.table(["a", "b"], [["1" * 40, "2"], ["3", "4" * 40]]).splitlines()
+    assert [len(line) for line in lines] == [82] * 3
+    lines = command.pairs([("short", "1"), ("a label that is long", number(10**6))])
+    assert lines == ["short                 1", "a label that is long  1000000"]
+    assert command.pairs([]) == []
 
 
 def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path):
