@@ -2,10 +2,12 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -169,4 +171,5 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
 def _drop_output() -> None:
     """Keep Python from failing once more when it flushes stdout at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(io.UnsupportedOperation):  # text in memory needs no flushing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
