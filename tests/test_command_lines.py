@@ -64,7 +64,7 @@ def numbers(action):
 @st.composite
 def models(draw):
     """A small experiment that theory and simulation accept, as TOML."""
-    d, B = draw(st.integers(1, 3)), draw(batches)
+    d, B = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 8, 12]))
     law = draw(st.sampled_from(["persistent", "additive", "opposing", "isotropic"]))
     rule = draw(st.sampled_from(["sgd", "adaptive", "normalized", "fixed", "global"]))
     noise = draw(
@@ -255,7 +255,7 @@ def fuzz(count, strategy, test):
     )()
 
 
-@pytest.mark.parametrize("count", [60, full(3000)])
+@pytest.mark.parametrize("count", [40, full(3000)])
 def test_most_lines_compute_something(count, folder, record_property):
     """At least half exit with 0 and do more than show help; the others are refused in one line.
 

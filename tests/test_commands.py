@@ -322,10 +322,11 @@ def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
 
 
 def test_import_is_quick():
-    """The description alone needs no SymPy, SciPy or matplotlib."""
+    """The description alone, names and refusals need no SymPy, SciPy, numba or matplotlib."""
     code = (
-        "import sys, analysis, analysis.model, analysis.__main__; "
-        "print([m for m in ('sympy', 'scipy', 'matplotlib') if m in sys.modules])"
+        "import sys, analysis.model, analysis.__main__, sim.__main__, figures.__main__; "
+        "figures.__main__.known(), analysis.claims.NAMES, sim.__main__.parser(); "
+        "print([m for m in ('sympy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
