@@ -14,8 +14,9 @@ import numpy as np
 
 from analysis import __version__
 from analysis.entry import BAD_INPUT, ESCAPED, INTERRUPTED, set_errors
-from analysis.fields import SpecificationError, named, number_hint, printable, shown
+from analysis.fields import SpecificationError, named, number_hint, printable, shortened, shown
 
+LONGEST_MESSAGE = 500  # characters of one about the command line, which it may quote
 LARGEST_WHOLE = 1e15  # from here on a float does not tell whole numbers apart
 
 
@@ -36,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print `message` in one line, point to --help, and exit with code 2."""
-        self.exit(BAD_INPUT, f"{self.prog}: {printable(' '.join(message.split()))} (see --help)\n")
+        message = shortened(printable(" ".join(message.split())), LONGEST_MESSAGE)
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (see --help)\n")
 
     def add_subparsers(self, **options: Any) -> Any:
         """Subcommands, one of which is required."""

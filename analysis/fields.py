@@ -27,13 +27,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and three dots where it has more characters than that."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def shown(value: object) -> str:
     """The value as messages show it, cut at 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # an integer of more digits than Python prints
         return "a number too long to print"
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+    return shortened(text, LONGEST_SHOWN)
 
 
 def refuse(name: str, value: object, allowed: str) -> NoReturn:

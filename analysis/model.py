@@ -21,6 +21,7 @@ from analysis.fields import (
     file_name,
     instance,
     refuse,
+    shortened,
 )
 from analysis.gradient import GradientModel
 from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
@@ -43,6 +44,7 @@ __all__ = [
     "StudentT",
 ]
 
+LONGEST_PATH = 300  # characters of it in a message
 LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
 
 
@@ -151,7 +153,7 @@ class Experiment(Checked):
         try:
             return cls.from_mapping(read_table(path), name=path.stem)
         except SpecificationError as error:
-            raise SpecificationError(f"{path}: {error}") from None
+            raise SpecificationError(f"{shortened(str(path), LONGEST_PATH)}: {error}") from None
 
     def to_mapping(self) -> dict[str, Any]:
         """The nested mapping that `from_mapping` reads, defaults filled in."""
