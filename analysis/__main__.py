@@ -1,12 +1,18 @@
 """python -m analysis: inspect, check and evaluate the theory."""
 
-import argparse
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take a while and may fail
+    from analysis.entry import start
+
+    start("analysis")
+
+import argparse
 import time
 from collections.abc import Sequence
 
-from analysis import command, decide
-from analysis.fields import integer, refuse
+from analysis import claims, command, decide
+from analysis.fields import integer, named, refuse
 
 DESCRIPTION = """\
 Symbolic bounds and exact bias of SGD with micro-batch clipping.
@@ -24,12 +30,10 @@ keys with --json: claim, inputs{name: number}, values{name: number|null}; with -
 of values, one object of inputs and values for each row"""
 
 
-def _claim(name: str):  # type: ignore[no-untyped-def]
-    from analysis.claims import CLAIMS
-
-    if name not in CLAIMS:
-        refuse("claim", name, "one of " + ", ".join(CLAIMS))
-    return CLAIMS[name]
+def _claims(names: Sequence[str]):  # type: ignore[no-untyped-def]
+    """The claims of these names; nothing is imported before all of them are known to exist."""
+    exact = [named("claim", name, sorted(claims.NAMES)) for name in names]
+    return [getattr(claims, name) for name in exact]
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -44,10 +48,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
+    [claim] = _claims([options.name])
     from analysis import report
     from analysis.claims import CLAIMS
 
-    claim = _claim(options.name)
     if options.latex:
         print(report.tex(claim, options.proof))
     else:
@@ -58,11 +62,10 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     import numpy as np
 
-    from analysis.claims import CLAIMS
+    seed = integer(0, 2**63 - 1)("--seed", options.seed)
+    chosen = _claims(options.names) or list(claims.CLAIMS.values())
     from analysis.steps import StepError
 
-    seed = integer(0, 2**63 - 1)("--seed", options.seed)
-    chosen = [_claim(name) for name in options.names or CLAIMS]
     rows, results = [], []
     for claim in chosen:
         began = time.perf_counter()
@@ -96,9 +99,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _eval(options: argparse.Namespace) -> int:
+    [claim] = _claims([options.name])
     from analysis import grid
 
-    claim = _claim(options.name)
     if not claim.values:
         refuse("claim", claim.name, "one with values (this one has no values to evaluate)")
     if options.csv and options.json:
@@ -111,7 +114,8 @@ def _eval(options: argparse.Namespace) -> int:
         elif options.csv:
             print(grid.csv([given | values]))
         else:
-            print("\n".join(f"{name:<24}{command.number(v)}" for name, v in values.items()))
+            lines = command.pairs([(name, command.number(v)) for name, v in values.items()])
+            print("\n".join(lines))
         return 0
     rows = grid.table(claim, given, grids)
     if options.json:
@@ -142,7 +146,7 @@ def _notation(options: argparse.Namespace) -> int:
 def parser() -> command.Parser:
     """The command's parser."""
     top = command.Parser(prog="python -m analysis", description=DESCRIPTION)
-    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=command.Parser)
+    commands = top.add_subparsers()
     new = command.add_command(
         commands, "list", _list, "list the claims", "example: python -m analysis list"
     )

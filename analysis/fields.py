@@ -2,24 +2,107 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn, Self
 
 Check = Callable[[str, Any], Any]
 
+LONGEST_SHOWN = 60  # characters of a value in a message
+
 
 class SpecificationError(ValueError):
-    """Bad input. The message is one line that names the field, the value and what is allowed."""
+    """Bad input. The message is one line that names the field, the value and what is allowed.
+
+    Line breaks and other characters that are not printed as they are, such as those that turn the
+    direction of writing, stand there as escapes.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would obey instead of printing escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, or its beginning and three dots where it has more characters than that."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def shown(value: object) -> str:
+    """The value as messages show it, cut at 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return "a number too long to print"
+    return shortened(text, LONGEST_SHOWN)
 
 
 def refuse(name: str, value: object, allowed: str) -> NoReturn:
     """Raise SpecificationError("name = value: must be allowed"), the value cut at 60 characters."""
-    try:
-        shown = repr(value)
-    except ValueError:  # an integer of more digits than Python prints
-        shown = "a number too long to print"
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    raise SpecificationError(f"{name} = {shown}: must be {allowed}")
+    raise SpecificationError(f"{name} = {shown(value)}: must be {allowed}")
+
+
+def one_of(options: Iterable[str], word: object = "") -> str:
+    """The phrase "one of a, b, c", and which of them the word probably means."""
+    options = list(options)
+    return "one of " + ", ".join(options) + suggestion(word, options)
+
+
+def suggestion(word: object, options: Iterable[str]) -> str:
+    """The question which option the word probably means, in brackets; empty if none is close.
+
+    >>> suggestion("swet-spot", ["bias_radius", "sweet_spot"])
+    ' (did you mean sweet_spot?)'
+    """
+    from difflib import get_close_matches
+
+    by_form = {_form(option): option for option in options}
+    close = get_close_matches(_form(str(word)[:LONGEST_SHOWN]), by_form, n=1)
+    return f" (did you mean {by_form[close[0]]}?)" if close else ""
+
+
+def named(name: str, word: str, options: Iterable[str], otherwise: str = "") -> str:
+    """The option of that name, whatever its case and its - or _.
+
+    Raises SpecificationError, which says first what else is allowed, if anything is.
+    """
+    options = list(options)
+    same = [option for option in options if _form(option) == _form(word)]
+    if same:
+        return word if word in same else same[0]
+    refuse(name, word, otherwise + one_of(options, word))
+
+
+def _form(word: str) -> str:
+    """What is compared of a name: sweet-spot and Sweet_Spot are one."""
+    return word.replace("-", "_").casefold()
+
+
+NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
+
+
+def number_hint(text: str) -> str:
+    """How the number that a text seems to mean is written, in brackets; empty if it means none.
+
+    >>> number_hint("0,005"), number_hint("0.5 %"), number_hint("many")
+    (' (with a decimal point: 0.005)', ' (a fraction, not per cent: 0.005)', '')
+    """
+    number, percent = text.strip().removesuffix("%").rstrip(), text.strip().endswith("%")
+    if not re.fullmatch(NUMBER, number) or not (percent or "," in number):
+        return ""
+    value = float(number.replace(",", "."))
+    if percent:
+        return f" (a fraction, not per cent: {value / 100:g})"
+    return f" (with a decimal point: {value:g})"
+
+
+def percent_hint(value: float) -> str:
+    """The hint where a fraction was asked for and the number may be a percentage, else nothing."""
+    return f" (a fraction, not per cent: {value / 100:g})" if 1 < value <= 100 else ""
 
 
 def real(
@@ -36,7 +119,7 @@ def real(
 
     def check(name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            refuse(name, value, allowed)
+            refuse(name, value, allowed + number_hint(value if isinstance(value, str) else ""))
         try:
             number = float(value)
         except OverflowError:
@@ -44,7 +127,8 @@ def real(
         too_low = number < low or (open_low and number == low)
         too_high = number > high or (open_high and number == high)
         if not math.isfinite(number) or too_low or too_high:
-            refuse(name, value, allowed)
+            fraction = (low, high) == (0, 1)
+            refuse(name, value, allowed + (percent_hint(number) if fraction else ""))
         return number
 
     return check
@@ -66,10 +150,27 @@ def choice(*options: str) -> Check:
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str) or value not in options:
-            refuse(name, value, "one of " + ", ".join(options))
+            refuse(name, value, one_of(options, value))
         return value
 
     return check
+
+
+LONGEST_NAME = 255  # bytes, on the usual file systems
+
+
+def file_name(name: str, value: Any) -> str:
+    """Check for a word that can name a file or folder: it leads nowhere else and can be printed."""
+    if (
+        not isinstance(value, str)
+        or value in ("", ".", "..")
+        or not value.isprintable()
+        or re.search(r"[/\\]", value)
+        or len(value.encode()) > LONGEST_NAME
+    ):
+        allowed = f"a file's name: printable, without separators, at most {LONGEST_NAME} bytes"
+        refuse(name, value, allowed)
+    return value
 
 
 def several(item: Check, low: int, high: int) -> Check:
@@ -144,9 +245,8 @@ class Checked:
         known = {field.name: field for field in dataclasses.fields(cls) if field.compare}
         for key in table:
             if key not in known:
-                allowed = "one of " + ", ".join(known)
                 raise SpecificationError(
-                    f"{cls.table}: unknown key {str(key)[:60]!r}: must be {allowed}"
+                    f"{cls.table}: unknown key {str(key)[:60]!r}: must be {one_of(known, key)}"
                 )
         for key, field in known.items():
             unset = dataclasses.MISSING

@@ -29,6 +29,7 @@ from analysis.fields import (
     several,
 )
 from analysis.laws import (
+    LARGEST_DIMENSION,
     LARGEST_STEP,
     NOISE_LAWS,
     AnyNoise,
@@ -66,7 +67,7 @@ class GradientModel(Checked):
     """
 
     table: ClassVar[str] = "model"
-    dimension: int = checked(integer(1, LARGEST_STEP))
+    dimension: int = checked(integer(1, LARGEST_DIMENSION))
     dragger_fraction: float = checked(real(0, 1, open_high=True))
     noise: AnyNoise | None = checked(optional(any_noise))
     dragger: Dragger = checked(instance(Dragger))
@@ -120,10 +121,7 @@ class GradientModel(Checked):
 
     @classmethod
     def read(cls, table: Any) -> Self:
-        """Build from the [model] table, the laws and the domains from their own tables.
-
-        A dragger's direction may be one number there: the same in every coordinate.
-        """
+        """Build from the [model] table, the laws and the domains from their own tables."""
         if isinstance(table, Mapping) and "domains" in table:
             if "noise" in table:
                 refuse("model.noise", table["noise"], "absent with [[model.domains]]")
@@ -135,8 +133,7 @@ class GradientModel(Checked):
             values["domains"] = read_domains(values["domains"])
         if "nonconvex" in values:
             values["nonconvex"] = NonConvex.read(values["nonconvex"])
-        d = integer(1, LARGEST_STEP)("model.dimension", values["dimension"])
-        values["dragger"] = Dragger.read(_in_every_coordinate(values["dragger"], d))
+        values["dragger"] = Dragger.read(values["dragger"])
         return cls(**values)
 
     @property
@@ -197,8 +194,10 @@ class GradientModel(Checked):
 
     @cached_property
     def _arrays(self) -> tuple[Any, Any]:
-        """Curvature and the draggers' direction as arrays, converted once."""
-        return np.array(self.curvature), np.array(self.dragger.direction or 0.0)
+        """Curvature and the flat direction, if there is one, as arrays, converted once."""
+        flat = self.dragger.law == "orthogonal"
+        v = self.dragger.unit_vector(self.dimension) if flat else np.zeros(1)
+        return np.array(self.curvature), v
 
     def domain_shifts(self) -> Any:
         """∇f_k - ∇f of each domain [domains, d], the same at every w; one row of zeros without."""
@@ -215,7 +214,8 @@ class GradientModel(Checked):
         """
         weight = np.array([weight for weight, _ in self.parts])
         within = weight @ np.array([noise.total_variance for _, noise in self.parts])
-        between = weight @ (self.domain_shifts() ** 2).sum(1)
+        shifts = np.zeros((1, 1)) if self.domains is None else self.domain_shifts()
+        between = weight @ (shifts**2).sum(1)
         return float(np.sqrt(within + group * between))
 
     def micro_batch_mean(self, b: int, draggers: Any, draw: Any) -> MicroBatchMean:
@@ -244,14 +244,3 @@ class GradientModel(Checked):
             dragger=draggers * ((0.0 if law == "isotropic" else norm) / b),
             variance=variance,
         )
-
-
-def _in_every_coordinate(table: Any, d: int) -> Any:
-    """The [model.dragger] table; a direction that is one number is that in each of d coordinates.
-
-    Anything else is returned as it is, for `Dragger.read` to judge.
-    """
-    direction = table.get("direction") if isinstance(table, Mapping) else None
-    if isinstance(direction, bool) or not isinstance(direction, (int, float)):
-        return table
-    return {**table, "direction": [direction] * d}

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.claim import Claim
 from analysis.command import document
-from analysis.fields import refuse
+from analysis.fields import number_hint, refuse
 
 LARGEST = 1_000_000  # rows
 
@@ -86,4 +86,4 @@ def _numbers(option: str, pair: str, texts: Sequence[str], form: str) -> list[fl
     try:
         return [float(text) for text in texts]
     except ValueError:
-        refuse(option, pair, form)
+        refuse(option, pair, form + "".join(map(number_hint, texts)))

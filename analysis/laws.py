@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.fields import (
     Checked,
     SpecificationError,
@@ -27,6 +30,7 @@ from analysis.fields import (
 )
 
 LARGEST_STEP = 2**26  # numbers in the micro-batch gradients of one step: 512 MiB in float64
+LARGEST_DIMENSION = 10**9  # of theory: it needs few axes, but rounding errors grow with √d
 
 magnitude = real(0, 1e100)  # squares and their sums stay finite
 
@@ -229,14 +233,17 @@ class Dragger(Checked):
 
     `persistent`: norm·v. `additive`: ∇f + norm·v. `orthogonal`: norm·v, where the loss is flat
     along v. `opposing`: -norm·∇f/‖∇f‖, zero where ∇f = 0. `isotropic`: Gaussian with mean zero and
-    total standard deviation `norm`. The first three need `direction` [d], normalised on
-    construction; the others refuse it. `active` limits the time when there are draggers.
+    total standard deviation `norm`. The first three need `direction`, the others refuse it: a list
+    [d], normalised on construction, or a number, the same in every coordinate, of which the sign is
+    kept. `active` limits the time when there are draggers.
     """
 
     table: ClassVar[str] = "model.dragger"
     law: str = checked(choice(*DIRECTED, "opposing", "isotropic"))
     norm: float = checked(magnitude)
-    direction: tuple[float, ...] | None = checked(optional(several(real(), 1, LARGEST_STEP)), None)
+    direction: float | tuple[float, ...] | None = checked(
+        optional(one_or_several(real(), LARGEST_STEP)), None
+    )
     active: Active | None = checked(optional(instance(Active)), None)
 
     @classmethod
@@ -254,12 +261,22 @@ class Dragger(Checked):
             return
         if self.law not in DIRECTED:
             refuse("model.dragger.direction", self.direction, f"absent with law = {self.law!r}")
-        largest = max(abs(x) for x in self.direction)
+        given = self.direction
+        entries = given if isinstance(given, tuple) else (given,)
+        largest = max(abs(x) for x in entries)
         if largest == 0:
-            refuse("model.dragger.direction", self.direction, "a non-zero vector")
-        scaled = [x / largest for x in self.direction]
+            refuse("model.dragger.direction", given, "a non-zero vector")
+        scaled = [x / largest for x in entries]
         length = math.hypot(*scaled)
-        object.__setattr__(self, "direction", tuple(x / length for x in scaled))
+        unit = tuple(x / length for x in scaled)
+        object.__setattr__(self, "direction", unit if isinstance(given, tuple) else unit[0])
+
+    def unit_vector(self, d: int) -> NDArray[np.float64]:
+        """V [d], for a law that has a direction."""
+        if isinstance(self.direction, tuple):
+            return np.array(self.direction)
+        assert self.direction is not None
+        return np.full(d, self.direction / math.sqrt(d))
 
 
 @dataclass(frozen=True)

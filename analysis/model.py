@@ -5,7 +5,6 @@ and refuse the same files in the same words.
 """
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +13,20 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule
-from analysis.fields import Checked, SpecificationError, checked, choice, instance, refuse
+from analysis.fields import (
+    Checked,
+    SpecificationError,
+    checked,
+    choice,
+    file_name,
+    instance,
+    refuse,
+    shortened,
+)
 from analysis.gradient import GradientModel
 from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
 from analysis.problems import GRADIENT_PROBLEMS, LEARNING, LearningModel
+from analysis.reading import read_table
 
 __all__ = [
     "LARGEST_STEP",
@@ -35,6 +44,7 @@ __all__ = [
     "StudentT",
 ]
 
+LONGEST_PATH = 300  # characters of it in a message
 LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
 
 
@@ -42,14 +52,15 @@ LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
 class Experiment(Checked):
     """A model, an algorithm and a run: everything a TOML file says.
 
-    `name` is the file's stem. It labels results and is not part of the specification.
+    `name` is the file's stem. It names the folder of the results and is not part of the
+    specification.
     """
 
     table: ClassVar[str] = "experiment"
     model: GradientModel | LearningModel = checked(instance(GradientModel, LearningModel))
     algorithm: Algorithm = checked(instance(Algorithm))
     run: Run = checked(instance(Run), Run())
-    name: str = field(default="experiment", compare=False)
+    name: str = field(default="experiment", compare=False, metadata={"check": file_name})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,21 +151,9 @@ class Experiment(Checked):
         """Read a TOML file. Raises SpecificationError, its message beginning with the path."""
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
-            if not text.strip():
-                raise SpecificationError("the file is empty: must hold [model] and [algorithm]")
-            return cls.from_mapping(tomllib.loads(text), name=path.stem)
-        except OSError as error:
-            reason = error.strerror or "cannot be read"
-            raise SpecificationError(f"{path}: {reason}: must be a readable TOML file") from None
-        except UnicodeDecodeError:
-            raise SpecificationError(f"{path}: must be a text file in UTF-8") from None
-        except tomllib.TOMLDecodeError as error:
-            raise SpecificationError(f"{path}: broken TOML: {error}") from None
+            return cls.from_mapping(read_table(path), name=path.stem)
         except SpecificationError as error:
-            raise SpecificationError(f"{path}: {error}") from None
-        except (ValueError, RecursionError):  # a number of thousands of digits, or deep nesting
-            raise SpecificationError(f"{path}: broken TOML: cannot be parsed") from None
+            raise SpecificationError(f"{shortened(str(path), LONGEST_PATH)}: {error}") from None
 
     def to_mapping(self) -> dict[str, Any]:
         """The nested mapping that `from_mapping` reads, defaults filled in."""

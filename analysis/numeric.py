@@ -10,7 +10,7 @@ from scipy.optimize import elementwise
 from sympy.codegen.cfunctions import expm1, log1p
 
 from analysis.claim import Claim, Implicit
-from analysis.fields import SpecificationError, refuse
+from analysis.fields import SpecificationError, percent_hint, refuse, suggestion
 from analysis.symbols import BY_NAME, Entry, epsilon, lam
 
 Values = dict[str, Any]
@@ -68,7 +68,9 @@ def checked_inputs(claim: str, entries: tuple[Entry, ...], given: Values) -> dic
     result: dict[sp.Symbol, Any] = {}
     for name, value in given.items():
         if name not in known:
-            raise SpecificationError(f"{claim}: unknown input {name!r}: must be one of {allowed}")
+            meant = suggestion(name, known)
+            message = f"{claim}: unknown input {name!r}: must be one of {allowed}{meant}"
+            raise SpecificationError(message)
         entry = known[name]
         if entry.symbol in result:
             raise SpecificationError(f"{claim}: {entry.name} is given twice")
@@ -94,7 +96,9 @@ def in_domain(entry: Entry, value: Any) -> np.ndarray:
     good = (array > low) if interval.left_open else (array >= low)
     good &= (array < high) if interval.right_open else (array <= high)
     if not (good & np.isfinite(array)).all():
-        refuse(entry.name, value, f"finite with {allowed}")
+        percent = array.ndim == 0 and entry.name.endswith("fraction")
+        hint = percent_hint(float(array)) if percent else ""
+        refuse(entry.name, value, f"finite with {allowed}{hint}")
     return array
 
 

@@ -177,8 +177,8 @@ class LearningModel(Checked):
                 refuse(f"model.{name}", "a table", f"absent with problem = {self.problem!r}")
         choice(*DRAGGERS)("model.dragger.law", self.dragger.law)
         direction = self.dragger.direction if isinstance(self.dragger, Dragger) else None
-        if direction is not None and len(direction) != self.dimension:
-            allowed = f"a list of {self.dimension} values, one for each parameter"
+        if isinstance(direction, tuple) and len(direction) != self.dimension:
+            allowed = f"a number, or a list of {self.dimension} values, one for each parameter"
             refuse("model.dragger.direction", list(direction), allowed)
 
     @classmethod

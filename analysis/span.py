@@ -43,15 +43,12 @@ def span(model: GradientModel) -> Span:
     """The span of the model's means."""
     d, law = model.dimension, model.dragger.law
     active = model.dragger_fraction > 0 and model.dragger.norm > 0
-    first, direction = np.zeros(d), np.zeros(d)
-    if any(noise.has_axis for _, noise in model.parts):
-        first[0] = 1.0
-    if law in DIRECTED and active:
-        direction[:] = model.dragger.direction
     flat = law == "orthogonal"  # there no gradient has a component along v, even without draggers
-    if flat:
-        direction[:] = model.dragger.direction
-    shifts = model.domain_shifts()
+    first, direction, shifts = _vectors(model)
+    if not any(noise.has_axis for _, noise in model.parts):
+        first = np.zeros_like(first)
+    if not (flat or (law in DIRECTED and active)):
+        direction = np.zeros_like(first)
     order = [direction, first, *shifts] if flat else [first, direction, *shifts]
     basis = _orthonormal(order)
     coordinates = np.array([[q @ x for q in basis] for x in (first, direction, *shifts)])
@@ -65,6 +62,26 @@ def span(model: GradientModel) -> Span:
         free = np.eye(len(basis) + extra)[:, flat or extra :]
     coordinates = np.pad(coordinates.reshape(2 + len(shifts), -1), ((0, 0), (0, extra)))
     return Span(coordinates[0], coordinates[1], coordinates[2:], free, ray)
+
+
+def _vectors(model: GradientModel) -> tuple[Array, Array, Array]:
+    """e₁, the draggers' v (zero if the law has none) and the domains' shifts [domains, axes].
+
+    In all d coordinates where the file lists coordinates. Otherwise the second coordinate and those
+    after it are alike in each of these vectors, and two axes are enough: the first, and the unit
+    vector whose other coordinates are equal.
+    """
+    d, dragger = model.dimension, model.dragger
+    if isinstance(dragger.direction, tuple) or model.domains is not None:
+        shifts = model.domain_shifts()
+        v = np.zeros(d) if dragger.direction is None else dragger.unit_vector(d)
+    else:
+        shifts = np.zeros((1, min(d, 2)))
+        others = np.sqrt([1.0, d - 1.0][: min(d, 2)])
+        v = (dragger.direction or 0.0) * others / np.sqrt(d)
+    first = np.zeros_like(v)
+    first[0] = 1.0
+    return first, v, shifts
 
 
 def _orthonormal(vectors: list[Array]) -> list[Array]:

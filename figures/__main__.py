@@ -1,21 +1,32 @@
 """python -m figures: regenerate the figures and their page."""
 
-import argparse
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take a while and may fail
+    try:
+        from analysis.entry import start
+    except ImportError:
+        print("python -m figures: another package called analysis is in the way", file=sys.stderr)
+        sys.exit(2)
+    start("figures")
+
+import argparse
+import os
+import re
 import time
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis import command
-from analysis.fields import choice, refuse
-from figures import report
-from figures.checks import CheckError
-from figures.figure import METADATA, Figure
+from analysis.fields import choice, named, refuse
+from figures.formats import METADATA
 from sim.backend import BACKENDS
-from sim.sweep import available_cores
+
+if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it is known what for
+    from figures.checks import CheckError
+    from figures.figure import Figure
 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
@@ -31,24 +42,28 @@ keys with --json: figures[{name, title, caption, files[]}], failed[{name, proble
 --list: figures[{name, title, claims[]}]"""
 
 
-def found() -> dict[str, Figure]:
+def known() -> list[str]:
+    """The figures' names, from the files of this package; none of them is imported."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return [f.stem for f in files if re.search(r"^figure = ", f.read_text("utf-8"), re.MULTILINE)]
+
+
+def found() -> "dict[str, Figure]":
     """Every figure of this package by its name, in the order of the gallery."""
-    names = [name for _, name, _ in iter_modules([str(Path(__file__).parent)])]
-    modules = [import_module(f"figures.{name}") for name in names if name != "__main__"]
-    figures = [vars(module).get("figure") for module in modules]
-    known = [figure for figure in figures if isinstance(figure, Figure)]
-    return {figure.name: figure for figure in sorted(known, key=lambda f: (f.place, f.name))}
+    figures: list[Figure] = [import_module(f"figures.{name}").figure for name in known()]
+    return {figure.name: figure for figure in sorted(figures, key=lambda f: (f.place, f.name))}
 
 
 def _act(options: argparse.Namespace) -> int:
+    names = [named("figure", name, known()) for name in options.names]
+    options.formats = _formats(options.formats)
+    os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
     figures = found()
-    for name in options.names:
-        choice(*figures)("figure", name)
-    chosen = {name: figures[name] for name in options.names or figures}
+    chosen = {name: figures[name] for name in names or figures}
     return _list(chosen, options.json) if options.list else _make(chosen, list(figures), options)
 
 
-def _list(figures: dict[str, Figure], as_json: bool) -> int:
+def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
     rows = [{"name": f.name, "title": f.title, "claims": f.claims} for f in figures.values()]
     if as_json:
         print(command.to_json({"figures": rows}))
@@ -57,16 +72,19 @@ def _list(figures: dict[str, Figure], as_json: bool) -> int:
     return 0
 
 
-def _make(chosen: dict[str, Figure], names: Sequence[str], options: argparse.Namespace) -> int:
+def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
     """Make the chosen figures one by one, then the page about all `names` that are in --out."""
-    out, forms = Path(options.out), _formats(options.formats)
+    from figures import report
+    from figures.checks import CheckError
+
+    out = Path(options.out)
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     try:
         for i, (name, figure) in enumerate(chosen.items(), 1):
             began = time.perf_counter()
             try:
-                entry, lines = _drawn(figure, out, forms, options)
+                entry, lines = _drawn(figure, out, options)
                 made.append(entry)
             except CheckError as error:
                 failed.append(_refused(figure, out, error, options.profile))
@@ -89,9 +107,12 @@ def _make(chosen: dict[str, Figure], names: Sequence[str], options: argparse.Nam
 
 
 def _drawn(
-    figure: Figure, out: Path, forms: Sequence[str], options: argparse.Namespace
+    figure: "Figure", out: Path, options: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
     """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
+    from sim.sweep import available_cores
+
+    forms = options.formats
     document = figure.prepare(
         options.profile, Path(options.results), available_cores(), options.backend
     )
@@ -103,15 +124,17 @@ def _drawn(
     return entry | {"files": [str(path) for path in paths]}, lines
 
 
-def _refused(figure: Figure, out: Path, error: CheckError, profile: str) -> dict[str, str]:
+def _refused(figure: "Figure", out: Path, error: "CheckError", profile: str) -> dict[str, str]:
     """Leave the reason in the figure's place, and no picture."""
+    from figures import report
+
     problem = str(error).removeprefix(f"{figure.name}: ")
     report.write_failure(figure, profile, problem, out)
     _remove(figure, out, METADATA)
     return {"name": figure.name, "problem": problem}
 
 
-def _remove(figure: Figure, out: Path, forms: Iterable[str]) -> None:
+def _remove(figure: "Figure", out: Path, forms: Iterable[str]) -> None:
     """Remove pictures of an earlier run: they show other data."""
     for form in forms:
         (out / f"{figure.name}.{form}").unlink(missing_ok=True)

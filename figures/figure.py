@@ -24,16 +24,12 @@ from analysis import __version__, command
 from analysis.fields import refuse
 from analysis.model import Experiment
 from figures.checks import Check, CheckError
+from figures.formats import METADATA
 from sim.store import digest, specification
 from sim.sweep import measure
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 PACKAGES = ("numpy", "scipy", "sympy", "numba", "matplotlib")
-METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-    "svg": {"Creator": None, "Date": None},
-}
 
 # What was measured, by the experiment's name and the micro-batch size (None: a schedule).
 Simulated = dict[str, dict[Any, Any]]

@@ -1,6 +1,23 @@
 """Simulation of SGD with micro-batch clipping: `run(Experiment.load(path))`."""
 
-from analysis.model import Experiment
-from sim.sweep import Result, run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.model import Experiment
+    from sim.sweep import Result, run
 
 __all__ = ["Experiment", "Result", "run"]
+
+_HOMES = {"Experiment": "analysis.model", "Result": "sim.sweep", "run": "sim.sweep"}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, read when it is asked for: `python -m sim` must start before its engine."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> Any:
+    return sorted({*globals(), *__all__})

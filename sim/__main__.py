@@ -1,19 +1,30 @@
 """python -m sim: run simulations of SGD with micro-batch clipping."""
 
-import argparse
 import sys
+
+if __name__ == "__main__":  # before the other imports, which take a while and may fail
+    try:
+        from analysis.entry import start
+    except ImportError:
+        print("python -m sim: another package called analysis is in the way", file=sys.stderr)
+        sys.exit(2)
+    start("sim")
+
+import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis import command
-from analysis.fields import SpecificationError, integer
+from analysis.fields import integer, named
 from analysis.model import Experiment
-from sim.measures import QUANTITIES
 from sim.presets import presets
-from sim.results import MeasuredResult, Result
+
+if TYPE_CHECKING:  # numba comes with it: imported once it is known what for
+    from sim.results import MeasuredResult, Result
 
 DESCRIPTION = """\
 Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch size.
@@ -82,19 +93,16 @@ def _list(options: argparse.Namespace) -> int:
 
 def _load(name: str) -> Experiment:
     known = presets()
-    if name in known:
-        return Experiment.load(known[name])
-    if not name.endswith(".toml") and not Path(name).exists():
-        raise SpecificationError(
-            f"experiment = {name!r}: must be a TOML file or one of {', '.join(known)}"
-        )
-    return Experiment.load(name)
+    if name not in known and (name.endswith(".toml") or os.path.exists(name)):
+        return Experiment.load(name)
+    return Experiment.load(known[named("experiment", name, known, "a TOML file or ")])
 
 
 def _run(options: argparse.Namespace) -> int:
+    experiment = _load(options.experiment)
+    from sim.results import Result
     from sim.sweep import available_cores, run
 
-    experiment = _load(options.experiment)
     workers = available_cores() if options.workers is None else options.workers
     integer(1, 4096)("--workers", workers)
     result = run(experiment, options.out, workers, backend=options.backend)
@@ -103,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     print(f"rule {result.rule}, batch size {result.batch_size}")
     _print_bias(result) if isinstance(result, Result) else _print_measured(result)
-    print(f"results are in {Path(options.out) / experiment.name}", file=sys.stderr)
+    command.say(f"results are in {Path(options.out) / experiment.name}")
     return 0
 
 
@@ -111,7 +119,7 @@ def _name(b: int | None) -> str:
     return "schedule" if b is None else str(b)
 
 
-def _print_bias(result: Result) -> None:
+def _print_bias(result: "Result") -> None:
     rows = [
         [
             _name(r.micro_batch_size),
@@ -129,8 +137,10 @@ def _print_bias(result: Result) -> None:
         print("no size came to rest")
 
 
-def _print_measured(result: MeasuredResult) -> None:
+def _print_measured(result: "MeasuredResult") -> None:
     """The hitting times, or the last points of the trajectories."""
+    from sim.measures import QUANTITIES
+
     pairs = [("mean", "standard_error")]
     if result.measure == "trajectory":
         pairs = [(name, f"{name}_error") for name in QUANTITIES]
@@ -164,7 +174,7 @@ def _bench(options: argparse.Namespace) -> int:
 def parser() -> command.Parser:
     """The command's parser."""
     top = command.Parser(prog="python -m sim", description=DESCRIPTION)
-    commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=command.Parser)
+    commands = top.add_subparsers()
     new = command.add_command(
         commands, "list", _list, "list the presets", "example: python -m sim list"
     )

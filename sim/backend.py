@@ -6,7 +6,7 @@ from typing import Any
 from analysis.fields import choice, refuse
 
 BACKENDS = ("auto", "cpu", "cuda")
-INSTALL = "pip install micro-batch-clipping[cuda12] or [cuda13]"
+INSTALL = "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"
 PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block has without asking for more
 
 

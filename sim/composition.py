@@ -168,7 +168,7 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
             active = window is None or window.contains(t, norm)
             phase[i, j] = made.setdefault((size, active), len(made))
     d = model.dimension
-    directions = [model.dragger.direction] if model.dragger.direction is not None else []
+    directions = [] if model.dragger.direction is None else [model.dragger.unit_vector(d)]
     shifts = model.domain_shifts() if model.domains is not None else np.zeros((0, d))
     flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
@@ -178,7 +178,7 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
         average=algorithm.aggregate == "mean",
         centre=model.centre,
         curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),
-        flat=np.array(model.dragger.direction) if flat else np.zeros(d),
+        flat=model.dragger.unit_vector(d) if flat else np.zeros(d),
         wave=(0.0, 0.0) if wave is None else (wave.amplitude, wave.frequency),
         axes=np.concatenate([np.reshape(directions, (len(directions), d)), shifts]),
         compositions=tuple(

@@ -35,7 +35,7 @@ def bowl(model: GradientModel, x: Vector) -> Vector:
     curvature = model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
     if model.dragger.law != "orthogonal":
         return [curvature[i] * x[i] for i in range(d)]
-    v = model.dragger.direction or ()
+    v = model.dragger.unit_vector(d).tolist()
     bent = [c * y for c, y in zip(curvature, without(v, x), strict=True)]
     return without(v, bent)
 
@@ -75,7 +75,7 @@ def dragger_gradient(model: GradientModel, gradient: Vector, sample: Sample) -> 
     if law == "opposing":
         length = norm(gradient)
         return [-size * x / length for x in gradient] if length > 0 else gradient
-    push = [size * v for v in model.dragger.direction or ()]
+    push = [size * v for v in model.dragger.unit_vector(model.dimension).tolist()]
     if law == "additive":
         return [x + y for x, y in zip(gradient, push, strict=True)]
     return push

@@ -1,5 +1,6 @@
 """The three commands as a user meets them: JSON contract, one-line errors, help, version."""
 
+import dataclasses
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 import analysis.__main__
 import figures.__main__
 import sim.__main__
-from analysis import __version__
+from analysis import __version__, claims, command
 from analysis.claims import CLAIMS
 
 ROOT = Path(__file__).parents[1]
@@ -114,6 +115,96 @@ def test_bad_input_is_one_line_and_code_2(capsys, line):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("analysis show sweet-spott", "claim = 'sweet-spott': must be one of"),
+        ("analysis sweetspot", "command = 'sweetspot': must be one of"),
+        ("sim run swet_spot", "experiment = 'swet_spot': must be a TOML file or one of"),
+        ("figures sweetspot", "figure = 'sweetspot': must be one of"),
+    ],
+)
+def test_a_name_that_is_nearly_right_is_suggested(capsys, line, said):
+    code, _, err = call(capsys, line)
+    assert code == 2
+    assert said in err
+    assert re.search(r"\(did you mean sweet[-_]spot\?\)", err)
+
+
+def test_an_input_that_is_nearly_right_is_suggested(capsys):
+    _, _, err = call(capsys, "analysis eval bias_radius --set dragger_fracton=0.1")
+    assert "(did you mean dragger_fraction?)" in err
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (
+            "analysis sweet-spot --dragger-fraction 0.01",
+            "analysis sweet_spot --dragger-fraction .01",
+        ),
+        ("analysis show sweet_spot", "analysis show sweet-spot"),
+        ("figures sweet_spot --list", "figures Sweet-Spot --list"),
+    ],
+)
+def test_names_may_have_either_dash(capsys, lines):
+    (code, out, err), other = (call(capsys, line) for line in lines)
+    assert (code, err) == (0, "")
+    assert (code, out, err) == other
+
+
+def test_a_preset_may_have_either_dash(capsys, tmp_path):
+    """Both read the file, and refuse the folder."""
+    lines = [f"sim run {name} --out /dev/null/x" for name in ("sweet_spot", "sweet-spot")]
+    first, second = (call(capsys, line) for line in lines)
+    assert first == second
+    assert first[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("0,005", "'0,005': must be a number (with a decimal point: 0.005)"),
+        ("0.5%", "'0.5%': must be a number (a fraction, not per cent: 0.005)"),
+        ("5", "< 1 (a fraction, not per cent: 0.05)"),
+        ("inf", "dragger_fraction = inf: must be finite"),
+        ("9" * 5000, "dragger_fraction = inf: must be finite"),
+        ("many", "'many': must be a number (see --help)"),
+    ],
+)
+def test_numbers_as_people_write_them(capsys, written, said):
+    code, _, err = call(capsys, f"analysis sweet-spot --dragger-fraction {written}")
+    assert code == 2
+    assert said in err
+
+
+def test_settings_as_people_write_them(capsys):
+    for written, hint in (("0,005", "with a decimal point"), ("0.5%", "a fraction, not per cent")):
+        _, _, err = call(capsys, f"analysis eval sweet_spot --set epsilon={written}")
+        assert f"({hint}: 0.005)" in err
+
+
+def test_whole_numbers_are_written_in_digits(capsys):
+    line = "analysis sweet-spot --dragger-fraction 0.1 --batch-size"
+    _, _, err = call(capsys, f"{line} 1e6")
+    assert "'1e6': must be a whole number, written in digits" in err
+    _, _, err = call(capsys, f"{line} {'9' * 5000}")
+    assert len(err) < 300
+
+
+def test_numbers_and_columns():
+    number, infinity = command.number, float("inf")
+    values = [1_000_000, 1e6, 1e15, 123456789, 0.5, -2.0, 1.23456789, None, infinity, 1e-9]
+    assert [number(value) for value in values] == [
+        *("1000000", "1000000", "1e+15", "123456789", "0.5", "-2", "1.23457", "-", "-", "1e-09"),
+    ]
+    lines = command.table(["a", "b"], [["1" * 40, "2"], ["3", "4" * 40]]).splitlines()
+    assert [len(line) for line in lines] == [82] * 3
+    lines = command.pairs([("short", "1"), ("a label that is long", number(10**6))])
+    assert lines == ["short                 1", "a label that is long  1000000"]
+    assert command.pairs([]) == []
+
+
 def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text(Path(PRESET).read_text().replace("norm = 20.0", "norm = -20.0"))
@@ -183,13 +274,8 @@ def test_check_reports_and_fails(capsys, monkeypatch):
     result = document(capsys, f"analysis check {' '.join(some)} --json")["claims"]
     assert [r["name"] for r in result] == some
     assert all(r["steps"] and r["problem"] is None for r in result)
-    monkeypatch.setitem(
-        CLAIMS,
-        "sweet_spot",
-        CLAIMS["sweet_spot"].__class__(
-            **{**vars(CLAIMS["sweet_spot"]), "attack": lambda rng, improvement: -0.1}
-        ),
-    )
+    spoilt = dataclasses.replace(CLAIMS["sweet_spot"], attack=lambda rng, improvement: -0.1)
+    monkeypatch.setattr(claims, "sweet_spot", spoilt)
     code, out, _ = call(capsys, "analysis check sweet_spot")
     assert code == 1
     assert "the attack found a slack of -0.1" in out
@@ -236,10 +322,11 @@ def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
 
 
 def test_import_is_quick():
-    """The description alone needs no SymPy, SciPy or matplotlib."""
+    """The description alone, names and refusals need no SymPy, SciPy, numba or matplotlib."""
     code = (
-        "import sys, analysis, analysis.model, analysis.__main__; "
-        "print([m for m in ('sympy', 'scipy', 'matplotlib') if m in sys.modules])"
+        "import sys, analysis.model, analysis.__main__, sim.__main__, figures.__main__; "
+        "figures.__main__.known(), analysis.claims.NAMES, sim.__main__.parser(); "
+        "print([m for m in ('sympy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -7,9 +7,10 @@ import sys
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.claim import PARTS, Claim
+if TYPE_CHECKING:
+    from analysis.claim import Claim
 
 NAMES = frozenset(name for _, name, _ in iter_modules(__path__))
 
@@ -33,13 +34,15 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _load(name: str) -> Claim:
+def _load(name: str) -> "Claim":
     claim: Claim = import_module(f"{__name__}.{name}").claim
     return claim
 
 
-def _in_order(found: dict[str, Claim]) -> dict[str, Claim]:
+def _in_order(found: dict[str, "Claim"]) -> dict[str, "Claim"]:
     """By part of the argument; every claim after the ones that it uses, otherwise by name."""
+    from analysis.claim import PARTS  # SymPy comes with it, and the names need none
+
     ordered: dict[str, Claim] = {}
 
     def add(name: str) -> None:

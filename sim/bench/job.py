@@ -112,7 +112,7 @@ def job(experiment: Experiment) -> Job:
         b=algorithm.sizes[0],
         fraction=model.dragger_fraction,
         spread=model.parts[0][1].gaussian / float(np.sqrt(d)),
-        push=np.array(model.dragger.direction, np.float32) * np.float32(model.dragger.norm),
+        push=model.dragger.unit_vector(d).astype(np.float32) * np.float32(model.dragger.norm),
         start=start,
         step=run.steps[0],
         R=run.replicates,

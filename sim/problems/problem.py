@@ -31,10 +31,11 @@ class Problem(ABC):
     ) -> None:
         self.xp, self.dtype = xp, xp.float64 if dtype is None else dtype
         self.dimension, self.dragger_fraction = model.dimension, model.dragger_fraction
-        self.dragger: Any = model.dragger
-        self.corrupted = model.dragger.law == "corrupted"
-        direction = getattr(model.dragger, "direction", None)
-        self.direction = None if direction is None else self.array(direction)
+        dragger: Any = model.dragger
+        self.dragger, self.corrupted = dragger, dragger.law == "corrupted"
+        self.direction: Any = None
+        if not self.corrupted and dragger.direction is not None:
+            self.direction = self.array(dragger.unit_vector(self.dimension))
 
     def array(self, values: Any) -> Any:
         """Numbers as an array of this problem's library and float type."""

@@ -122,7 +122,7 @@ BAD = [
     (
         "linear",
         {"dragger__direction": [1.0]},
-        "model.dragger.direction = [1.0]: must be a list of 2",
+        "model.dragger.direction = [1.0]: must be a number, or a list of 2",
     ),
     ("linear", {"dragger__law": "orthogonal"}, "one of corrupted, persistent, additive, opposing"),
     ("linear", {"dragger": {"norm": 3.0}}, "model.dragger: unknown key 'norm'"),

@@ -51,6 +51,7 @@ class Small(Figure):
 def gallery(monkeypatch):
     made = {name: Small(name, place) for place, name in enumerate(("early", "late"))}
     monkeypatch.setattr(command, "found", lambda: made)
+    monkeypatch.setattr(command, "known", lambda: list(made))
     return made
 
 
@@ -215,6 +216,7 @@ def test_interrupted(gallery, call, tmp_path, monkeypatch):
 def test_every_figure_is_found():
     figures = command.found()
     places = [figure.place for figure in figures.values()]
+    assert sorted(figures) == command.known()
     assert next(iter(figures)) == "sweet_spot"
     assert places == sorted(set(places))
     assert all(name == figure.name for name, figure in figures.items())

@@ -49,7 +49,7 @@ def test_a_usable_device_is_used(monkeypatch):
         ({"count": 0}, "CuPy found no CUDA device"),
         ({"error": RuntimeError("cudaErrorInsufficientDriver:\n too old")}, "Driver: too old"),
         ({"work": ImportError("libnvrtc.so.13 is missing")}, "libnvrtc.so.13 is missing"),
-        (None, "pip install micro-batch-clipping[cuda12] or [cuda13]"),
+        (None, "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"),
     ],
 )
 def test_cuda_without_a_device_is_refused_in_one_line(monkeypatch, setting, said):
