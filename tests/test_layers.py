@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = ("analysis.model", "analysis.fields", "analysis.command")
+SHARED = ("analysis.model", "analysis.fields", "analysis.files", "analysis.command")
 HEAVY = {"matplotlib", "cupy"}
 
 
