@@ -43,11 +43,25 @@ def write_whole(path: Path, put: Callable[[IO[bytes]], object]) -> None:
 def read_whole(path: Path) -> bytes:
     """The bytes of a regular file, or of the one that a symbolic link points to.
 
-    Raises OSError naming `path` for anything else, before it is opened: a FIFO would block.
+    Raises OSError naming `path`, as `require_regular` does.
+    """
+    require_regular(path)
+    return Path(path).read_bytes()
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError naming `path` unless it is a regular file or points to one.
+
+    To be asked before a file is opened that somebody else may have put there: a FIFO would block.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return Path(path).read_bytes()
+
+
+def shown(path: object) -> str:
+    """The text of a path, in quotes and escaped where it holds what would not be printed."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends

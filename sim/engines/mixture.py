@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.engines.fused import Packed, advance
 from sim.engines.state import ARRAYS, State
@@ -60,7 +61,7 @@ class Mixture:
     """One plan at one step size, on the threads of a pool.
 
     key: the two words of `sim.philox.key`. radius: a replicate whose ‖∇f‖ is at most that has hit;
-    None does not look. precision: float32 or float64, of state.w.
+    None does not look. precision: float32 or float64, of state.w. stop: see `sim.engines.engine`.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Mixture:
         *,
         precision: str,
         pool: ThreadPoolExecutor,
+        stop: NDArray[np.bool_] | None = None,
     ) -> None:
         self.key = tuple(map(np.uint64, key))
         self.step = np.dtype(precision).type(step)
         self.radius = -1.0 if radius is None else radius
         self.plan = packed(plan, precision)
         self.pool = pool
+        self.stop = np.zeros(1, np.bool_) if stop is None else stop
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
@@ -88,7 +91,7 @@ class Mixture:
 
         def part(low: int, high: int) -> None:
             arrays = (getattr(state, name)[low:high] for name in ARRAYS)
-            times = (low, begin, end, record, self.radius, self.step)
+            times = (self.stop, low, begin, end, record, self.radius, self.step)
             advance(*arrays, *times, self.key, self.plan)
 
         list(self.pool.map(part, edges[:-1], edges[1:]))

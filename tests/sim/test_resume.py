@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sim.keeper
 import sim.sweep
 from analysis.model import Experiment
 from sim import run
@@ -71,7 +72,7 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """Whenever it is stopped, the numbers are the same in the end."""
     expected = run(SMALL)
     monkeypatch.setattr(sim.sweep, "CHUNK", 0.0)
-    monkeypatch.setattr(sim.sweep, "KEEP", -1.0)
+    monkeypatch.setattr(sim.keeper, "KEEP", -1.0)
     whole = sim.sweep._advance
     for stop in (1, 40):
 
@@ -95,7 +96,8 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     [
         lambda arrays: arrays | {"w": arrays["w"][:16]},
         lambda arrays: arrays | {"sums": arrays["sums"][:, :1]},
-        lambda arrays: arrays | {"steps": np.array(10**9)},
+        lambda arrays: arrays | {"steps": arrays["steps"] + 10**9},
+        lambda arrays: arrays | {"steps": arrays["steps"] - 10**9},
         lambda arrays: arrays | {"w": arrays["w"].astype(np.float64)},
         lambda arrays: {k: v for k, v in arrays.items() if k != "w"},
         lambda arrays: arrays | {"done5": arrays["found"]},
