@@ -119,8 +119,8 @@ class Store:
         path = self.unfinished(experiment, b)
         try:
             require_regular(path)
-            with warnings.catch_warnings(action="error"), np.load(path) as file:
-                arrays = dict(file)
+            with warnings.catch_warnings(action="error"), open(path, "rb") as file:
+                arrays = dict(np.load(file))
             sealed = str(arrays.pop("seal"))
             if sealed != seal(specification(experiment, b), arrays):
                 raise ValueError("it is of another specification, or was changed")

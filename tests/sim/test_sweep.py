@@ -14,7 +14,6 @@ from analysis.command import to_json
 from analysis.fields import SpecificationError
 from analysis.model import Experiment
 from sim import run
-from sim.store import Store
 
 ROOT = Path(__file__).parents[2]
 PRESET = Experiment.load(ROOT / "sim" / "presets" / "sweet_spot.toml")
