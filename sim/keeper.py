@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from sim.store import Store
 
 KEEP = 30.0  # seconds between two writings of an unfinished state
 SHARE = 20  # at least so many times as long as a writing took
-LARGE = 2**26  # bytes of a state whose writing is announced
+LARGE = 1 / 16  # GiB of a state whose writing is announced
 
 
 @dataclass
@@ -95,25 +94,24 @@ class Keeper:
 
         When that fails the run goes on, and it is said once.
         """
-        if self.store is not None and time.monotonic() >= self.due:
-            self._keep(self.store, interrupt)
+        if self.store is None or time.monotonic() < self.due:
+            return
+        before = self.problem
+        self._keep(self.store, interrupt)
+        if self.problem and not before:
+            lost = "the state of the unfinished run cannot be kept, and is lost when interrupted"
+            tqdm.write(f"{lost}: {self.problem}", file=sys.stderr)
 
     def _keep(self, store: Store, interrupt: Interrupt) -> None:
         began, arrays = time.monotonic(), self.progress.to_arrays()
-        size = sum(array.nbytes for array in arrays.values())
-        notice = (
-            f"the state of the unfinished run is being kept ({size / 2**30:.1f} GiB); Ctrl-C again "
-            "leaves without it"
-        )
+        size = sum(array.nbytes for array in arrays.values()) / 2**30
+        notice = f"keeping the state of the unfinished run ({size:.1f} GiB); Ctrl-C: leave it"
         try:
             with interrupt.announced(notice if size > LARGE else ""):
                 store.write_state(self.experiment, self.b, arrays)
             self.kept, self.problem = began, ""
         except (OSError, MemoryError) as error:
-            if not self.problem:
-                line = "the state of the unfinished run cannot be kept, so that it is lost when "
-                tqdm.write(f"{line}interrupted: {_reason(error)}", file=sys.stderr)
-            self.problem = _reason(error)
+            self.problem = shown(" ".join(str(error).split()) or "not enough memory")
         self.cost = time.monotonic() - began
         self.due = time.monotonic() + max(KEEP, SHARE * self.cost)
 
@@ -126,23 +124,23 @@ class Keeper:
         if self.store is None:
             return ""
         left, asked = time.monotonic(), interrupt.asked and not interrupt.insisted
-        if asked and left - self.kept > self.cost:
+        begun = bool(self.progress.to_arrays())
+        if begun and asked and left - self.kept > self.cost:
             with suppress(KeyboardInterrupt):
                 self._keep(self.store, interrupt)
-        folder, paths = shown(self.store.folder), self._paths(self.store)
-        present = sum(map(os.path.exists, paths))
-        if os.path.exists(self.store.unfinished(self.experiment, self.b)) and present >= finished:
-            old = left - self.kept
+        folder = shown(self.store.folder)
+        variants = self.experiment.algorithm.variants
+        present = sum(os.path.exists(self.store.path(self.experiment, b)) for b in variants)
+        on_disk = os.path.exists(self.store.unfinished(self.experiment, self.b))
+        if present >= finished and (on_disk or not begun):
+            old = left - self.kept if begun else 0.0
             what = f"was done {old:.0f} seconds ago" if old >= 1 else "is done"
             return f"What {what} is in {folder}; run again to go on."
         reason = self.problem or "interrupted again"
         if not present:
             return f"Nothing was kept in {folder} ({reason})."
-        what = f"{present} of {len(paths)} sizes are in {folder}, but not the state of the next one"
+        what = f"{present} of {len(variants)} sizes are in {folder}, not the state of the next one"
         return f"{what} ({reason}); run again to go on."
-
-    def _paths(self, store: Store) -> list[Path]:
-        return [store.path(self.experiment, b) for b in self.experiment.algorithm.variants]
 
     def finish(self, result: Measured) -> None:
         """Write the result, in the place of the state."""
@@ -150,7 +148,3 @@ class Keeper:
             self.store.write(self.experiment, self.b, result)
             with suppress(OSError):
                 self.store.unfinished(self.experiment, self.b).unlink()
-
-
-def _reason(error: BaseException) -> str:
-    return shown(" ".join(str(error).split()) or "not enough memory")

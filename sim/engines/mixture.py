@@ -1,5 +1,6 @@
 """The fused engine on the CPU: replicates are shared among threads, which run `fused.advance`."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -81,6 +82,18 @@ class Mixture:
         self.plan = packed(plan, precision)
         self.pool = pool
         self.stop = np.zeros(1, np.bool_) if stop is None else stop
+        self._compile()
+
+    def _compile(self) -> None:
+        """Compile the kernel for this precision here and now: threads could not be interrupted."""
+        real, d = self.plan.centre.dtype, self.plan.centre.size
+        w, sums, last = np.empty((0, d), real), np.empty((0, d + 1)), np.empty((0, 3))
+        hit = steps = np.empty(0, np.int64)
+        self._advance([w, sums, hit, last, steps], 0, 0, 0, False)
+
+    def _advance(self, arrays: Iterable[Any], low: int, begin: int, end: int, record: bool) -> None:
+        times = (self.stop, low, begin, end, record, self.radius, self.step)
+        advance(*arrays, *times, self.key, self.plan)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
@@ -90,8 +103,7 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
-            arrays = (getattr(state, name)[low:high] for name in ARRAYS)
-            times = (self.stop, low, begin, end, record, self.radius, self.step)
-            advance(*arrays, *times, self.key, self.plan)
+            arrays = [getattr(state, name)[low:high] for name in ARRAYS]
+            self._advance(arrays, low, begin, end, record)
 
         list(self.pool.map(part, edges[:-1], edges[1:]))

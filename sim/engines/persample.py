@@ -171,6 +171,11 @@ class Samples:
             )
             for low, high in pairwise(edges)
         ]
+        if device is None:
+            # One sample, so that what it needs is compiled here: threads could not be interrupted.
+            w = np.zeros((1, problem.dimension), problem.dtype)
+            draws = Draws(key, range(1), 0, np, problem.dtype)
+            problem.micro_batch_gradients(w, 1, 1, draws, np.ones(1, np.bool_))
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
