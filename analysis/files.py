@@ -1,12 +1,15 @@
 """Files on disk: written completely or not at all, and read only where they are plain files."""
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+PIECE = 2**25  # bytes between two synchronisations of a file that is being written
 
 
 def write_whole(path: Path, put: Callable[[IO[bytes]], object]) -> None:
@@ -26,7 +29,7 @@ def write_whole(path: Path, put: Callable[[IO[bytes]], object]) -> None:
         # O_EXCL: neither a file nor a link that stands there already is written through.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with io.BufferedWriter(_Paced(handle, "wb")) as file:
                 put(file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -62,6 +65,21 @@ def shown(path: object) -> str:
     """The text of a path, in quotes and escaped where it holds what would not be printed."""
     text = str(path)
     return text if text.isprintable() else repr(text)
+
+
+class _Paced(io.FileIO):
+    """A file that is synchronised piece by piece: no wait is so long that Ctrl-C is not heard."""
+
+    _pending = 0
+
+    def write(self, data: Any) -> int:
+        """As every file does it."""
+        written = super().write(data)
+        self._pending += written
+        if self._pending >= PIECE:
+            os.fsync(self.fileno())
+            self._pending = 0
+        return written
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
