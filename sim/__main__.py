@@ -11,6 +11,7 @@ import numpy as np
 from analysis import command
 from analysis.fields import SpecificationError, integer
 from analysis.model import Experiment
+from sim import environment
 from sim.measures import QUANTITIES
 from sim.presets import presets
 from sim.results import MeasuredResult, Result
@@ -154,6 +155,7 @@ def _with_error(value: Any, error: Any) -> str:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    environment.require()
     from sim.bench.report import bench, text
 
     report = bench(options.variants, options.backend, options.rounds)

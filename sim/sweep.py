@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from analysis.fields import refuse
 from analysis.model import Experiment
+from sim import environment
 from sim.backend import Device, resolve
 from sim.engines import engine
 from sim.engines.state import start
@@ -76,6 +77,8 @@ def measure(
     found = {b: store.read(experiment, b) if store else None for b in variants}
     done = {b: result for b, result in found.items() if result is not None}
     missing = sorted((b for b in variants if b not in done), key=lambda b: -(b or 0))
+    if missing:
+        environment.require()
     if store and missing:
         store.require_writable()
     centred = experiment.centred()
