@@ -23,7 +23,7 @@ from sim.rules import rule
 from sim.samples import Draws
 
 CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
-LARGEST = 2**22  # numbers in the samples of a step: about half a second, which cannot be stopped
+LARGEST = 2**21  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
 
 
 class PerSample:
