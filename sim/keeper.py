@@ -132,6 +132,8 @@ class Keeper:
         variants = self.experiment.algorithm.variants
         present = sum(os.path.exists(self.store.path(self.experiment, b)) for b in variants)
         on_disk = os.path.exists(self.store.unfinished(self.experiment, self.b))
+        if not (begun or finished):
+            return f"Nothing was begun that could be kept in {folder}."
         if present >= finished and (on_disk or not begun):
             old = left - self.kept if begun else 0.0
             what = f"was done {old:.0f} seconds ago" if old >= 1 else "is done"
