@@ -34,7 +34,8 @@ a result that matters with half the steps.
 "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
 
 Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by the next run
-of the same specification; Ctrl-C loses nothing. Numbers do not depend on threads or interruptions.
+of the same specification; Ctrl-C loses nothing. A file there that is damaged is renamed, with a
+line on stderr, and its work done anew. Numbers do not depend on threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 

@@ -150,6 +150,8 @@ class Store:
         aside = path.with_name(f"{path.name}.damaged")
         try:
             os.replace(path, aside)
+        except FileNotFoundError:  # another process did it
+            return
         except OSError as obstacle:
             self._refuse(obstacle)
         reason = " ".join(str(error).split())[:100] or type(error).__name__

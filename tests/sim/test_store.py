@@ -112,6 +112,28 @@ def test_a_state_of_another_run_is_not_used(tmp_path, expected, capsys, other):
     assert one_line(capsys.readouterr().err, path, "another specification")
 
 
+@pytest.mark.soak
+def test_no_state_is_used_for_another_run(tmp_path, capsys, record_property):
+    """Every pair of twelve runs that differ in one thing or two."""
+    models = [PRESET.model, replace(PRESET.model, dragger_fraction=0.02)]
+    runs = [
+        replace(small(b=b, seed=seed), model=model)
+        for b in (1, 2, 8)
+        for seed in (1, 2)
+        for model in models
+    ]
+    results = [run(e) for e in runs]
+    assert len(set(map(repr, results))) == len(runs)
+    for i, e in enumerate(runs):
+        for k, other in enumerate(runs):
+            path = interrupted(e, tmp_path / f"{i} {k}")
+            path.write_bytes(late_state(other))
+            assert run(e, tmp_path / f"{i} {k}") == results[i]
+            assert ("another specification" in capsys.readouterr().err) == (i != k)
+    what = {"what": "states put in the place of another run's, refused"}
+    record_property("soak", what | {"count": len(runs) * (len(runs) - 1)})
+
+
 def spoil_arrays(change):
     def spoil(path):
         with np.load(path) as file:
