@@ -46,6 +46,7 @@ __all__ = [
 
 LONGEST_PATH = 300  # characters of it in a message
 LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
+LARGEST_DOUBLE = 1e75  # whose fourth power is a number in float64
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,12 @@ class Experiment(Checked):
             refuse("run.replicates", self.run.replicates, allowed)
 
     def require_precision(self) -> None:
-        """Raise SpecificationError if numbers are too large or small for squares in float32."""
+        """Raise SpecificationError if numbers are too large or small for their squares."""
         if self.run.precision == "float64":
+            for i, step in enumerate(self.run.steps):
+                if not 1 / LARGEST_DOUBLE <= step <= LARGEST_DOUBLE:
+                    allowed = f"from {1 / LARGEST_DOUBLE:g} to {LARGEST_DOUBLE:g} in a simulation"
+                    refuse(f"run.steps[{i}]", step, f"{allowed} (its powers must be numbers)")
             return
         model = self.model.to_mapping()
         model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}

@@ -21,6 +21,7 @@ import numpy as np
 from analysis import command
 from analysis.fields import integer, named
 from analysis.model import Experiment
+from sim import environment
 from sim.presets import presets
 
 if TYPE_CHECKING:  # numba comes with it: imported once it is known what for
@@ -44,7 +45,8 @@ a result that matters with half the steps.
 "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
 
 Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by the next run
-of the same specification; Ctrl-C loses nothing. Numbers do not depend on threads or interruptions.
+of the same specification; Ctrl-C loses nothing. A file there that is damaged is renamed, with a
+line on stderr, and its work done anew. Numbers do not depend on threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
@@ -164,6 +166,7 @@ def _with_error(value: Any, error: Any) -> str:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    environment.require()
     from sim.bench.report import bench, text
 
     report = bench(options.variants, options.backend, options.rounds)

@@ -24,6 +24,8 @@ from analysis.model import UNITS
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
 LARGEST_SHIFT = 0.25  # of the bias, see Estimate.warning
+ROUNDING = 1e-12  # of the largest batch mean: spread that is none
+UNDERFLOW = 1e-36  # in single precision; what neither fluctuates nor is larger stands at zero
 LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warning
 
 
@@ -84,7 +86,12 @@ class Estimate:
         """
         if not np.isfinite(self.bias):
             return "diverged: try smaller run.steps"
-        if self.unrest > quantile(1 - 1e-5 / (6 * len(self.mean)), self.degrees):
+        if not math.isfinite(self.unrest):
+            return (
+                "not at rest (the gradient is not zero, but does not fluctuate): raise run.steps, "
+                "which are lost in rounding, or run.iterations"
+            )
+        if not self.unrest <= quantile(1 - 1e-5 / (6 * len(self.mean)), self.degrees):
             return (
                 f"not at rest (z = {self.unrest:.1f} between the halves of the recorded run): "
                 "raise run.iterations or run.burn_in; where draggers win it never rests"
@@ -101,19 +108,20 @@ class Estimate:
         warning, and only smaller steps show whether the result depends on them.
         """
         sure = max(self.shift - 3 * self.standard_error, 0.0)  # beyond its own statistical error
-        next_order = sure**2 > self.bias * self.standard_error
-        if next_order or self.shift > LARGEST_SHIFT * self.bias + 4 * self.standard_error:
+        first_order = sure**2 <= self.bias * self.standard_error
+        small = self.shift <= LARGEST_SHIFT * self.bias + 4 * self.standard_error
+        if not (first_order and small):  # nor where one is not a number
             return (
                 f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
                 "of higher order may matter: use smaller run.steps"
             )
-        if self.memory > LONGEST_MEMORY:
+        if not self.memory <= LONGEST_MEMORY:
             return (
                 f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
                 "too narrow: raise run.iterations (with opposing draggers there may also be points "
                 "of rest at several distances)"
             )
-        if self.drift > quantile(1 - 5e-4 / len(self.mean), self.degrees):
+        if not self.drift <= quantile(1 - 5e-4 / len(self.mean), self.degrees):
             return (
                 f"hardly at rest (z = {self.drift:.1f} between the halves of the extrapolated "
                 "run), so the interval may miss: raise run.iterations or run.burn_in"
@@ -144,6 +152,8 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
     """
     batch_means = batch_means[..., -1:] if squared else batch_means[..., :-1]
     d = batch_means.shape[-1]
+    unit = _unit(batch_means, squared)
+    batch_means = batch_means / (unit**2 if squared else unit)
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.einsum("s,srbd->rbd", extrapolation_weights(steps), batch_means)
         units = _units(y)
@@ -166,17 +176,30 @@ def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) 
         unbiased, shift = mean[0], abs(bias - math.sqrt(max(smallest[0], 0.0)))
         mean = np.array([bias])
         along, across = (trace / bias**2 / 4, 0.0) if bias > 0 else (0.0, trace / n)
+    zero = UNDERFLOW / (unit**2 if squared else unit)
     return Estimate(
-        mean=tuple(float(x) for x in mean),
-        squared=float(unbiased),
-        along=float(4 * along / n),
-        across=float(across),
+        mean=tuple(float(x) for x in unit * mean),
+        squared=float(unit**2 * unbiased),
+        along=float(unit**2 * 4 * along / n),
+        across=float(unit**4 * across),
         degrees=n - 1,
-        unrest=max(_unrest(means) for means in batch_means),
-        drift=_unrest(y),
+        unrest=max(_unrest(means, zero) for means in batch_means),
+        drift=_unrest(y, zero),
         memory=max(map(_memory, batch_means)) if n > len(y) or squared else 0.0,
-        shift=shift,
+        shift=unit * shift,
     )
+
+
+def _unit(batch_means: Array, squared: bool) -> float:
+    """A unit of gradients, at most 1, in which squares of small numbers do not underflow.
+
+    It is a power of two, so that nothing is rounded.
+    """
+    largest = float(np.abs(batch_means).max())
+    if not 0 < largest < 1:
+        return 1.0
+    exponent = math.frexp(largest)[1]
+    return math.ldexp(1.0, exponent // 2 if squared else exponent)
 
 
 def _units(y: Array) -> Array:
@@ -189,8 +212,12 @@ def _units(y: Array) -> Array:
     return y.reshape(replicates * runs, batches // runs, d).mean(1)
 
 
-def _unrest(means: Array) -> float:
-    """Largest z-score between the halves [replicates, batches/2, d] of a run at one step size."""
+def _unrest(means: Array, zero: float) -> float:
+    """Largest z-score between the halves [replicates, batches/2, d] of a run at one step size.
+
+    Infinite, or NaN, where it cannot be said: coordinates that do not fluctuate, and are neither
+    at zero nor below `zero`. Such are iterates whose steps are lost in rounding.
+    """
     half = means.shape[1] // 2
     early, late = means[:, :half], means[:, half:]
     if len(means) >= UNITS:  # the halves of a replicate are compared with each other
@@ -200,9 +227,11 @@ def _unrest(means: Array) -> float:
         parts = [part.reshape(-1, means.shape[-1]) for part in (early, late)]
         average = parts[1].mean(0) - parts[0].mean(0)
         spread = np.sqrt(sum(part.var(0, ddof=1) / len(part) for part in parts))
-    return float(
-        np.divide(np.abs(average), spread, out=np.zeros_like(spread), where=spread > 0).max()
-    )
+    largest = np.abs(means).max()
+    still = spread <= ROUNDING * largest
+    away = np.abs(means).max((0, 1)) > max(zero, ROUNDING * largest)
+    scores = np.where(away, math.inf, 0.0)
+    return float(np.divide(np.abs(average), spread, out=scores, where=~still).max())
 
 
 def _memory(means: Array) -> float:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from analysis.model import Experiment, Run
 from sim.engines.state import State
-from sim.problems import build
 
 GROUPS = 1024
 ROWS = 4096  # replicates whose losses are computed at once
@@ -95,6 +94,8 @@ class Trajectory(Measure):
     """Means at log-spaced iterations: found [groups, points, QUANTITIES]."""
 
     def __init__(self, experiment: Experiment) -> None:
+        from sim.problems import build  # numba, which is slow to import
+
         super().__init__(experiment)
         self.problem = build(experiment)
         self.points = points(self.run)

@@ -1,8 +1,8 @@
 """What a finished measure says, and how it is printed: bias, trajectory or hitting time."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,11 +48,50 @@ class HittingTimes:
 
 
 Measured = Estimate | Trajectories | HittingTimes
-KINDS: dict[str, type[Any]] = {
-    "bias": Estimate,
-    "trajectory": Trajectories,
-    "hitting": HittingTimes,
-}
+
+
+def from_document(experiment: Experiment, table: Mapping[str, Any]) -> Measured:
+    """The result that a table of a JSON document holds: the fields of its class, null for NaN.
+
+    Raises ValueError or TypeError when a field is missing, unknown, of another type or shape than
+    the experiment's results have, or out of range.
+    """
+    model, run = experiment.model, experiment.run
+    steps = len(run.steps)
+    kind: type[Any] = Estimate
+    shapes: dict[str, tuple[int, ...]] = {field.name: () for field in fields(Estimate)}
+    shapes["mean"] = (1 if model.dragger.law == "opposing" else model.dimension,)
+    if run.measure == "trajectory":
+        shape = (steps, len(points(run)), len(QUANTITIES))
+        kind, shapes = Trajectories, {"mean": shape, "standard_error": shape}
+    elif run.measure == "hitting":
+        names = ("mean", "standard_error", "reached")
+        kind, shapes = HittingTimes, dict.fromkeys(names, (steps,))
+    if set(table) != set(shapes):
+        raise ValueError(f"its fields are not {', '.join(shapes)}")
+    result: Measured = kind(
+        **{name: _entry(name, table[name], shape) for name, shape in shapes.items()}
+    )
+    return result
+
+
+COUNTS = ("degrees", "reached")
+SIGNED = ("mean", "squared", "memory")
+
+
+def _entry(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """A number, or nested tuples of numbers of that shape."""
+    if shape:
+        if not isinstance(value, list) or len(value) != shape[0]:
+            raise ValueError(f"{name} is not of shape {shape}")
+        return tuple(_entry(name, entry, shape[1:]) for entry in value)
+    if value is None and name not in COUNTS:
+        return math.nan
+    kind = int if name in COUNTS else float
+    low = -math.inf if name in SIGNED else (1 if name == "degrees" else 0)
+    if type(value) is not kind or not low <= value < math.inf or value == -math.inf:
+        raise ValueError(f"{name} is not a number that it may be")
+    return value
 
 
 def measured(experiment: Experiment, found: Sequence[Array]) -> Measured:

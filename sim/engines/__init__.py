@@ -3,6 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analysis.model import Experiment, GradientModel, StudentT
 from sim import philox
 from sim.backend import Device
@@ -16,7 +19,8 @@ class Engine(Protocol):
         """Do the steps begin … end - 1 of every replicate, in place.
 
         `record`: add ∇f and ‖∇f‖² at each step to state.sums. The result is the same, bit for bit,
-        however the steps are cut into calls.
+        however the steps are cut into calls. A replicate that has done more than `begin` steps,
+        see state.steps, goes on from where it is; when the engine is stopped, it returns early.
         """
 
 
@@ -34,15 +38,18 @@ def engine(
     step: float,
     pool: ThreadPoolExecutor,
     device: Device | None = None,
+    stop: NDArray[np.bool_] | None = None,
 ) -> Engine:
     """The fastest engine that knows the experiment's model, on the device or in the pool.
 
-    It advances states that are where it is.
+    It advances states that are where it is. stop [1]: once it is True, whoever made it so, the
+    engine's threads return within a second (those of a device at the end of the call).
     """
+    stop = np.zeros(1, np.bool_) if stop is None else stop
     if not reducible(experiment):
         from sim.engines.persample import Samples
 
-        return Samples(experiment, b, step, pool, device)
+        return Samples(experiment, b, step, pool, device, stop)
     from sim.composition import plan
 
     run = experiment.run
@@ -50,7 +57,7 @@ def engine(
     if device is None:
         from sim.engines.mixture import Mixture
 
-        return Mixture(*what, precision=run.precision, pool=pool)
+        return Mixture(*what, precision=run.precision, pool=pool, stop=stop)
     from sim.engines.cuda import Cuda
 
     return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)

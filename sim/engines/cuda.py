@@ -158,3 +158,4 @@ class Cuda:
         arrays = (state.w, state.sums, state.hit, state.last)
         arguments = (*self.arrays, *self.scalars, *times, *arrays)
         self.launch(-(-self.replicates // per_block), self.threads, arguments)
+        state.steps[:] = end

@@ -74,10 +74,13 @@ SMALL = 8  # up to this dimension loops run over micro-batches, above it over co
 
 
 @compiled
-def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, step, key, plan):
+def advance(
+    w, sums, hit, last, steps, stop, first_replicate, begin, end, record, radius, step, key, plan
+):
     """Advance replicates w [R, d] by the steps begin … end - 1; see `sim.engines.mixture`.
 
     `plan` is a `Packed`. All that does not change from step to step is taken out of it first.
+    Nothing of a step is written before its random numbers are drawn, so that it may be given up.
     """
     k0, k1 = key
     rule, clip, axes, phase, wave = plan.rule, plan.clip, plan.axes, plan.phase, plan.wave
@@ -99,7 +102,7 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
     a, total = np.empty(d, w.dtype), np.empty(d, w.dtype)
     for r in range(replicates):
         replicate = U(first_replicate + r)
-        for t in range(begin, end):
+        for t in range(max(begin, steps[r]), end):
             if hit[r] >= 0:
                 break
             for i in range(d):
@@ -121,10 +124,6 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
             if length <= radius:
                 hit[r] = t
                 break
-            if record:
-                for i in range(d):
-                    sums[r, i] += a[i]
-                sums[r, d] += square
             inverse = real(1 / length) if length > vanishing else zero
 
             early, low_norm = 0, 0
@@ -141,6 +140,9 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
 
             smallest, unspoilt = real(np.inf), 0
             for j0 in range(0, m, block):
+                if stop[0]:
+                    steps[r] = t
+                    return
                 n = min(block, m - j0)
                 position = U(j0 * stride // 4)
                 fill(z, n * stride, k0, k1, position, c1, replicate, U(NORMALS) | high)
@@ -201,6 +203,10 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
                 else:
                     add_rows(total, whole, size, z, n, stride)
 
+            if record:
+                for i in range(d):
+                    sums[r, i] += a[i]
+                sums[r, d] += square
             scale, rho = real(1 / m), math.nan
             if rule == ADAPTIVE:
                 scale, rho = scale * smallest, smallest
@@ -227,3 +233,4 @@ def advance(w, sums, hit, last, first_replicate, begin, end, record, radius, ste
             scale = scale * step
             for i in range(d):
                 w[r, i] -= scale * total[i]
+        steps[r] = max(end, steps[r])

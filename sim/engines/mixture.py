@@ -1,9 +1,11 @@
 """The fused engine on the CPU: replicates are shared among threads, which run `fused.advance`."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.engines.fused import Packed, advance
 from sim.engines.state import ARRAYS, State
@@ -60,7 +62,7 @@ class Mixture:
     """One plan at one step size, on the threads of a pool.
 
     key: the two words of `sim.philox.key`. radius: a replicate whose ‖∇f‖ is at most that has hit;
-    None does not look. precision: float32 or float64, of state.w.
+    None does not look. precision: float32 or float64, of state.w. stop: see `sim.engines.engine`.
     """
 
     def __init__(
@@ -72,12 +74,26 @@ class Mixture:
         *,
         precision: str,
         pool: ThreadPoolExecutor,
+        stop: NDArray[np.bool_] | None = None,
     ) -> None:
         self.key = tuple(map(np.uint64, key))
         self.step = np.dtype(precision).type(step)
         self.radius = -1.0 if radius is None else radius
         self.plan = packed(plan, precision)
         self.pool = pool
+        self.stop = np.zeros(1, np.bool_) if stop is None else stop
+        self._compile()
+
+    def _compile(self) -> None:
+        """Compile the kernel for this precision here and now: threads could not be interrupted."""
+        real, d = self.plan.centre.dtype, self.plan.centre.size
+        w, sums, last = np.empty((0, d), real), np.empty((0, d + 1)), np.empty((0, 3))
+        hit = steps = np.empty(0, np.int64)
+        self._advance([w, sums, hit, last, steps], 0, 0, 0, False)
+
+    def _advance(self, arrays: Iterable[Any], low: int, begin: int, end: int, record: bool) -> None:
+        times = (self.stop, low, begin, end, record, self.radius, self.step)
+        advance(*arrays, *times, self.key, self.plan)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
@@ -87,8 +103,7 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
-            arrays = (getattr(state, name)[low:high] for name in ARRAYS)
-            times = (low, begin, end, record, self.radius, self.step)
-            advance(*arrays, *times, self.key, self.plan)
+            arrays = [getattr(state, name)[low:high] for name in ARRAYS]
+            self._advance(arrays, low, begin, end, record)
 
         list(self.pool.map(part, edges[:-1], edges[1:]))

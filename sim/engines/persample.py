@@ -11,17 +11,19 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.fields import refuse
-from analysis.model import LARGEST_STEP, Algorithm, Experiment
+from analysis.model import Algorithm, Experiment
 from sim import philox
 from sim.backend import Device
-from sim.engines.state import State
+from sim.engines.state import ARRAYS, State
 from sim.problems import Problem, build
 from sim.rules import rule
 from sim.samples import Draws
 
 CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
+LARGEST = 2**21  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
 
 
 class PerSample:
@@ -30,8 +32,8 @@ class PerSample:
     key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
     sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
     all or an integer array [R]; each must divide the batch size. radius: if not None, replicates
-    stop at the first iteration with ‖∇f‖ <= radius. Raises SpecificationError when a step does not
-    fit in memory.
+    stop at the first iteration with ‖∇f‖ <= radius. stop: see `sim.engines.engine`. Raises
+    SpecificationError when a step has too many numbers.
     """
 
     def __init__(
@@ -43,14 +45,16 @@ class PerSample:
         key: tuple[int, int],
         replicates: Sequence[int],
         radius: float | None = None,
+        stop: NDArray[np.bool_] | None = None,
     ) -> None:
-        if algorithm.batch_size * problem.dimension > LARGEST_STEP:
-            allowed = f"at most {LARGEST_STEP // problem.dimension} in dimension "
-            allowed += f"{problem.dimension} (the samples of a step must fit in memory)"
+        if algorithm.batch_size * problem.dimension > LARGEST:
+            allowed = f"at most {LARGEST // problem.dimension} in dimension "
+            allowed += f"{problem.dimension} (a step draws all its samples at once)"
             refuse("algorithm.batch_size", algorithm.batch_size, allowed)
         self.problem, self.algorithm, self.xp = problem, algorithm, problem.xp
         self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
         self.replicates = list(replicates)
+        self.stop = np.zeros(1, np.bool_) if stop is None else stop
         self.rule = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
@@ -59,13 +63,15 @@ class PerSample:
         A replicate that has hit the radius is left as it is.
         """
         many = max(1, CHUNK // (self.algorithm.batch_size * self.problem.dimension))
-        for low in range(0, len(self.replicates), many):
-            numbers = self.replicates[low : low + many]
-            rows = _Rows(state, slice(low, low + len(numbers)), numbers)
+        for low, high in _groups(np.maximum(state.steps, begin), many):
+            t = max(begin, int(state.steps[low]))
+            rows = _Rows(state, slice(low, high), self.replicates[low:high])
             with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
-                for t in range(begin, end):
+                while t < end and not self.stop[0]:
                     self._step(rows, t, record)
+                    t += 1
             rows.write(state)
+            state.steps[low:high] = t
 
     def _step(self, rows: "_Rows", t: int, record: bool) -> None:
         """Iteration t of some replicates."""
@@ -146,6 +152,7 @@ class Samples:
         step: float,
         pool: ThreadPoolExecutor,
         device: Device | None = None,
+        stop: NDArray[np.bool_] | None = None,
     ) -> None:
         run, schedule = experiment.run, experiment.algorithm.schedule
         xp = np if device is None else device.xp
@@ -157,18 +164,35 @@ class Samples:
         self.pool = pool
         self.places = [slice(low, high) for low, high in pairwise(edges)]
         self.parts = [
-            PerSample(problem, experiment.algorithm, step, sizes, key, range(low, high), run.radius)
+            PerSample(
+                *(problem, experiment.algorithm, step, sizes, key, range(low, high)),
+                radius=run.radius,
+                stop=stop,
+            )
             for low, high in pairwise(edges)
         ]
+        if device is None:
+            # One sample, so that what it needs is compiled here: threads could not be interrupted.
+            w = np.zeros((1, problem.dimension), problem.dtype)
+            draws = Draws(key, range(1), 0, np, problem.dtype)
+            problem.micro_batch_gradients(w, 1, 1, draws, np.ones(1, np.bool_))
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
 
         def work(part: PerSample, place: slice) -> None:
-            rows = State(state.w[place], state.sums[place], state.hit[place], state.last[place])
+            rows = State(*(getattr(state, name)[place] for name in ARRAYS))
             part.advance(rows, begin, end, record)
 
         list(self.pool.map(work, self.parts, self.places))
+
+
+def _groups(steps: NDArray[np.int64], many: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of runs of at most `many` replicates with the same number of steps."""
+    changes = 1 + np.flatnonzero(np.diff(steps))
+    for first, last in pairwise([0, *changes.tolist(), len(steps)]):
+        for low in range(first, last, many):
+            yield low, min(last, low + many)
 
 
 class _Rows:

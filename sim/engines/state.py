@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.model import Experiment
 from sim.backend import Device
 
-ARRAYS = ("w", "sums", "hit", "last")
+ARRAYS = ("w", "sums", "hit", "last", "steps")
 
 
 @dataclass
@@ -19,25 +20,29 @@ class State:
     steps that were recorded. hit [R]: the first iteration with ‖∇f‖ <= radius, -1 before; a
     replicate that has hit stands still. last [R, 3], of the most recent step: clipping norm (for
     SGD NaN), fraction of micro-batches without dragger, cosine between the step's direction and ∇f.
+    steps [R], of NumPy always: how many steps each replicate has done, the same for all but where
+    an engine was stopped in the middle of its work.
     """
 
     w: Any
     sums: Any
     hit: Any
     last: Any
+    steps: NDArray[np.int64]
     device: Device | None = None  # None: the arrays are NumPy's
 
     def host(self, name: str) -> Any:
         """One of the arrays as one of NumPy."""
         array = getattr(self, name)
-        return array if self.device is None else self.device.get(array)
+        return array if self.device is None or name == "steps" else self.device.get(array)
 
     def moved(self, device: Device | None) -> "State":
         """The state, its arrays of NumPy, on a device."""
         if device is None:
             return self
         put = device.put
-        return State(put(self.w), put(self.sums), put(self.hit), put(self.last), device)
+        arrays = (put(self.w), put(self.sums), put(self.hit), put(self.last))
+        return State(*arrays, self.steps, device)
 
 
 def start(experiment: Experiment) -> State:
@@ -50,4 +55,5 @@ def start(experiment: Experiment) -> State:
         np.zeros((run.replicates, d + 1)),
         np.full(run.replicates, -1),
         np.full((run.replicates, 3), np.nan),
+        np.zeros(run.replicates, np.int64),
     )

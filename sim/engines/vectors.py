@@ -1,14 +1,14 @@
 """Vectors of LLVM in the middle of compiled functions: what a loop would only hope for."""
 
-import os
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
 
-# Of a register, 32 bits each; results do not depend on it, and tests set it.
+from sim import environment
+
 WIDEST = 16 if binding.get_host_cpu_features().get("avx512f") else 8
-LANES = int(os.environ.get("MICRO_BATCH_CLIPPING_LANES", WIDEST))
+LANES = environment.lanes(WIDEST)
 I32, I64, F32, F64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
 FAST = ("contract", "reassoc", "nsz", "arcp")
 

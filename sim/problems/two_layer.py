@@ -71,8 +71,9 @@ class TwoLayer(Problem):
         """The derivative of f by the overlaps."""
         xp = self.xp
         J, Q, R, s, t = self._overlaps(w)
-        students = 1 / xp.sqrt(s[..., None] * s[..., None, :] - Q * Q)
-        both = 1 / xp.sqrt(s[..., None] * t - R * R)
+        q, T = s - 1, xp.asarray(t - 1, dtype=s.dtype)
+        students = 1 / xp.sqrt(_determinant(Q, q[..., None], q[..., None, :], xp))
+        both = 1 / xp.sqrt(_determinant(R, q[..., None], T, xp))
         own = (xp.sum(Q * students, axis=-1) - xp.sum(R * both, axis=-1)) / s
         found = students @ J - both @ self.teacher - own[..., None] * J
         return xp.reshape(found * (2 / math.pi), w.shape)
@@ -95,3 +96,9 @@ class TwoLayer(Problem):
         slope = math.sqrt(2 / math.pi) * xp.exp(-u * u / 2)
         weight = xp.matrix_transpose(xp.reshape(error[..., None] * slope, (R, m, b, K)))
         return xp.reshape(weight @ xp.reshape(x, (R, m, b, N)), (R, m, K * N))
+
+
+def _determinant(overlap: Any, q: Any, r: Any, xp: Any) -> Any:
+    """(1 + q)(1 + r) - overlap² with overlap² <= q·r, at least 1 however large q and r are."""
+    rest = q * r - overlap * overlap
+    return 1 + q + r + xp.where(rest > 0, rest, xp.zeros_like(rest))

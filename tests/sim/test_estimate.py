@@ -1,5 +1,8 @@
 """Extrapolation, intervals and the confidence set, on laws whose truth is known."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -215,3 +218,64 @@ def test_terms_of_second_order_are_guessed_from_those_of_first():
     assert "extrapolation" in narrow.warning
     wide = estimate(batch_means(rng, 1.0, 64, 2, 1.0, shift=2.0), (0.2, 0.1))
     assert wide.warning is None
+
+
+def resting(rng, scale=1.0, d=2, replicates=64):
+    """Batch means at rest, of that size."""
+    return scale * (0.3 + 0.1 * rng.normal(size=(2, replicates, 8, d)))
+
+
+@pytest.mark.parametrize("replicates", [8, 64])
+@pytest.mark.parametrize("squared", [False, True])
+def test_the_unit_of_the_gradient_does_not_matter(replicates, squared):
+    """Powers of two, so that nothing is rounded; squares of the smallest would underflow."""
+    means = resting(np.random.default_rng(3), replicates=replicates)
+    both = np.concatenate([means, (means**2).sum(-1, keepdims=True)], axis=-1)
+    whole = module.estimate(both, (0.2, 0.1), squared)
+    assert whole.problem is None
+    for power in (-4, -60, -240):
+        unit = 2.0**power
+        found = module.estimate(both * (unit**2 if squared else unit), (0.2, 0.1), squared)
+        assert found.bias == unit * whole.bias
+        assert found.standard_error == unit * whole.standard_error
+        assert found.interval == tuple(unit * end for end in whole.interval)
+        for name in ("unrest", "drift", "memory"):
+            assert getattr(found, name) == getattr(whole, name)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-40, 1e-160, 1e-300])
+@pytest.mark.parametrize("replicates", [8, 64])
+def test_a_tiny_transient_is_seen(scale, replicates):
+    """Of whatever size: each batch is further from the start than the one before."""
+    rng = np.random.default_rng(4)
+    means = np.arange(1.0, 9)[:, None] + 0.1 * rng.normal(size=(2, replicates, 8, 2))
+    assert "not at rest" in estimate(scale * means, (0.2, 0.1)).problem
+    still = estimate(resting(rng, scale, replicates=replicates), (0.2, 0.1))
+    assert still.problem is None
+
+
+@pytest.mark.parametrize("replicates", [8, 64])
+def test_iterates_that_do_not_fluctuate_are_at_rest_at_zero_only(replicates):
+    """Their steps are lost in rounding; in one coordinate of several it is seen as well."""
+    rng = np.random.default_rng(5)
+    stuck = np.full((2, replicates, 8, 2), 1.0)
+    for scale in (1.0, 0.1, 1e-20):  # 0.1 is no sum of powers of two: its spread is rounding
+        assert "does not fluctuate" in estimate(scale * stuck, (0.2, 0.1)).problem
+    means = resting(rng, replicates=replicates)
+    means[..., 1] = 0.1
+    assert "does not fluctuate" in estimate(means, (0.2, 0.1)).problem
+    for small in (0.0, 1e-44, 1e-30):  # exactly at rest, or nearly: what underflows, rounding
+        means[..., 1] = small
+        assert estimate(means, (0.2, 0.1)).problem is None
+    assert estimate(0 * stuck, (0.2, 0.1)).problem is None
+    assert estimate(1e-44 * stuck, (0.2, 0.1)).problem is None
+
+
+@pytest.mark.parametrize("name", ["unrest", "drift", "memory", "shift"])
+def test_what_is_not_a_number_is_in_doubt(name):
+    whole = estimate(resting(np.random.default_rng(6)), (0.2, 0.1))
+    assert whole.problem is None
+    assert whole.warning is None
+    doubtful = replace(whole, **{name: math.nan})
+    assert doubtful.problem or doubtful.warning
+    assert name != "unrest" or "not at rest" in doubtful.problem

@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 KILLS = 40
 PROGRAM = """
 import json, sys
-import sim.sweep
+import sim.engines.mixture, sim.keeper, sim.sweep
 from analysis.model import Experiment
-sim.sweep.CHUNK, sim.sweep.KEEP = 0.002, -1.0
+sim.sweep.CHUNK, sim.keeper.KEEP, sim.keeper.SHARE = 0.002, -1.0, 0
 experiment = Experiment.from_mapping(json.load(sys.stdin), name="killed")
 print("ready", flush=True)
 sim.sweep.run(experiment, sys.argv[1], workers=2, progress=False)

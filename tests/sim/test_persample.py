@@ -34,6 +34,7 @@ def state(w, xp=np):
         sums=xp.zeros((R, d + 1), dtype=xp.float64),
         hit=xp.full((R,), -1, dtype=xp.int64),
         last=xp.full((R, 3), math.nan, dtype=xp.float64),
+        steps=np.zeros(R, np.int64),
     )
 
 

@@ -104,3 +104,21 @@ def test_the_error_function_of_other_libraries():
     assert found[:2001] == pytest.approx(
         [2 * normal.cdf(v * math.sqrt(2)) - 1 for v in x[:2001]], abs=1e-14
     )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "norm"), [(np.float32, 1e5), (np.float32, 1e8), (np.float64, 1e9)]
+)
+def test_two_layers_far_from_the_teacher_have_a_gradient(experiment, dtype, norm):
+    """There s_i² and Q_ii² are one number; the gradient of a unit falls like 1/‖J‖."""
+    p = build(experiment("two_layer"), np, dtype)
+    w = np.zeros((1, p.dimension), dtype)
+    w[0, 0], w[0, 5] = norm, 1.0
+    found = p.gradient(w)
+    assert np.isfinite(found).all()
+    near = w.astype(np.float64)
+    near[0, 0] = 1e4
+    expected = build(experiment("two_layer")).gradient(near)
+    for k in range(1, p.about.hidden):  # the other units see of the far one its direction alone
+        rows = slice(k * p.about.inputs, (k + 1) * p.about.inputs)
+        assert found[0, rows] == pytest.approx(expected[0, rows], abs=1e-3)

@@ -8,13 +8,16 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import sim.keeper
 import sim.sweep
 from analysis.model import Experiment
 from sim import run
+from sim.engines.state import ARRAYS, State
 from sim.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +74,7 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """Whenever it is stopped, the numbers are the same in the end."""
     expected = run(SMALL)
     monkeypatch.setattr(sim.sweep, "CHUNK", 0.0)
-    monkeypatch.setattr(sim.sweep, "KEEP", -1.0)
+    monkeypatch.setattr(sim.keeper, "KEEP", -1.0)
     whole = sim.sweep._advance
     for stop in (1, 40):
 
@@ -95,7 +98,8 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     [
         lambda arrays: arrays | {"w": arrays["w"][:16]},
         lambda arrays: arrays | {"sums": arrays["sums"][:, :1]},
-        lambda arrays: arrays | {"steps": np.array(10**9)},
+        lambda arrays: arrays | {"steps": arrays["steps"] + 10**9},
+        lambda arrays: arrays | {"steps": arrays["steps"] - 10**9},
         lambda arrays: arrays | {"w": arrays["w"].astype(np.float64)},
         lambda arrays: {k: v for k, v in arrays.items() if k != "w"},
         lambda arrays: arrays | {"done5": arrays["found"]},
@@ -120,3 +124,38 @@ def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, monkeypatch
         run(small, tmp_path)
     monkeypatch.setattr(sim.sweep, "_advance", whole)
     assert run(small, tmp_path) == expected
+
+
+@pytest.mark.parametrize("device", [None, SimpleNamespace(put=np.copy, get=np.copy)])
+def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch, device):
+    """As a stop in the middle of a step leaves them; on a device only when they are."""
+    small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
+    expected, whole = run(small), sim.sweep._advance
+    store, places, made = Store(tmp_path / small.name), [], sim.sweep.engine
+
+    def stopped(*arguments):
+        experiment, b, progress, pool, *_ = arguments
+        for i, steps in enumerate(whole(*arguments)):
+            yield steps
+            if i == 10:
+                some = State(*(getattr(progress.state, name)[:9] for name in ARRAYS))
+                machine = made(experiment, b, small.run.steps[0], pool)
+                machine.advance(some, progress.steps, progress.steps + 3, False)
+                assert np.ptp(progress.state.steps) == 3
+                store.write_state(small, 32, progress.to_arrays())
+                raise KeyboardInterrupt
+
+    def placed(experiment, b, step, pool, place, stop):
+        places.append(place)
+        return made(experiment, b, step, pool, None, stop)
+
+    monkeypatch.setattr(sim.sweep, "CHUNK", 0.0)
+    monkeypatch.setattr(sim.sweep, "_advance", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(small, tmp_path)
+    monkeypatch.setattr(sim.sweep, "_advance", whole)
+    monkeypatch.setattr(sim.sweep, "engine", placed)
+    monkeypatch.setattr(sim.sweep, "resolve", lambda backend: "cuda" if device else "cpu")
+    monkeypatch.setattr(sim.sweep, "Device", lambda: device)
+    assert run(small, tmp_path) == expected
+    assert places == ([None, device, device] if device else [None, None])

@@ -74,6 +74,7 @@ def start(plan, replicates, precision="float64", scale=3.0):
         sums=np.zeros((replicates, d + 1)),
         hit=np.full(replicates, -1, np.int64),
         last=np.full((replicates, 3), np.nan),
+        steps=np.zeros(replicates, np.int64),
     )
 
 
