@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = ("analysis.model", "analysis.fields", "analysis.command", "analysis.entry")
+SHARED = (
+    "analysis.model",
+    "analysis.fields",
+    "analysis.files",
+    "analysis.command",
+    "analysis.entry",
+)
 HEAVY = {"matplotlib", "cupy"}
 
 
