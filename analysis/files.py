@@ -54,7 +54,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name last; where a folder cannot be synchronised, the file is whole all the same."""
+    """Make a new name last; where a folder cannot be synchronised, the file is whole anyway."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
