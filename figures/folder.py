@@ -30,8 +30,8 @@ def require(out: Path, names: Iterable[str]) -> None:
 def put(out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]) -> list[Path]:
     """Put a figure into the folder, in place of what was there; the files written.
 
-    `pictures` maps formats to contents; pictures in other formats are removed, since they show other
-    data. The document comes last, and an old one that differs goes first: whenever this is
+    `pictures` maps formats to contents. A picture in another format is removed, since it shows
+    other data. The document comes last, and an old one that differs goes first: whenever this is
     interrupted, a document has no pictures beside it but its own.
 
     Raises OSError, naming the file, where one cannot be written.

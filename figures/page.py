@@ -186,8 +186,8 @@ def _article(number: int, shown: Shown, formulae: Mapping[str, Formula]) -> Mark
         _claims(d.claims, formulae),
         _provenance(d.provenance),
         id=d.name,
-        aria_labelledby=f"{d.name}-title",
         class_="failed" if isinstance(d, Failed) else None,
+        aria_labelledby=f"{d.name}-title",
     )
 
 
