@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analysis.fields import refuse
-from analysis.files import write_whole
+from analysis.files import read_whole, write_whole
 from figures.formats import METADATA
 
 PAGE = "index.html"
@@ -57,5 +57,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    same_size = path.is_file() and path.stat().st_size == len(content)
-    return same_size and path.read_bytes() == content
+    try:
+        return read_whole(path) == content
+    except OSError:
+        return False

@@ -1,10 +1,11 @@
 """The report: the page about all figures in a folder, and what stands there for a failed one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis import __version__, command
 from analysis.fields import SpecificationError
+from analysis.files import read_whole
 from figures import document, folder, pictures
 from figures.document import Failed
 from figures.figure import Figure
@@ -18,20 +19,29 @@ def write(names: Sequence[str], out: Path) -> Path | None:
     Where it would show nothing there is no page afterwards, and None is returned; so it is where
     another index.html stands. Raises OSError when the page cannot be written.
     """
-    shown, damaged = read(names, out)
-    path = out / folder.PAGE
-    if foreign(path):
-        return None
-    if not any(figure.picture or isinstance(figure.document, Failed) for figure in shown):
+    path, found = out / folder.PAGE, read(names, out)
+    while not foreign(path):
+        _write(path, *found)
+        again = read(names, out)
+        if again == found:  # otherwise another process has put a figure there meanwhile
+            break
+        found = again
+    return None if foreign(path) or not path.exists() else path
+
+
+def _write(path: Path, shown: Sequence[Shown], damaged: Mapping[str, str]) -> None:
+    if any(figure.picture or isinstance(figure.document, Failed) for figure in shown):
+        folder.write(path, page(shown, damaged).encode())
+    else:
         path.unlink(missing_ok=True)
-        return None
-    folder.write(path, page(shown, damaged).encode())
-    return path
 
 
 def foreign(path: Path) -> bool:
     """Whether a file stands there that is no page of this command."""
-    return path.is_file() and DESCRIPTION.encode() not in path.read_bytes()[:4096]
+    try:
+        return DESCRIPTION.encode() not in read_whole(path)[:4096]
+    except OSError:
+        return False
 
 
 def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
