@@ -77,7 +77,6 @@ def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
 def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
     """Make the chosen figures one by one, then the page about all `names` that are in --out."""
     from figures import report
-    from figures.checks import CheckError
 
     out = Path(options.out)
     folder.require(out, chosen)
@@ -87,22 +86,12 @@ def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.N
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     try:
-        for i, (name, figure) in enumerate(chosen.items(), 1):
-            began = time.perf_counter()
-            try:
-                entry, lines = _drawn(figure, out, options)
-                made.append(entry)
-            except CheckError as error:
-                failed.append(_refused(figure, out, error, options.profile))
-                lines = ["  not drawn, a check failed"]
-            if not options.json:
-                print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
-                seconds = time.perf_counter() - began
-                print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
+        try:
+            _make_each(chosen, out, options, made, failed)
+        finally:
+            page = report.write(names, out)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(_kept(str(interrupt), len(made), options)) from None
-    finally:
-        page = report.write(names, out)
     if options.json:
         shown = None if page is None else str(page)
         print(command.to_json({"figures": made, "failed": failed, "page": shown}))
@@ -111,6 +100,30 @@ def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.N
     for entry in failed:
         command.say(f"python -m figures: {entry['name']}: {entry['problem']}")
     return int(bool(failed))
+
+
+def _make_each(
+    chosen: "dict[str, Figure]",
+    out: Path,
+    options: argparse.Namespace,
+    made: list[dict[str, Any]],
+    failed: list[dict[str, str]],
+) -> None:
+    """Make the figures one by one; what becomes of each is appended to `made` or `failed`."""
+    from figures.checks import CheckError
+
+    for i, (name, figure) in enumerate(chosen.items(), 1):
+        began = time.perf_counter()
+        try:
+            entry, lines = _drawn(figure, out, options)
+            made.append(entry)
+        except CheckError as error:
+            failed.append(_refused(figure, out, error, options.profile))
+            lines = ["  not drawn, a check failed"]
+        if not options.json:
+            print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
+            seconds = time.perf_counter() - began
+            print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
 
 
 def _tell_damaged(damaged: Mapping[str, str], out: Path) -> None:
