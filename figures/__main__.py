@@ -59,6 +59,9 @@ def found() -> "dict[str, Figure]":
 def _act(options: argparse.Namespace) -> int:
     names = [named("figure", name, known()) for name in options.names]
     options.formats = _formats(options.formats)
+    for option, path in (("--out", options.out), ("--results", options.results)):
+        if not path:
+            refuse(option, path, "a folder")
     os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
     figures = found()
     chosen = {name: figures[name] for name in names or figures}

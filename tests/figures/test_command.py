@@ -6,6 +6,11 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -16,6 +21,8 @@ import figures.folder
 from analysis.files import write_whole
 from figures.checks import Check
 from figures.figure import METADATA, Figure
+
+ROOT = Path(__file__).parents[2]
 
 
 class Small(Figure):
@@ -195,6 +202,13 @@ def without(document, *path):
     return made
 
 
+@pytest.mark.parametrize("option", ["--out", "--results"])
+def test_a_folder_has_a_name(gallery, capsys, option):
+    """An empty one would be the current folder."""
+    assert command.main(["early", f"{option}="]) == 2
+    assert capsys.readouterr().err == f"python -m figures: {option} = '': must be a folder\n"
+
+
 DAMAGE = {
     "half": lambda good: "{",
     "another kind": lambda good: "[]",
@@ -323,6 +337,79 @@ def test_the_output_folder_must_be_writable(gallery, capsys):
     assert command.main(["early", "--out", "/dev/null/x"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert gallery["early"].seen == []
+
+
+BUSY = """
+import sys
+import figures.__main__ as command
+from analysis.entry import start
+
+class Busy:
+    name = title = "busy"
+    def prepare(self, *_):
+        print("at work", file=sys.stderr, flush=True)
+        exec("while True: pass")
+
+command.known, command.found = (lambda: ["busy"]), (lambda: {"busy": Busy()})
+start("figures")
+"""
+
+
+def test_ctrl_c_ends_the_process(tmp_path):
+    """Within two seconds, in one line, with code 130: also in code that was compiled from a text.
+
+    Python would end such a process by the signal, once it had dismantled all modules.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, "--out", str(tmp_path), "--results", str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr.readline() == "at work\n"
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err == "python -m figures: interrupted. No run was finished.\n"
+    assert process.returncode == 130
+    assert time.monotonic() - asked < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.soak
+def test_interrupts_at_any_time(tmp_path, record_property):
+    """Of a real figure: one line, soon, nothing half; in the end the files are the same bytes."""
+    line = [sys.executable, "-m", "figures", "rates"]
+
+    def started(out):
+        return subprocess.Popen(
+            [*line, "--out", str(tmp_path / out), "--results", str(tmp_path / f"results {out}")],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    began = time.monotonic()
+    assert started("undisturbed").wait() == 0
+    duration, met, count = time.monotonic() - began, 0, 12
+    for i in range(count):
+        process = started("disturbed")
+        time.sleep(0.2 + duration * i / count)
+        met += process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        done = "1/1 rates" in err  # Python, at its end, no longer asks us what to do
+        assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT))
+        assert "Traceback" not in err
+        assert "ignored" not in err
+        assert not list(tmp_path.rglob("*.part"))
+    assert started("disturbed").wait() == 0
+    assert met > count / 3
+    assert digests(tmp_path / "undisturbed") == digests(tmp_path / "disturbed")
+    record_property("soak", {"what": "interrupts of a figure at work", "count": met})
 
 
 @pytest.mark.parametrize("told", ["", "What is done is kept."])
