@@ -1,5 +1,6 @@
 """What is written into a folder: whole files, through no link, no caption beside other data."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -91,6 +92,41 @@ def test_links_are_replaced_and_not_followed(tmp_path):
     assert victim.read_text() == "precious"
     assert not any((out / name).is_symlink() for name in names)
     assert (out / "x.json.part").is_symlink()
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.soak)])
+def test_links_that_are_laid_meanwhile_are_not_followed(tmp_path, count, record_property):
+    """By somebody who lays one to the same file at every name, again and again."""
+    victim, out = tmp_path / "victim", tmp_path / "out"
+    victim.write_text("precious")
+    out.mkdir()
+    names = [*(f"x.{form}" for form in (*METADATA, "json")), folder.PAGE]
+    stop, laid = threading.Event(), 0
+
+    def attack():
+        nonlocal laid
+        while not stop.is_set():
+            for name in [*names, *(f"{name}.part" for name in names)]:
+                with contextlib.suppress(FileNotFoundError):
+                    (out / name).unlink()
+                with contextlib.suppress(FileExistsError):
+                    (out / name).symlink_to(victim)
+                    laid += 1
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    try:
+        for i in range(count):
+            folder.put(out, "x", (OLD, NEW)[i % 2], pictures(str(i)))
+            folder.write(out / folder.PAGE, b"a page")
+    finally:
+        stop.set()
+        attacker.join()
+    assert laid > count
+    assert victim.read_text() == "precious"
+    record_property(
+        "soak", {"what": "links laid where figures write, none followed", "count": laid}
+    )
 
 
 def test_what_cannot_be_written_is_refused_before(tmp_path):
