@@ -143,7 +143,8 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _finite(text: str) -> float:
-    if math.isinf(number := float(text)):
+    number = float(text)
+    if math.isinf(number):
         raise SpecificationError(f"holds the number {text[:20]}, which is too large")
     return number
 

@@ -59,6 +59,7 @@ def require_still(content: bytes) -> None:
     No script, no event, no entity, no link and nothing from elsewhere.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
+    texts: list[str] = []
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         tag = tag.split(" ")[-1]
@@ -66,28 +67,31 @@ def require_still(content: bytes) -> None:
             raise SpecificationError(f"holds the element {tag[:40]!r}")
         for name, value in attributes.items():
             name = name.split(" ")[-1].lower()
-            link = name == "href" and not value.startswith(("#", "data:image/png;base64,"))
-            if name.startswith("on") or link or not _local(value):
+            if not _harmless(name, value):
                 raise SpecificationError(f"holds the attribute {name[:20]} = {value[:40]!r}")
 
     def refuse(*_: object) -> None:
         raise SpecificationError("holds an entity or an instruction")
 
-    def text(value: str) -> None:
-        if not _local(value):
-            raise SpecificationError("has a style from elsewhere")
-
     parser.StartElementHandler = start
-    parser.CharacterDataHandler = text
-    parser.buffer_text = True
+    parser.CharacterDataHandler = texts.append
     parser.EntityDeclHandler = parser.ProcessingInstructionHandler = refuse
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:
         raise SpecificationError(f"no SVG picture ({error})") from None
+    if not _local("".join(texts)):
+        raise SpecificationError("has a style from elsewhere")
+
+
+def _harmless(name: str, value: str) -> bool:
+    """Whether an attribute runs nothing and leads nowhere else."""
+    if name == "href":
+        return value.startswith(("#", "data:image/png;base64,"))
+    return not name.startswith("on") and (name == "resource" or _local(value))
 
 
 def _local(text: str) -> bool:
     """Whether style in the text takes nothing from elsewhere."""
     plain = text.replace("url(#", "").lower()
-    return not any(word in plain for word in ("url(", "@import", "expression(", "\\"))
+    return not any(word in plain for word in ("url(", "//", "@import", "expression(", "\\"))

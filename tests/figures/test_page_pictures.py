@@ -51,6 +51,8 @@ def test_what_matplotlib_draws_is_still(tmp_path, fonttype):
         drawing("<style>@import 'https://evil.example/x.css';</style>"),
         drawing("<style>g { fill: u\\72l(https://evil.example) }</style>"),
         drawing("<style><![CDATA[@im]]><![CDATA[port 'x']]></style>"),
+        drawing("<style>@im<g/>port 'x.css';</style>"),
+        drawing("<g style=\"cursor: image-set('https://evil.example/x.png' 1x)\"/>"),
         drawing("&x;", before='<!DOCTYPE svg [<!ENTITY x "<script>alert(1)</script>">]>'),
         drawing("", before='<?xml-stylesheet href="https://evil.example"?>'),
         drawing("<g>"),
