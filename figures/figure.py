@@ -5,7 +5,6 @@ drawn. Pictures and JSON are the same bytes whenever they are made from the same
 """
 
 import io
-import os
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-os.environ["MPLBACKEND"] = "Agg"  # the user's own may be one that this machine does not have
 import matplotlib
 
 matplotlib.use("Agg")
