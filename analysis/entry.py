@@ -5,6 +5,7 @@ packages, or one that is too old for them, gets an answer too.
 """
 
 import codecs
+import contextlib
 import os
 import re
 import signal
@@ -76,6 +77,8 @@ def start(package: str) -> NoReturn:
         main = import_module(package + ".__main__").main
         answer_at_once(False)
         code = main()
+        if code == INTERRUPTED:
+            _end_interrupted()
         answer_at_once(True)
     except SpecificationError as error:  # an environment variable that is read on import
         _refuse(program, str(error))
@@ -111,6 +114,16 @@ def _interrupt(program: str) -> Callable[[bool], None]:
 
     switch(True)
     return switch
+
+
+def _end_interrupted() -> NoReturn:
+    """End now that everything is said and written.
+
+    Python would take seconds to dismantle what was imported, and might still die of the signal.
+    """
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(INTERRUPTED)
 
 
 def _refuse(program: str, message: str) -> NoReturn:

@@ -14,14 +14,15 @@ import argparse
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import command
 from analysis.fields import choice, named, refuse
-from figures.formats import METADATA
+from figures import folder
+from figures.formats import METADATA, SHOWN
 from sim.backend import BACKENDS
 
 if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it is known what for
@@ -31,15 +32,16 @@ if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
 NAME.json (the data, the caption, the checks, the provenance), NAME.png, NAME.pdf and NAME.svg, and
-index.html, a page about all figures in DIR that needs no other file.
+index.html, a page about all figures in DIR that needs no other file; no page where none of them is
+a PNG or SVG picture.
 
 example: python -m figures sweet_spot --profile quick
 
 A figure whose caption is not true is not drawn: its old pictures are removed, the page says what
 was found, the other figures are made, and the exit code is 1.
 
-keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page; with
---list: figures[{name, title, claims[]}]"""
+keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page (null
+where there is none); with --list: figures[{name, title, claims[]}]"""
 
 
 def known() -> list[str]:
@@ -57,6 +59,9 @@ def found() -> "dict[str, Figure]":
 def _act(options: argparse.Namespace) -> int:
     names = [named("figure", name, known()) for name in options.names]
     options.formats = _formats(options.formats)
+    for option, path in (("--out", options.out), ("--results", options.results)):
+        if not path:
+            refuse(option, path, "a folder")
     os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
     figures = found()
     chosen = {name: figures[name] for name in names or figures}
@@ -75,35 +80,70 @@ def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
 def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
     """Make the chosen figures one by one, then the page about all `names` that are in --out."""
     from figures import report
-    from figures.checks import CheckError
 
     out = Path(options.out)
+    folder.require(out, chosen)
+    if set(options.formats) & set(SHOWN) and report.foreign(out / folder.PAGE):
+        refuse("--out", str(out), f"a folder without an {folder.PAGE} of somebody else")
+    _tell_damaged(report.read([name for name in names if name not in chosen], out)[1], out)
     made: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     try:
-        for i, (name, figure) in enumerate(chosen.items(), 1):
-            began = time.perf_counter()
-            try:
-                entry, lines = _drawn(figure, out, options)
-                made.append(entry)
-            except CheckError as error:
-                failed.append(_refused(figure, out, error, options.profile))
-                lines = ["  not drawn, a check failed"]
-            if not options.json:
-                print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
-                seconds = time.perf_counter() - began
-                print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
-    except KeyboardInterrupt:
-        report.write(names, out)
-        raise
-    page = report.write(names, out)
+        try:
+            _make_each(chosen, out, options, made, failed)
+        finally:
+            page = report.write(names, out)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(_kept(str(interrupt), len(made), options)) from None
     if options.json:
-        print(command.to_json({"figures": made, "failed": failed, "page": str(page)}))
-    else:
+        shown = None if page is None else str(page)
+        print(command.to_json({"figures": made, "failed": failed, "page": shown}))
+    elif page:
         print(page, flush=True)
     for entry in failed:
-        print(f"python -m figures: {entry['name']}: {entry['problem']}", file=sys.stderr)
+        command.say(f"python -m figures: {entry['name']}: {entry['problem']}")
     return int(bool(failed))
+
+
+def _make_each(
+    chosen: "dict[str, Figure]",
+    out: Path,
+    options: argparse.Namespace,
+    made: list[dict[str, Any]],
+    failed: list[dict[str, str]],
+) -> None:
+    """Make the figures one by one; what becomes of each is appended to `made` or `failed`."""
+    from figures.checks import CheckError
+
+    for i, (name, figure) in enumerate(chosen.items(), 1):
+        began = time.perf_counter()
+        try:
+            entry, lines = _drawn(figure, out, options)
+            made.append(entry)
+        except CheckError as error:
+            failed.append(_refused(figure, out, error, options.profile))
+            lines = ["  not drawn, a check failed"]
+        if not options.json:
+            print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
+            seconds = time.perf_counter() - began
+            print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
+
+
+def _tell_damaged(damaged: Mapping[str, str], out: Path) -> None:
+    """Say which files of other figures the page leaves out."""
+    for name, problem in damaged.items():
+        line = f"{out / name}: left out of the page, make this figure again: {problem}"
+        command.say(f"python -m figures: {line}")
+
+
+def _kept(told: str, made: int, options: argparse.Namespace) -> str:
+    """What an interrupt leaves; `told` is what the interrupted simulation says of itself."""
+    results = Path(options.results)
+    if not told:
+        told = "No run was finished."
+        if any(results.glob("*/*.json")):
+            told = f"Finished runs are in {results}: the same command goes on from there."
+    return f"Figures made: {made}, in {options.out}. {told}" if made else told
 
 
 def _drawn(
@@ -112,14 +152,12 @@ def _drawn(
     """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
     from sim.sweep import available_cores
 
-    forms = options.formats
     document = figure.prepare(
         options.profile, Path(options.results), available_cores(), options.backend
     )
-    paths = figure.write(document, out, forms)
-    _remove(figure, out, set(METADATA) - set(forms))
+    paths = figure.write(document, out, options.formats)
     lines = [f"  checked: {c['statement']}: {c['found']}" for c in document["checks"]]
-    lines.append(f"  {out / figure.name}.{{{','.join([*forms, 'json'])}}}")
+    lines.append(f"  {out / figure.name}.{{{','.join([*options.formats, 'json'])}}}")
     entry = {key: document[key] for key in ("name", "title", "caption")}
     return entry | {"files": [str(path) for path in paths]}, lines
 
@@ -130,14 +168,7 @@ def _refused(figure: "Figure", out: Path, error: "CheckError", profile: str) -> 
 
     problem = str(error).removeprefix(f"{figure.name}: ")
     report.write_failure(figure, profile, problem, out)
-    _remove(figure, out, METADATA)
     return {"name": figure.name, "problem": problem}
-
-
-def _remove(figure: "Figure", out: Path, forms: Iterable[str]) -> None:
-    """Remove pictures of an earlier run: they show other data."""
-    for form in forms:
-        (out / f"{figure.name}.{form}").unlink(missing_ok=True)
 
 
 def _formats(words: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ drawn. Pictures and JSON are the same bytes whenever they are made from the same
 """
 
 import io
-import os
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
 from analysis import __version__, command
-from analysis.fields import refuse
 from analysis.model import Experiment
+from figures import folder
 from figures.checks import Check, CheckError
 from figures.formats import METADATA
 from sim.store import digest, specification
@@ -121,24 +120,17 @@ class Figure(ABC):
     def write(
         self, document: dict[str, Any], out: Path, formats: Sequence[str] = tuple(METADATA)
     ) -> list[Path]:
-        """Draw the document and write NAME.json and the pictures into `out`."""
-        contents = {"json": (command.to_json(document) + "\n").encode()}
-        with plt.style.context(STYLE):
+        """Draw the document and put NAME.json and the pictures into `out`, in place of older ones.
+
+        Raises OSError, naming the file, where one cannot be written.
+        """
+        pictures = {}
+        with plt.style.context(["default", STYLE]):  # not the user's own
             canvas = self.draw(document["data"])
             for form in formats:
                 buffer = io.BytesIO()
                 canvas.savefig(buffer, format=form, metadata=METADATA[form])
-                contents[form] = buffer.getvalue()
+                pictures[form] = buffer.getvalue()
             plt.close(canvas)
-        paths = []
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            for form, content in contents.items():
-                path = out / f"{self.name}.{form}"
-                temporary = path.with_suffix(f".{form}.part")
-                temporary.write_bytes(content)
-                os.replace(temporary, path)
-                paths.append(path)
-        except OSError as error:
-            refuse("--out", str(out), f"a folder that can be written ({error.strerror})")
-        return paths
+        content = (command.to_json(document) + "\n").encode()
+        return folder.put(out, self.name, content, pictures)

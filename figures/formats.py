@@ -8,3 +8,6 @@ METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     "svg": {"Creator": None, "Date": None},
 }
+
+# Those that the page shows, each with its media type.
+SHOWN = {"svg": "image/svg+xml", "png": "image/png"}

@@ -8,10 +8,12 @@ from sympy.core.function import AppliedUndef
 from analysis.claim import Claim, Implicit
 from analysis.signs import Relation
 from analysis.symbols import NOTATION, alpha, b, kappa, lam, p, sigma
+from figures.markup import Markup, element, joined
 from figures.mathml import mathml
 
 CLEAN = sp.exp(-b * lam)
 MARGIN = p - alpha * (1 - p)
+ZERO = (element("mo", "="), element("mn", 0))
 BETA = sp.Symbol("beta", positive=True)
 RADIUS = sigma * sp.sqrt(p + alpha * (1 - p)) / (sp.sqrt(b) * sp.sqrt(kappa))
 
@@ -57,9 +59,9 @@ WORDS = {
 class Formula:
     """A claim's statement as MathML, and its symbols: MathML, meaning."""
 
-    statement: str
-    solved: tuple[str, ...]
-    words: tuple[tuple[str, str], ...]
+    statement: Markup
+    solved: tuple[Markup, ...]
+    words: tuple[tuple[Markup, str], ...]
     notation: tuple[sp.Symbol, ...]
 
 
@@ -77,7 +79,7 @@ def formula(claim: Claim) -> Formula:
         words["beta"] = "the bias radius of bias_radius"
     return Formula(
         mathml(shown),
-        tuple(f"{mathml(v.equation)}<mo>=</mo><mn>0</mn>" for v in solved),
+        tuple(joined(mathml(v.equation), *ZERO) for v in solved),
         tuple((mathml(sp.Symbol(name)), text) for name, text in words.items()),
         tuple(entry.symbol for entry in NOTATION if names.get(str(entry.symbol)) == entry.symbol),
     )

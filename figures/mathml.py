@@ -14,6 +14,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 from analysis.signs import E, Relation
+from figures.markup import Markup
 
 TIMES, APPLY = "<mo>\u2062</mo>", "<mo>\u2061</mo>"  # not seen: a product; a function of
 SIGNS = {"<=": "≤", ">=": "≥"}
@@ -21,14 +22,14 @@ HALF = sp.Rational(1, 2)
 HIGH = ("<mfrac>", "<msqrt>", "<msubsup>", "<mtable>")
 
 
-def mathml(expression: sp.Expr | Relation) -> str:
+def mathml(expression: sp.Expr | Relation) -> Markup:
     """The expression or relation as the contents of a <math> element.
 
     Raises TypeError for what it cannot set.
     """
     if isinstance(expression, Relation):
-        return _related(expression.lhs, expression.relation, expression.rhs)
-    return str(_set(expression))
+        return Markup(_related(expression.lhs, expression.relation, expression.rhs))
+    return Markup(_set(expression))
 
 
 @singledispatch

@@ -4,255 +4,311 @@ It depends on the documents, the pictures beside them and this package only: mad
 same files, it is the same to the byte.
 """
 
-import base64
 import re
-from collections.abc import Mapping, Sequence
-from html import escape
-from pathlib import Path
-from typing import Any
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 
 from analysis import __version__, claims
 from analysis.symbols import NOTATION
 from figures import marks
 from figures.abstract import BEYOND, PAPER, SENTENCES, Sentence
+from figures.checks import Check
+from figures.document import Document, Drawn, Failed, Provenance, Recorded
 from figures.formulae import Formula, formula
+from figures.markup import Markup, element, joined, packaged
 from figures.mathml import mathml
+from figures.pictures import Picture
 
-STYLE = Path(__file__).with_name("report.css")
-INTRODUCTION = Path(__file__).with_name("introduction.html")
 TITLE = "Which micro-batch size should you clip at?"
-TYPES = {"svg": "image/svg+xml", "png": "image/png"}
-FORMATS = ("png", "pdf", "svg", "json")
-
-Document = Mapping[str, Any]
-
-
-def page(documents: Sequence[Document], out: Path) -> str:
-    """The page about the documents, in their order; pictures and links are to files in `out`."""
-    shown = {str(name): formula(getattr(claims, name)) for d in documents for name in d["claims"]}
-    articles = [_article(i, d, out, shown) for i, d in enumerate(documents, 1)]
-    style = STYLE.read_text(encoding="utf-8")
-    introduction = INTRODUCTION.read_text(encoding="utf-8").format_map(vars(marks))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="description" content="Bounds, exact bias and simulation of micro-batch clipping.">
-<title>{TITLE}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<a class="skip" href="#figures">Skip to the figures</a>
-<div class="sheet">
-<header>
-<h1>{TITLE}</h1>
-<p class="lead">Bounds, exact bias and simulation of SGD with micro-batch clipping,
-side by side.</p>
-</header>
-{_contents(documents)}
-<main>
-{introduction}{_abstract(documents)}
-<section aria-labelledby="figures">
-<h2 id="figures">Figures</h2>
-{"".join(articles)}</section>
-{_symbols(shown)}
-</main>
-<footer>
-<p>micro-batch-clipping {__version__}, MIT licence. The page holds no date: made again from the
-same results it is the same, byte for byte.</p>
-</footer>
-</div>
-</body>
-</html>
-"""
+DESCRIPTION = "Bounds, exact bias and simulation of micro-batch clipping."
+NOTE = "The page holds no date: made again from the same results it is the same, byte for byte."
+KEY = {
+    "adaptive": marks.ADAPTIVE,
+    "normalized": marks.NORMALIZED,
+    "fixed": marks.FIXED,
+    "sgd": marks.SGD,
+    "bound": marks.BOUND,
+    "minimax": marks.MINIMAX,
+}
 
 
-def _contents(documents: Sequence[Document]) -> str:
-    entries = ""
+@dataclass(frozen=True)
+class Shown:
+    """A figure on the page: its document, its picture, and the formats of its files beside it."""
+
+    document: Document
+    picture: Picture | None = None
+    formats: tuple[str, ...] = ()
+
+
+def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> str:
+    """The page about the figures, in their order.
+
+    `damaged` says of files that are left out, by their names, what is wrong with them.
+    """
+    documents = [shown.document for shown in figures]
+    formulae = {name: formula(getattr(claims, name)) for d in documents for name in d.claims}
+    articles = [_article(i, shown, formulae) for i, shown in enumerate(figures, 1)]
+    parts = element(
+        "main",
+        packaged("introduction.html"),
+        _abstract(documents),
+        element(
+            "section",
+            element("h2", "Figures", id="figures"),
+            _damaged(damaged or {}),
+            *articles,
+            aria_labelledby="figures",
+        ),
+        _symbols(formulae),
+    )
+    lead = "Bounds, exact bias and simulation of SGD with micro-batch clipping, side by side."
+    version = f"micro-batch-clipping {__version__}, MIT licence. {NOTE}"
+    body = element(
+        "body",
+        element("a", "Skip to the figures", class_="skip", href="#figures"),
+        element(
+            "div",
+            element("header", element("h1", TITLE), element("p", lead, class_="lead")),
+            _contents(documents),
+            parts,
+            element("footer", element("p", version)),
+            class_="sheet",
+        ),
+    )
+    return f"<!DOCTYPE html>\n{element('html', _head(), body, lang='en')}"
+
+
+def _head() -> Markup:
+    """The policy comes first: no script, no form, nothing from elsewhere, this one style."""
+    colours = (f".key .{name} {{ border-top-color: {colour}; }}\n" for name, colour in KEY.items())
+    style = joined(packaged("report.css"), *colours)
+    hashed = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; "
+    policy += "base-uri 'none'; form-action 'none'"
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="description", content=DESCRIPTION),
+        element("title", TITLE),
+        element("link", rel="icon", href="data:,"),
+        element("style", style),
+    )
+
+
+def _contents(documents: Sequence[Document]) -> Markup:
+    entries = []
     for d in documents:
-        bad = ' <span class="bad">(check failed)</span>' if "failed" in d else ""
-        entries += f'<li><a href="#{d["name"]}">{escape(d["title"])}</a>{bad}</li>\n'
-    figures = f"\n<ol>\n{entries}</ol>" if entries else ""
-    return f"""<nav aria-labelledby="contents">
-<h2 id="contents">Contents</h2>
-<ul>
-<li><a href="#introduction">Micro-batches and draggers</a></li>
-<li><a href="#abstract">The paper’s abstract, sentence by sentence</a></li>
-<li><a href="#figures">Figures</a>{figures}</li>
-<li><a href="#symbols">Symbols</a></li>
-</ul>
-</nav>"""
+        failed = isinstance(d, Failed)
+        bad = [" ", element("span", "(check failed)", class_="bad")] if failed else []
+        entries.append(element("li", element("a", d.title, href=f"#{d.name}"), *bad))
+    links = {
+        "introduction": "Micro-batches and draggers",
+        "abstract": "The paper’s abstract, sentence by sentence",
+        "figures": "Figures",
+        "symbols": "Symbols",
+    }
+    if not _sentences(documents):
+        del links["abstract"]
+    lists = {"figures": element("ol", *entries)} if entries else {}
+    items = [
+        element("li", element("a", text, href=f"#{name}"), lists.get(name, ""))
+        for name, text in links.items()
+    ]
+    return element(
+        "nav",
+        element("h2", "Contents", id="contents"),
+        element("ul", *items),
+        aria_labelledby="contents",
+    )
 
 
-def _abstract(documents: Sequence[Document]) -> str:
-    numbers = {d["name"]: (i, d["title"]) for i, d in enumerate(documents, 1)}
+def _abstract(documents: Sequence[Document]) -> Markup:
+    """The sentences of which a figure is on the page, none if there are none."""
+    numbers = {d.name: (i, d.title) for i, d in enumerate(documents, 1)}
+    sentences = _sentences(documents)
+    if not sentences:
+        return joined()
 
-    def item(sentence: Sentence) -> str:
+    def item(sentence: Sentence) -> Markup:
         links = []
         for name in sentence.figures:
             if name in numbers:
                 number, title = numbers[name]
-                links.append(f'<a href="#{name}">Figure {number}</a>: {escape(title)}')
-            else:
-                links.append(f'<span class="quiet"><code>{name}</code> (not made yet)</span>')
-        shown = "<br>\n".join(links)
-        return (
-            f"<li>\n<p>{escape(sentence.says)}</p>\n"
-            f'<p class="here">{escape(sentence.here)}</p>\n<p class="shown">{shown}</p>\n</li>\n'
+                figure = element("a", f"Figure {number}", href=f"#{name}")
+                links.append(joined(figure, f": {title}"))
+        return element(
+            "li",
+            element("p", sentence.says),
+            element("p", sentence.here, class_="here"),
+            element("p", _separated(element("br"), links), class_="shown"),
         )
 
-    return f"""<section aria-labelledby="abstract">
-<h2 id="abstract">The paper’s abstract, sentence by sentence</h2>
-<p>What the abstract of <a href="{PAPER}">arXiv:2408.16204</a> says, in other words, and what is
-shown of it here. Bounds and models on this page are this project’s own, not the paper’s.</p>
-<ul class="sentences">
-{"".join(item(s) for s in (*SENTENCES, BEYOND))}</ul>
-</section>"""
-
-
-def _article(number: int, document: Document, out: Path, formulae: Mapping[str, Formula]) -> str:
-    name, failed = document["name"], "failed" in document
-    body = _failure(document) if failed else _figure(document, out)
-    checks = "" if failed else _checks(document["checks"])
-    kind = ' class="failed"' if failed else ""
-    return f"""<article id="{name}"{kind} aria-labelledby="{name}-title">
-<h3 id="{name}-title"><span class="number">{number}</span>{escape(document["title"])}</h3>
-{body}{checks}{_claims(document["claims"], formulae)}{_provenance(document["provenance"])}</article>
-"""
-
-
-def _failure(document: Document) -> str:
-    return f"""<div class="notice">
-<p><strong>This was not found.</strong> The title is what the figure was to show. A sentence of its
-caption is not true of the data, so it was not drawn:</p>
-<p>{escape(document["failed"])}</p>
-</div>
-"""
-
-
-def _figure(document: Document, out: Path) -> str:
-    name = document["name"]
-    contents = {
-        form: (out / f"{name}.{form}").read_bytes()
-        for form in TYPES
-        if (out / f"{name}.{form}").exists()
-    }
-    picture = '<p class="quiet">No picture in a format that a page can show (png, svg).</p>'
-    if contents:
-        form = min(contents, key=lambda form: len(contents[form]))
-        encoded = base64.b64encode(contents[form]).decode()
-        picture = (
-            f'<a class="picture" href="{name}.{form}">'
-            f'<img src="data:{TYPES[form]};base64,{encoded}" alt="{escape(document["alt"])}"></a>'
-        )
-    files = [form for form in FORMATS if (out / f"{name}.{form}").exists()]
-    links = ", ".join(f'<a href="{name}.{form}">{form.upper()}</a>' for form in files)
-    return f"""<figure>
-{picture}
-<figcaption>{escape(document["caption"])}</figcaption>
-</figure>
-<p class="files">Files: {links}</p>
-"""
-
-
-def _checks(checks: Sequence[Document]) -> str:
-    rows = [[escape(c["statement"]), escape(c["expected"]), escape(c["found"])] for c in checks]
-    count = f"{len(rows)} statements" if len(rows) > 1 else "One statement"
-    return f"""<details>
-<summary>{count} <span class="holds">checked</span> against the data before drawing</summary>
-{_table(("statement", "expected", "found"), rows, "what was checked")}</details>
-"""
-
-
-def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> str:
-    blocks = ""
-    for name in names:
-        claim, shown = getattr(claims, name), formulae[name]
-        lines = [
-            f'<math display="block">{line}</math>' for line in (shown.statement, *shown.solved)
-        ]
-        words = "; ".join(f"<math>{symbol}</math>: {escape(text)}" for symbol, text in shown.words)
-        attained = f"<p>Attained: {_prose(claim.attained)}.</p>\n" if claim.attained else ""
-        blocks += f"""<div class="claim">
-<h4>{escape(claim.title[0].upper() + claim.title[1:])}</h4>
-<p class="quiet"><code>{name}</code>: {escape(claim.kind)}</p>
-<div class="scroll" tabindex="0" role="group" aria-label="formula">{"".join(lines)}</div>
-{f"<p>{words}.</p>" if words else ""}
-{attained}<p>Assumptions:</p>
-<ul>
-{"".join(f"<li>{_prose(a)}</li>" for a in claim.assumptions)}
-</ul>
-</div>
-"""
-    what = f"{len(names)} formulae and their" if len(names) > 1 else "The formula and its"
-    return f"<details>\n<summary>{what} assumptions</summary>\n{blocks}</details>\n"
-
-
-def _provenance(provenance: Document) -> str:
-    rows = []
-    for experiment in provenance.get("experiments", ()):
-        run, algorithm = (experiment["specification"][table] for table in ("run", "algorithm"))
-        steps = ", ".join(f"{step:g}" for step in run["steps"])
-        digests = ", ".join(f"{b}:&nbsp;{digest}" for b, digest in experiment["results"].items())
-        cells = [experiment["name"], run["measure"], algorithm["rule"]]
-        counts = [run["replicates"], run["iterations"], steps, run["seed"]]
-        rows.append([*map(escape, cells), *map(str, counts), f"<code>{digests}</code>"])
-    header = (
-        "experiment",
-        "measure",
-        "rule",
-        "n",
-        "iterations",
-        "steps",
-        "seed",
-        "results by size",
+    about = joined(
+        "What the abstract of ",
+        element("a", "arXiv:2408.16204", href=PAPER),
+        " says, in other words, and what is shown of it here. Bounds and models on this page are "
+        "this project’s own, not the paper’s.",
     )
-    table = _table(header, rows, "experiments") if rows else ""
-    packages = provenance.get("packages", {})
-    versions = ", ".join(f"{name} {version}" for name, version in packages.items())
-    made = f"Python {provenance['python']}, {versions}. " if packages else ""
-    return f"""<details>
-<summary>How to make it again</summary>
-<pre>{escape(provenance["command"])}</pre>
-<p>{escape(made)}micro-batch-clipping {escape(provenance["version"])}.</p>
-{table}</details>
-"""
+    return element(
+        "section",
+        element("h2", "The paper’s abstract, sentence by sentence", id="abstract"),
+        element("p", about),
+        element("ul", *map(item, sentences), class_="sentences"),
+        aria_labelledby="abstract",
+    )
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
-    """A table that scrolls by itself; the cells are HTML."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{c}</td>' for c in row)}</tr>\n" for row in rows)
-    return f"""<div class="scroll" tabindex="0" role="group" aria-label="{label}">
-<table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{body}</tbody>
-</table>
-</div>
-"""
+def _sentences(documents: Sequence[Document]) -> list[Sentence]:
+    names = {d.name for d in documents}
+    return [s for s in (*SENTENCES, BEYOND) if names & set(s.figures)]
 
 
-def _symbols(formulae: Mapping[str, Formula]) -> str:
+def _damaged(damaged: Mapping[str, str]) -> Markup:
+    if not damaged:
+        return joined()
+    items = [element("li", element("code", name), f": {why}") for name, why in damaged.items()]
+    notice = "Left out, because they are not what this command wrote; make these figures again:"
+    return element("div", element("p", notice), element("ul", *items), class_="notice")
+
+
+def _article(number: int, shown: Shown, formulae: Mapping[str, Formula]) -> Markup:
+    d = shown.document
+    title = [element("span", number, class_="number"), d.title]
+    return element(
+        "article",
+        element("h3", *title, id=f"{d.name}-title"),
+        _failure(d) if isinstance(d, Failed) else _figure(d, shown),
+        _claims(d.claims, formulae),
+        _provenance(d.provenance),
+        id=d.name,
+        class_="failed" if isinstance(d, Failed) else None,
+        aria_labelledby=f"{d.name}-title",
+    )
+
+
+def _failure(document: Failed) -> Markup:
+    notice = joined(
+        element("strong", "This was not found."),
+        " The title is what the figure was to show. A sentence of its caption is not true of the "
+        "data, so it was not drawn:",
+    )
+    return element("div", element("p", notice), element("p", document.failed), class_="notice")
+
+
+def _figure(document: Drawn, shown: Shown) -> Markup:
+    name, picture = document.name, shown.picture
+    links = [element("a", form.upper(), href=f"{name}.{form}") for form in shown.formats]
+    if picture is None:
+        told = "No picture in a format that a page can show (png, svg)."
+        image = element("p", told, class_="quiet")
+    else:
+        inside = element("img", src=picture.address, alt=document.alt)
+        image = element("a", inside, class_="picture", href=f"{name}.{picture.form}")
+    return joined(
+        element("figure", image, element("figcaption", document.caption)),
+        element("p", "Files: ", _separated(", ", links), class_="files"),
+        _checks(document.checks),
+    )
+
+
+def _separated(separator: object, items: Sequence[Markup]) -> Markup:
+    return joined(*(joined(separator if i else "", item) for i, item in enumerate(items)))
+
+
+def _checks(checks: Sequence[Check]) -> Markup:
+    rows = [[c.statement, c.expected, c.found] for c in checks]
+    summary = joined(
+        f"{len(rows)} statements " if len(rows) != 1 else "One statement ",
+        element("span", "checked", class_="holds"),
+        " against the data before drawing",
+    )
+    table = _table(("statement", "expected", "found"), rows, "what was checked")
+    return element("details", element("summary", summary), table)
+
+
+def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
+    what = f"{len(names)} formulae and their" if len(names) != 1 else "The formula and its"
+    blocks = [_claim(name, formulae[name]) for name in names]
+    return element("details", element("summary", f"{what} assumptions"), *blocks)
+
+
+def _claim(name: str, shown: Formula) -> Markup:
+    claim = getattr(claims, name)
+    lines = [element("math", line, display="block") for line in (shown.statement, *shown.solved)]
+    words = [joined(element("math", symbol), f": {text}") for symbol, text in shown.words]
+    return element(
+        "div",
+        element("h4", claim.title[0].upper() + claim.title[1:]),
+        element("p", element("code", name), f": {claim.kind}", class_="quiet"),
+        _scroll("formula", *lines),
+        element("p", _separated("; ", words), ".") if words else "",
+        element("p", "Attained: ", _prose(claim.attained), ".") if claim.attained else "",
+        element("p", "Assumptions:"),
+        element("ul", *(element("li", _prose(a)) for a in claim.assumptions)),
+        class_="claim",
+    )
+
+
+def _provenance(provenance: Provenance) -> Markup:
+    header = ["experiment", "measure", "rule", "n", "iterations", "steps", "seed"]
+    header.append("results by size")
+    rows = [_experiment(experiment) for experiment in provenance.experiments]
+    versions = [f"{name} {version}" for name, version in provenance.packages.items()]
+    made = f"Python {', '.join([provenance.python, *versions])}. " if versions else ""
+    return element(
+        "details",
+        element("summary", "How to make it again"),
+        element("pre", provenance.command),
+        element("p", f"{made}micro-batch-clipping {provenance.version}."),
+        _table(header, rows, "experiments") if rows else "",
+    )
+
+
+def _experiment(experiment: Recorded) -> list[object]:
+    """A row of the table: name, measure, rule, and how it was run."""
+    run, rule = experiment.specification.run, experiment.specification.algorithm.rule
+    steps = ", ".join(f"{step:g}" for step in run.steps)
+    digests = ", ".join(f"{b}:\u00a0{digest}" for b, digest in experiment.results.items())
+    counts = [run.replicates, run.iterations, steps, run.seed]
+    return [experiment.name, run.measure, rule, *counts, element("code", digests)]
+
+
+def _table(header: Iterable[str], rows: Iterable[Sequence[object]], label: str) -> Markup:
+    """A table that scrolls by itself."""
+    head = element("tr", *(element("th", cell, scope="col") for cell in header))
+    body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
+    return _scroll(label, element("table", element("thead", head), element("tbody", *body)))
+
+
+def _scroll(label: str, *children: Markup) -> Markup:
+    """A part that is scrolled by itself where it is too wide, with the keyboard as well."""
+    return element("div", *children, class_="scroll", tabindex=0, role="group", aria_label=label)
+
+
+def _symbols(formulae: Mapping[str, Formula]) -> Markup:
     used = {symbol for shown in formulae.values() for symbol in shown.notation}
-    entries = "".join(
-        f"<dt><math>{mathml(e.symbol)}</math></dt><dd>{_prose(e.meaning)}"
-        f' <span class="quiet">({escape(e.unit)})</span></dd>\n'
-        for e in NOTATION
-        if e.symbol in used
+    entries = []
+    for e in NOTATION:
+        if e.symbol in used:
+            unit = element("span", f"({e.unit})", class_="quiet")
+            entries.append(element("dt", element("math", mathml(e.symbol))))
+            entries.append(element("dd", _prose(e.meaning), " ", unit))
+    about = "Those of the formulae above; E is the expectation, W the Lambert function. "
+    return element(
+        "section",
+        element("h2", "Symbols", id="symbols"),
+        element("p", f"{about}A unit of 1 is none."),
+        element("dl", *entries, class_="symbols"),
+        aria_labelledby="symbols",
     )
-    return f"""<section aria-labelledby="symbols">
-<h2 id="symbols">Symbols</h2>
-<p>Those of the formulae above; E is the expectation, W the Lambert function. A unit of 1
-is none.</p>
-<dl class="symbols">
-{entries}</dl>
-</section>"""
 
 
-def _prose(text: str) -> str:
+def _prose(text: str) -> Markup:
     """Text in which words between backquotes are code."""
-    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
+    parts = re.split("`(.+?)`", text)
+    return joined(*(element("code", p) if i % 2 else p for i, p in enumerate(parts)))

@@ -1,35 +1,88 @@
 """The report: the page about all figures in a folder, and what stands there for a failed one."""
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import __version__, claims, command
-from analysis.fields import refuse
+from analysis import __version__, command
+from analysis.fields import SpecificationError
+from analysis.files import read_whole
+from figures import document, folder, pictures
+from figures.document import Failed
 from figures.figure import Figure
-from figures.page import Document, page
-
-PAGE = "index.html"
-COMMON = {"name", "title", "claims", "provenance"}
-DRAWN = {"caption", "alt", "checks", "data"}
+from figures.formats import METADATA, SHOWN
+from figures.page import DESCRIPTION, Shown, page
 
 
-def write(names: Sequence[str], out: Path) -> Path:
-    """Write `out`/index.html about the figures `names` that have a document there; its path.
+def write(names: Sequence[str], out: Path) -> Path | None:
+    """Write `out`/index.html about those of the figures `names` that are there; its path.
 
-    Raises SpecificationError when a document cannot be read or the page cannot be written.
+    Where it would show nothing there is no page afterwards, and None is returned; so it is where
+    another index.html stands. Raises OSError when the page cannot be written.
     """
-    documents = [_read(out / f"{name}.json") for name in names if (out / f"{name}.json").exists()]
-    return _replace(out / PAGE, page(documents, out))
+    path, found = out / folder.PAGE, read(names, out)
+    while not foreign(path):
+        _write(path, *found)
+        again = read(names, out)
+        if again == found:  # otherwise another process has put a figure there meanwhile
+            break
+        found = again
+    return None if foreign(path) or not path.exists() else path
 
 
-def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> Path:
-    """Put a document in the figure's place that says why there is none; its path.
+def _write(path: Path, shown: Sequence[Shown], damaged: Mapping[str, str]) -> None:
+    if any(figure.picture or isinstance(figure.document, Failed) for figure in shown):
+        folder.write(path, page(shown, damaged).encode())
+    else:
+        path.unlink(missing_ok=True)
 
-    Raises SpecificationError when it cannot be written.
+
+def foreign(path: Path) -> bool:
+    """Whether a file stands there that is no page of this command."""
+    try:
+        return DESCRIPTION.encode() not in read_whole(path)[:4096]
+    except OSError:
+        return False
+
+
+def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
+    """Those of the figures `names` that are in the folder, and what is wrong with damaged files."""
+    shown: list[Shown] = []
+    damaged: dict[str, str] = {}
+    for name in names:
+        path = out / f"{name}.json"
+        try:
+            if found := document.read(path):
+                shown.append(_beside(found, out, damaged))
+        except SpecificationError as error:
+            damaged[path.name] = str(error)
+    return shown, damaged
+
+
+def _beside(found: document.Document, out: Path, damaged: dict[str, str]) -> Shown:
+    """The document with the pictures beside it; the page shows the smallest file."""
+    if isinstance(found, Failed):
+        return Shown(found)
+    sound = {}
+    for form in SHOWN:
+        path = out / f"{found.name}.{form}"
+        try:
+            if picture := pictures.read(path):
+                sound[form] = picture
+        except SpecificationError as error:
+            damaged[path.name] = str(error)
+    others = {form for form in METADATA if form not in SHOWN}
+    there = {form for form in others if (out / f"{found.name}.{form}").is_file()}
+    formats = [form for form in METADATA if form in sound or form in there]
+    smallest = min(sound.values(), key=lambda picture: len(picture.content), default=None)
+    return Shown(found, smallest, (*formats, "json"))
+
+
+def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> None:
+    """Put a document in the figure's place that says why there is none.
+
+    Raises OSError when it cannot be written.
     """
-    document = {
+    failed = {
         "name": figure.name,
         "title": figure.title,
         "claims": list(figure.claims),
@@ -39,27 +92,4 @@ def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> Path
             "version": __version__,
         },
     }
-    return _replace(out / f"{figure.name}.json", command.to_json(document) + "\n")
-
-
-def _replace(path: Path, content: str) -> Path:
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        refuse("--out", str(path.parent), f"a folder that can be written ({error.strerror})")
-    return path
-
-
-def _read(path: Path) -> Document:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        needed = COMMON | ({"failed"} if "failed" in document else DRAWN)
-        known = set(document["claims"]) <= claims.NAMES
-        if needed <= set(document) and known and document["name"] == path.stem:
-            return dict(document)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    refuse("document", path.name, "one that this command wrote; make the figure again")
+    folder.put(out, figure.name, (command.to_json(failed) + "\n").encode(), {})

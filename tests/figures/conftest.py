@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from figures import report
+
 RESULTS = Path(__file__).parents[2] / "results"
 
 
@@ -31,10 +33,16 @@ def refused(request, document):
 
 @pytest.fixture
 def written_twice(request, document, tmp_path):
-    """The digests of two drawings of the document as SVG; test_command.py has all formats."""
+    """The digests of two drawings of the document as SVG; test_command.py has all formats.
+
+    Both files are accepted by the page.
+    """
 
     def digests(folder):
-        request.module.figure.write(document, tmp_path / folder, ("svg",))
+        figure = request.module.figure
+        figure.write(document, tmp_path / folder, ("svg",))
+        [shown], damaged = report.read([figure.name], tmp_path / folder)
+        assert (shown.formats, damaged) == (("svg", "json"), {})
         return {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in (tmp_path / folder).iterdir()

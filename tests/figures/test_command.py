@@ -1,16 +1,28 @@
 """python -m figures as a user meets it, with two small figures in place of the gallery."""
 
+import errno
 import hashlib
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.lines import Line2D
 
 import figures.__main__ as command
+import figures.folder
+from analysis.files import write_whole
 from figures.checks import Check
 from figures.figure import METADATA, Figure
+
+ROOT = Path(__file__).parents[2]
 
 
 class Small(Figure):
@@ -181,42 +193,254 @@ def test_bad_input_is_one_line_before_any_work(gallery, call, tmp_path, words, n
     assert not (tmp_path / "out").exists()
 
 
-def test_a_spoilt_document_is_named(gallery, call, tmp_path):
-    call("late")
-    good = json.loads((tmp_path / "out" / "late.json").read_text())
-    others = [[], good | {"name": "early"}, good | {"claims": ["no claim"]}, {"failed": "x"}]
-    for content in ("{", *map(json.dumps, others)):
-        (tmp_path / "out" / "late.json").write_text(content)
-        code, _, err = call("early")
-        assert code == 2
-        assert "document = 'late.json': must be one that" in err.splitlines()[-1]
+def without(document, *path):
+    made = json.loads(json.dumps(document))
+    inner = made
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    return made
+
+
+@pytest.mark.parametrize("option", ["--out", "--results"])
+def test_a_folder_has_a_name(gallery, capsys, option):
+    """An empty one would be the current folder."""
+    assert command.main(["early", f"{option}="]) == 2
+    assert capsys.readouterr().err == f"python -m figures: {option} = '': must be a folder\n"
+
+
+DAMAGE = {
+    "half": lambda good: "{",
+    "another kind": lambda good: "[]",
+    "another figure": lambda good: json.dumps(good | {"name": "early"}),
+    "unknown claim": lambda good: json.dumps(good | {"claims": ["no claim"]}),
+    "no failure": lambda good: json.dumps({"failed": "x"}),
+    "inner key": lambda good: json.dumps(without(good, "checks", 0, "found")),
+    "provenance": lambda good: json.dumps(without(good, "provenance", "command")),
+    "type": lambda good: json.dumps(good | {"caption": 3}),
+    "NaN": lambda good: json.dumps(good | {"data": {"y": float("nan")}}),
+    "nested": lambda good: "[" * 100_000,
+    "surrogate": lambda good: json.dumps(good | {"title": "\ud800"}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_document_is_named_before_the_work_and_left_out(
+    gallery, call, tmp_path, monkeypatch, capsys, damage
+):
+    """The page says so too, and the figure comes back when it is made again."""
+    call()
+    path = tmp_path / "out" / "late.json"
+    good = path.read_text(encoding="utf-8")
+    path.write_text(DAMAGE[damage](json.loads(good)), encoding="utf-8")
+    told = []
+
+    def prepare(*arguments):
+        told.append(capsys.readouterr().err)
+        return Small.prepare(gallery["early"], *arguments)
+
+    monkeypatch.setattr(gallery["early"], "prepare", prepare)
+    code, _, err = call("early")
+    assert code == 0
+    (line,) = told[0].splitlines()
+    assert line.startswith(f"python -m figures: {path}: left out of the page, make this figure")
+    assert "late.json" not in err
+    assert articles(tmp_path / "out") == [("early", "")]
+    assert "<code>late.json</code>" in (tmp_path / "out" / "index.html").read_text()
     assert call("late")[0] == 0
+    assert path.read_text(encoding="utf-8") == good
+    assert articles(tmp_path / "out") == [("early", ""), ("late", "")]
 
 
-@pytest.mark.parametrize("truth", [True, False])
-def test_output_folder_must_be_writable(gallery, capsys, truth):
-    gallery["early"].truth = truth
+def test_things_that_are_no_files_are_named(gallery, call, tmp_path):
+    """In another figure's place they are left out, in its own they are in the way or replaced."""
+    out = tmp_path / "out"
+    call()
+    (out / "late.json").unlink()
+    os.mkfifo(out / "late.json")
+    code, _, err = call("early")
+    assert code == 0
+    assert "late.json: left out of the page, make this figure again: not a regular file" in err
+    assert call("late")[0] == 0
+    (out / "late.svg").unlink()
+    (out / "late.svg").mkdir()
+    before = digests_of_files(out)
+    code, _, err = call("late")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "late.svg is no folder" in err
+    assert digests_of_files(out) == before
+    assert call("early")[0] == 0
+
+
+def digests_of_files(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_a_picture_that_is_more_than_that_is_left_out(gallery, call, tmp_path):
+    call()
+    svg = tmp_path / "out" / "late.svg"
+    svg.write_text(svg.read_text().replace("</svg>", "<script>alert(1)</script></svg>"))
+    code, _, err = call("early")
+    assert code == 0
+    assert "late.svg: left out of the page, make this figure again: holds the element" in err
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert 'href="late.svg"' not in page
+    assert 'href="late.png"' in page
+
+
+def test_no_page_beside_pictures_that_it_cannot_show(gallery, call, tmp_path):
+    """For a folder of a paper, say; with --json the page is null."""
+    code, out, _ = call("early", "--formats", "pdf")
+    assert code == 0
+    assert "index.html" not in out
+    assert set(digests(tmp_path / "out")) == {"early.pdf", "early.json"}
+    assert json.loads(call("early", "--formats", "pdf", "--json")[1])["page"] is None
+
+
+def test_the_page_of_somebody_else_stays(gallery, call, tmp_path):
+    """It is refused before the work; where no page would be written it is not in the way."""
+    (tmp_path / "out").mkdir()
+    own = tmp_path / "out" / "index.html"
+    own.write_text("<h1>My home page</h1>")
+    code, _, err = call("early")
+    assert (code, err.count("\n"), gallery["early"].seen) == (2, 1, [])
+    assert "without an index.html of somebody else" in err
+    assert call("early", "--formats", "pdf")[0] == 0
+    assert own.read_text() == "<h1>My home page</h1>"
+
+
+def test_the_users_own_style_changes_nothing(gallery, call, tmp_path):
+    call("early", out="a")
+    with plt.rc_context({"text.antialiased": False, "axes.facecolor": "red", "savefig.dpi": 37}):
+        call("early", out="b")
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+
+
+def test_a_full_disk_names_the_file(gallery, tmp_path, monkeypatch):
+    """What was made before is on the page, and the command prints the error as its one line."""
+
+    def full(path, put):
+        if path.name == "late.svg":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write_whole(path, put)
+
+    monkeypatch.setattr(figures.folder, "write_whole", full)
+    options = command.parser().parse_args(["--out", str(tmp_path / "out")])
+    with pytest.raises(OSError, match=r"No space left on device: '.*late\.svg'"):
+        options.act(options)
+    assert articles(tmp_path / "out") == [("early", "")]
+    assert not (tmp_path / "out" / "late.json").exists()
+
+
+def test_the_output_folder_must_be_writable(gallery, capsys):
+    """It is asked before the work."""
     assert command.main(["early", "--out", "/dev/null/x"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+    assert gallery["early"].seen == []
 
 
-def test_interrupted(gallery, call, tmp_path, monkeypatch):
-    """The page is about what was made so far."""
+BUSY = """
+import sys
+import figures.__main__ as command
+from analysis.entry import start
+
+class Busy:
+    name = title = "busy"
+    def prepare(self, *_):
+        print("at work", file=sys.stderr, flush=True)
+        exec("while True: pass")
+
+command.known, command.found = (lambda: ["busy"]), (lambda: {"busy": Busy()})
+start("figures")
+"""
+
+
+def test_ctrl_c_ends_the_process(tmp_path):
+    """Within two seconds, in one line, with code 130: also in code that was compiled from a text.
+
+    Python would end such a process by the signal, once it had dismantled all modules.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, "--out", str(tmp_path), "--results", str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr.readline() == "at work\n"
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err == "python -m figures: interrupted. No run was finished.\n"
+    assert process.returncode == 130
+    assert time.monotonic() - asked < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.soak
+def test_interrupts_at_any_time(tmp_path, record_property):
+    """Of a real figure: one line, soon, nothing half; in the end the files are the same bytes."""
+    line = [sys.executable, "-m", "figures", "rates"]
+
+    def started(out):
+        return subprocess.Popen(
+            [*line, "--out", str(tmp_path / out), "--results", str(tmp_path / f"results {out}")],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    began = time.monotonic()
+    assert started("undisturbed").wait() == 0
+    duration, met, count = time.monotonic() - began, 0, 12
+    for i in range(count):
+        process = started("disturbed")
+        time.sleep(0.2 + duration * i / count)
+        met += process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        done = "1/1 rates" in err  # Python, at its end, no longer asks us what to do
+        assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT))
+        assert "Traceback" not in err
+        assert "ignored" not in err
+        assert not list(tmp_path.rglob("*.part"))
+    assert started("disturbed").wait() == 0
+    assert met > count / 3
+    assert digests(tmp_path / "undisturbed") == digests(tmp_path / "disturbed")
+    record_property("soak", {"what": "interrupts of a figure at work", "count": met})
+
+
+@pytest.mark.parametrize("told", ["", "What is done is kept."])
+@pytest.mark.parametrize("kept", [True, False])
+def test_interrupted(gallery, call, tmp_path, monkeypatch, told, kept):
+    """The page is about what was made so far, and the last line says what is kept."""
 
     def stop(*_):
-        raise KeyboardInterrupt("What is done is kept.")
+        raise KeyboardInterrupt(told)
 
+    if kept:
+        (tmp_path / "results" / "run").mkdir(parents=True)
+        (tmp_path / "results" / "run" / "b00001.json").write_text("{}")
     monkeypatch.setattr(gallery["late"], "prepare", stop)
     code, _, err = call()
     assert code == 130
-    assert err.splitlines()[-1] == "python -m figures: interrupted. What is done is kept."
+    runs = f"Finished runs are in {tmp_path / 'results'}: the same command goes on from there."
+    runs = told or (runs if kept else "No run was finished.")
+    made = f"Figures made: 1, in {tmp_path / 'out'}."
+    assert err.splitlines()[-1] == f"python -m figures: interrupted. {made} {runs}"
     assert articles(tmp_path / "out") == [("early", "")]
+    shutil.rmtree(tmp_path / "out")
+    code, _, err = call("late")
+    assert (code, err) == (130, f"python -m figures: interrupted. {runs}\n")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_every_figure_is_found():
-    figures = command.found()
-    places = [figure.place for figure in figures.values()]
-    assert sorted(figures) == command.known()
-    assert next(iter(figures)) == "sweet_spot"
+    gallery = command.found()
+    places = [figure.place for figure in gallery.values()]
+    assert sorted(gallery) == command.known()
+    assert next(iter(gallery)) == "sweet_spot"
     assert places == sorted(set(places))
-    assert all(name == figure.name for name, figure in figures.items())
+    assert all(name == figure.name for name, figure in gallery.items())

@@ -1,6 +1,7 @@
 """The page: structure, escaping, links, the same bytes, and what a browser makes of it."""
 
 import base64
+import hashlib
 import html
 import json
 import re
@@ -15,9 +16,11 @@ import matplotlib.pyplot as plt
 import pytest
 
 import figures.__main__
+import figures.page
 from analysis.claims import CLAIMS
 from figures import report
 from figures.abstract import BEYOND, SENTENCES
+from figures.formats import METADATA
 
 VOID = {"meta", "link", "img", "br"}
 CAPTION = 'b < 8 & B > 7 "here", it\'s </figcaption><script>alert(1)</script>'
@@ -29,13 +32,14 @@ def document(name, **changed):
     run = {"measure": "bias", "replicates": 8, "iterations": 100, "steps": [0.2, 0.1], "seed": 1}
     specification = {"run": run, "algorithm": {"rule": "adaptive"}}
     experiment = {"name": name, "specification": specification, "results": {"1": "ab12"}}
+    check = {"statement": "a < b", "expected": "< 1", "found": "0.5 & less", "passed": True}
     return {
         "name": name,
         "title": f"The title of {name} <&>",
         "caption": CAPTION,
         "alt": 'A "line" < a point.',
         "claims": list(CLAIMS),
-        "checks": [{"statement": "a < b", "expected": "< 1", "found": "0.5 & less"}],
+        "checks": [check],
         "data": {},
         "provenance": {
             "command": f"python -m figures {name} --profile quick",
@@ -53,7 +57,7 @@ def fill(folder):
         canvas, axes = plt.subplots(figsize=(6.4, 2))
         axes.plot([1, 2])
         for form in ("png", "svg"):
-            canvas.savefig(folder / f"{name}.{form}")
+            canvas.savefig(folder / f"{name}.{form}", metadata=METADATA[form])
         plt.close(canvas)
         (folder / f"{name}.json").write_text(json.dumps(document(name)))
     failed = SimpleNamespace(name="domains", title="Domains", claims=("several_domains",))
@@ -164,17 +168,80 @@ def test_a_failure_takes_the_place_of_picture_and_caption(page, path):
     assert "(check failed)" in text
 
 
-def test_no_picture_is_said(tmp_path):
-    (tmp_path / "rates.json").write_text(json.dumps(document("rates")))
-    text = report.write(["rates"], tmp_path).read_text(encoding="utf-8")
-    assert "No picture in a format" in text
-    assert "<img" not in text
-
-
-def test_a_page_without_figures(tmp_path):
+def test_no_picture_is_said(path, tmp_path):
+    """Of one figure; another has a picture."""
+    copy(path.parent, tmp_path)
+    for form in ("png", "svg"):
+        (tmp_path / f"rates.{form}").unlink()
     text = report.write(NAMES, tmp_path).read_text(encoding="utf-8")
+    assert "No picture in a format" in text
+    assert text.count("<img") == 1
+
+
+def copy(source, target):
+    """The figures of a folder in another one, without the page."""
+    for file in source.iterdir():
+        if file.name != "index.html":
+            shutil.copy(file, target)
+
+
+@pytest.mark.parametrize("names", [[], ["rates"]])
+def test_no_page_where_it_would_show_nothing(tmp_path, names):
+    """Without figures, and where one has no picture; a page of before is removed."""
+    for before in (False, True):
+        for name in names:
+            (tmp_path / f"{name}.json").write_text(json.dumps(document(name)))
+        if before:
+            (tmp_path / "index.html").write_text(figures.page.page([]))
+        assert report.write(NAMES, tmp_path) is None
+        assert not (tmp_path / "index.html").exists()
+
+
+def test_the_page_of_somebody_else_is_left_alone(path, tmp_path):
+    copy(path.parent, tmp_path)
+    (tmp_path / "index.html").write_text("<title>My own</title>")
+    assert report.write(NAMES, tmp_path) is None
+    assert (tmp_path / "index.html").read_text() == "<title>My own</title>"
+
+
+def test_a_page_without_figures():
+    text = figures.page.page([])
     assert Page(text).open == []
     assert "<article" not in text
+    assert "abstract" not in text
+
+
+def test_only_what_is_there_is_listed(path, tmp_path):
+    """Sentences of the abstract without a figure on the page are left out."""
+    copy(path.parent, tmp_path)
+    page = Page(report.write(["sweet_spot"], tmp_path).read_text(encoding="utf-8"))
+    shown = [s for s in (*SENTENCES, BEYOND) if "sweet_spot" in s.figures]
+    said = {text.strip() for text in page.texts["p"]}
+    for sentence in (*SENTENCES, BEYOND):
+        assert (sentence.says in said) == (sentence in shown)
+    assert 0 < len(shown) < len(SENTENCES)
+
+
+def test_the_policy_allows_the_one_style_and_no_script(page, path):
+    """The hash is that of the bytes between the tags, as a browser computes it."""
+    content = path.read_bytes()
+    (style,) = re.findall(rb"<style>(.*?)</style>", content, flags=re.S)
+    hashed = base64.b64encode(hashlib.sha256(style).digest()).decode()
+    (policy,) = [m["content"] for m in page.all("meta") if "http-equiv" in m]
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    head = [tag for tag, _ in page.elements]
+    assert head[:4] == ["html", "head", "meta", "meta"]
+    assert page.all("meta")[1]["http-equiv"] == "Content-Security-Policy"
+    assert not any("style" in attributes for _, attributes in page.elements)
+
+
+def test_the_key_has_the_colours_of_the_figures(page):
+    for name, colour in figures.page.KEY.items():
+        assert {"class": name} in page.all("span")
+        assert f".key .{name} {{ border-top-color: {colour}; }}" in page.texts["style"][0]
 
 
 def test_the_same_bytes(path):
@@ -217,6 +284,7 @@ addEventListener("load", async () => {{
   await Promise.all([...page.images].map(image => image.decode().catch(() => null)));
   const style = element => page.defaultView.getComputedStyle(element);
   const found = {{
+    title: page.title,
     width: page.defaultView.innerWidth,
     overflow: page.documentElement.scrollWidth,
     images: [...page.images].map(image => image.naturalWidth),
@@ -263,12 +331,18 @@ def test_in_a_browser_dark_on_a_telephone(path, tmp_path):
 
 
 def test_a_browser_sees_what_is_wrong(path, tmp_path):
-    """The twin: light, a picture that is none, a wide line, a link to nothing, an error."""
-    wrong = '<a href="#nothing">x</a><p style="width:600px">wide</p><script>nothing()</script>'
+    """The twin: light, a picture that is none, a wide line, a link to nothing.
+
+    Two errors besides: the policy lets neither a style nor a script run that escaping might miss.
+    """
+    wrong = f'<a href="#nothing">x</a><p>{"wide" * 100}</p>'
+    wrong += '<p style="color:red">x</p><script>document.title = "taken"</script>'
     text = path.read_text(encoding="utf-8").replace("<footer>", f"{wrong}<footer>")
     text = re.sub(r'src="data:[^"]*"', 'src="data:image/png;base64,AAAA"', text)
     found, console = browse(text, tmp_path)
-    assert len(console) == 1
+    assert len(console) == 2
+    assert all("violates the following Content Security Policy" in line for line in console)
+    assert found["title"] == figures.page.TITLE
     assert found["overflow"] > 360
     assert found["images"] == [0, 0]
     assert found["broken"] == ["#nothing"]
