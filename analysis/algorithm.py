@@ -32,6 +32,22 @@ LARGEST_RUN = 10**12  # iterations
 positive = real(0, open_low=True)
 
 
+def micro_batches(batch_size: int, micro_batch_size: int) -> tuple[tuple[int, int], ...]:
+    """How a mini-batch of B samples is cut: pairs (samples in a micro-batch, how many of these).
+
+    There are m = ⌈B/b⌉ micro-batches, all of b samples but the last, which has what is left: 257
+    samples cut by 29 are ((29, 8), (25, 1)). Where b divides B there is one pair, else two, the
+    smaller micro-batch last. Each micro-batch has the weight 1/m in a step, whatever its size, as
+    Algorithm 1 is printed: so the step of `sgd` is the mean of the micro-batches' means, and
+    `global` clips that mean. Raises SpecificationError unless 1 <= b <= B.
+    """
+    if not 1 <= micro_batch_size <= batch_size:
+        refuse("micro_batch_size", micro_batch_size, f"from 1 to the batch size {batch_size}")
+    whole, rest = divmod(batch_size, micro_batch_size)
+    cut = ((micro_batch_size, whole),)
+    return (*cut, (rest, 1)) if rest else cut
+
+
 def _pairs(threshold: Check) -> Check:
     """Check for a list of pairs of a threshold and a micro-batch size; absent is allowed."""
     size = integer(1, LARGEST_STEP)
