@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.exact import ExactBias, clipped_sizes, exact_bias, stable_roots
+from analysis.exact import ExactBias, clipped_units, exact_bias, points_of_rest
 from analysis.fields import SpecificationError, integer, refuse
 from analysis.model import Experiment
 
@@ -185,17 +185,16 @@ def divisors(batch_size: int) -> np.ndarray:
 
 
 def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[str, float | None]:
-    from analysis.fluctuation import fluctuation
+    from analysis.fluctuation import near_rest
 
     model, algorithm = experiment.gradient_model, experiment.algorithm
     found = None
     if bias is not None:
-        size, m = clipped_sizes(algorithm.rule, algorithm.batch_size, b)
-        rule = (size, algorithm.rule, m, algorithm.threshold)
-        group = b if algorithm.domains == "pure" else 1
-        root = stable_roots(model, *rule, group)[0]
-        found = fluctuation(model, root, *rule, group)
-    total = algorithm.batch_size // b if algorithm.aggregate == "sum" else 1
+        rule, pure = algorithm.rule, algorithm.domains == "pure"
+        units = clipped_units(rule, algorithm.batch_size, b, pure)
+        root, _ = points_of_rest(model, rule, units, algorithm.threshold)[0]
+        found = near_rest(model, root, rule, units, algorithm.threshold)
+    total = -(-algorithm.batch_size // b) if algorithm.aggregate == "sum" else 1
     return {
         "contraction": None if found is None else total * found.contraction,
         "update_noise": None if found is None else total**2 * found.noise,
