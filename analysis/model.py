@@ -35,7 +35,8 @@ __all__ = [
     "StudentT",
 ]
 
-LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
+# Numbers whose squares are far from overflow in the precision of the iterates.
+LARGEST_SINGLE, LARGEST_DOUBLE = 1e15, 1e150
 
 
 @dataclass(frozen=True)
@@ -87,25 +88,34 @@ class Experiment(Checked):
             refuse("run.replicates", self.run.replicates, allowed)
 
     def require_precision(self) -> None:
-        """Raise SpecificationError if numbers are too large or small for squares in float32."""
-        if self.run.precision == "float64":
-            return
+        """Raise SpecificationError if squares of numbers that occur overflow or lose digits.
+
+        A threshold too large for that clips nothing, in float64 as in theory.
+        """
+        precision = self.run.precision
+        limit = LARGEST_SINGLE if precision == "float32" else LARGEST_DOUBLE
+        other = "float64" if precision == "float32" else "other numbers"
         model = self.model.to_mapping()
         model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
-        sizes = [model, self.algorithm.threshold, self.run.start]
-        noise, d = math.inf, self.model.dimension
+        sizes, smallest = [model, self.run.start], min(self.run.steps)
+        threshold = self.algorithm.threshold
+        if threshold not in (None, math.inf):
+            smallest = min(smallest, threshold)
+            sizes.append(threshold if precision == "float32" else 0.0)
         if isinstance(self.model, GradientModel):
-            start = np.zeros(d)
+            start = np.zeros(self.model.dimension)
             start[slice(None) if isinstance(self.run.start, tuple) else 0] = self.run.start
             noise = self.model.noise_scale()
+            smallest = min(smallest, noise / math.sqrt(max(self.algorithm.sizes)) or math.inf)
             sizes += [noise, self.model.gradient(start).tolist()]
-        largest, smallest = max(_sizes(sizes)), min(noise or math.inf, *self.run.steps)
-        if not largest <= LARGEST_SINGLE:
-            allowed = f"float64 for numbers above {LARGEST_SINGLE:g} (here {largest:g})"
-            refuse("run.precision", "float32", allowed)
-        if smallest < 1 / LARGEST_SINGLE or max(self.run.steps) > LARGEST_SINGLE:
-            allowed = "float64 for noise below 1e-15 or steps beyond 1e-15 to 1e15"
-            refuse("run.precision", "float32", allowed)
+        largest = max(_sizes(sizes))
+        if not largest <= limit:
+            allowed = f"{other} for numbers above {limit:g} (here {largest:g})"
+            refuse("run.precision", precision, allowed)
+        if smallest < 1 / limit or max(self.run.steps) > limit:
+            allowed = f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
+            allowed += f"or steps beyond {1 / limit:g} to {limit:g}"
+            refuse("run.precision", precision, allowed)
 
     def centred(self) -> Self:
         """The same experiment in coordinates in which the minimum of the loss is at 0.

@@ -1,5 +1,6 @@
 """The law of a micro-batch's composition, enumerated for the alias tables of `sim.plan`."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -173,8 +174,8 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
     flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
         dimension=d,
-        rule=RULES.index(algorithm.rule),
-        clip=algorithm.threshold or 0.0,
+        rule=RULES.index(algorithm.effective_rule),
+        clip=0.0 if algorithm.threshold in (None, math.inf) else algorithm.threshold,
         average=algorithm.aggregate == "mean",
         centre=model.centre,
         curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),

@@ -10,74 +10,149 @@ subtracted from w after multiplication with the step size. Edge cases, tested on
 | a gradient is not finite    | not finite  | not finite        | not finite | not finite  |
 
 Non-finite results are passed on, never repaired: a run that diverges must be seen to diverge.
-Norms are exact for gradients between about 1e-150 and 1e150 in float64, where squares neither
-overflow nor vanish.
+Finite gradients give the right direction whatever their size, also where squares overflow or
+vanish. Numbers of less than 32 bits are computed with in float32; the result has the type of g.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from analysis.algorithm import RULES
+from analysis.fields import choice, refuse
+
 Rule = Callable[[Any], Any]
+LIMITED = ("fixed", "global")  # the rules with a threshold
+WIDE = ("float32", "float64", "longdouble")  # types of g that are computed with as they are
+NOT_REAL = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("complex64", "complex128"),
+)
 
 
-def _norm(g: Any, xp: Any) -> Any:
-    """Euclidean norm over the last axis, which is kept [..., 1]."""
-    return xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))
+def _is(g: Any, types: tuple[str, ...], xp: Any) -> bool:
+    """Whether the array is of one of the types, some of which the library may not have."""
+    return any(hasattr(xp, name) and g.dtype == getattr(xp, name) for name in types)
 
 
-def _scaled(g: Any, norm: Any, length: Any, xp: Any) -> Any:
-    """Vectors g [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero."""
+def _polar(g: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Vectors h of ordinary size, a number and the norm of h, with g = number·h [..., d], [..., 1].
+
+    The number is 1 where the squares of g neither overflow nor lose digits, and where g is zero or
+    not finite.
+    """
+    info = xp.finfo(g.dtype)
+    square = xp.sum(g * g, axis=-1, keepdims=True)
+    ordinary = (square > info.smallest_normal / info.eps) & (square <= info.max)
+    if bool(xp.all(ordinary)):
+        return g, xp.ones_like(square), xp.sqrt(square)
+    largest = xp.max(xp.abs(g), axis=-1, keepdims=True)
+    plain = ordinary | (largest == 0) | ~xp.isfinite(largest)
+    number = xp.where(plain, xp.ones_like(largest), largest)
+    h = g / number
+    return h, number, xp.sqrt(xp.sum(h * h, axis=-1, keepdims=True))
+
+
+def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
+    """Vectors h [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero.
+
+    Where the factor itself would lose digits, h is normalised first.
+    """
     zero = norm == 0
-    return g * (xp.where(zero, xp.zeros_like(norm), length) / xp.where(zero, norm + 1, norm))
+    divisor = xp.where(zero, norm + 1, norm)
+    factor = xp.where(zero, xp.zeros_like(norm), length) / divisor
+    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (factor > 0)
+    if bool(xp.any(faint)):
+        return xp.where(faint, h / divisor * length, h * factor)
+    return h * factor
+
+
+def _mean(g: Any, xp: Any) -> Any:
+    """Mean over the micro-batches [..., d], also where their sum would overflow."""
+    mean = xp.mean(g, axis=-2)
+    finite = xp.isfinite(mean)
+    if bool(xp.all(finite)):
+        return mean
+    return xp.where(finite, mean, xp.sum(g / g.shape[-2], axis=-2))
 
 
 def sgd(g: Any, xp: Any = np) -> Any:
     """The mean gradient: no clipping."""
-    return xp.mean(g, axis=-2)
+    return _mean(g, xp)
 
 
 def adaptive(g: Any, xp: Any = np) -> Any:
     """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
-    norm = _norm(g, xp)
-    return xp.mean(_scaled(g, norm, xp.min(norm, axis=-2, keepdims=True), xp), axis=-2)
+    h, number, norm = _polar(g, xp)
+    smallest = xp.min(number * norm, axis=-2, keepdims=True)
+    fits = xp.isfinite(smallest)
+    if bool(xp.all(fits)):
+        return _mean(_scaled(h, norm, smallest, xp), xp)
+    longest = math.sqrt(g.shape[-1])  # of h; norms relative to it cannot overflow
+    relative = xp.min(number * (norm / longest), axis=-2, keepdims=True)
+    shorter = _scaled(h, norm, xp.where(fits, smallest, relative), xp)
+    return _mean(xp.where(fits, shorter, shorter * longest), xp)
 
 
 def normalized(g: Any, xp: Any = np) -> Any:
     """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
-    norm = _norm(g, xp)
-    return xp.mean(_scaled(g, norm, xp.ones_like(norm), xp), axis=-2)
+    h, _, norm = _polar(g, xp)
+    return _mean(_scaled(h, norm, xp.ones_like(norm), xp), xp)
 
 
 def fixed(g: Any, threshold: float, xp: Any = np) -> Any:
     """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping."""
-    norm = _norm(g, xp)
-    length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
-    return xp.mean(_scaled(g, norm, length, xp), axis=-2)
+    h, number, norm = _polar(g, xp)
+    length = xp.zeros_like(norm) + threshold
+    clipped = norm > length / number
+    return _mean(xp.where(clipped, _scaled(h, norm, length, xp), g), xp)
 
 
 def average_then_clip(g: Any, threshold: float, xp: Any = np) -> Any:
-    """Rule `global`: the mini-batch gradient is averaged, then clipped to `threshold`."""
-    return fixed(xp.expand_dims(xp.mean(g, axis=-2), axis=-2), threshold, xp)
+    """Rule `global`: the mean over the micro-batches is clipped to `threshold`."""
+    return fixed(xp.expand_dims(_mean(g, xp), axis=-2), threshold, xp)
 
 
 def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp: Any = np) -> Rule:
-    """The rule of that name as a function of g [..., m, d] alone.
+    """The rule of that name as a function of g [..., m, d] alone, real numbers of any precision.
 
-    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction. Raises
-    ValueError when the rule needs a threshold and has none.
+    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction.
+    `threshold`, for fixed and global only, is a number > 0 in units of g; inf is no clipping: sgd.
+    Raises SpecificationError, a ValueError, for another name, aggregate or threshold, and the
+    function that is returned does so for an array that holds no gradient.
     """
-    if name in ("fixed", "global"):
-        if threshold is None:
-            raise ValueError(f"rule {name!r} needs a threshold")
-        limited = {"fixed": fixed, "global": average_then_clip}
-        direction: Rule = partial(limited[name], threshold=threshold, xp=xp)
+    choice(*RULES)("rule", name)
+    choice("mean", "sum")("aggregate", aggregate)
+    if name not in LIMITED:
+        if threshold is not None:
+            refuse("threshold", threshold, f"absent with rule {name!r}")
+        limit = math.inf
+    elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
+        limit = float(threshold)
     else:
-        direction = partial(
-            {"sgd": sgd, "adaptive": adaptive, "normalized": normalized}[name], xp=xp
-        )
-    if aggregate == "mean":
-        return direction
-    return lambda g: direction(g) * g.shape[-2]
+        refuse("threshold", threshold, f"a number > 0, or inf, with rule {name!r}")
+    functions: dict[str, Callable[..., Any]] = {
+        "sgd": sgd,
+        "adaptive": adaptive,
+        "normalized": normalized,
+        "fixed": partial(fixed, threshold=limit),
+        "global": partial(average_then_clip, threshold=limit),
+    }
+    direction = functions["sgd" if name in LIMITED and limit == math.inf else name]
+
+    def applied(g: Any) -> Any:
+        if g.ndim < 2 or 0 in g.shape[-2:]:
+            refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
+        if _is(g, NOT_REAL, xp):
+            refuse("g.dtype", str(g.dtype), "a real floating-point type")
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = direction(g if _is(g, WIDE, xp) else xp.astype(g, xp.float32), xp=xp)
+            if aggregate == "sum":
+                found = found * g.shape[-2]
+        return found if found.dtype == g.dtype else xp.astype(found, g.dtype)
+
+    return applied

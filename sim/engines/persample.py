@@ -129,10 +129,11 @@ class PerSample:
         """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
         xp = self.xp
         square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
-        if self.algorithm.rule == "adaptive":
+        name = self.algorithm.effective_rule
+        if name == "adaptive":
             return xp.sqrt(xp.min(square, axis=-1))
         constant = {"sgd": float("nan"), "normalized": 1.0}
-        value = constant.get(self.algorithm.rule, self.algorithm.threshold)
+        value = constant.get(name, self.algorithm.threshold)
         return xp.full_like(square[:, 0], value)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.model import RULES
 from sim import philox
 from sim.plan import Composition, Plan
-from sim.rules import rule
+from sim.rules import LIMITED, rule
 
 Reals = NDArray[Any]  # of the precision of the iterates
 Index = NDArray[np.int64]
@@ -45,7 +45,7 @@ class Stepwise:
         self.plan, self.key, self.step, self.radius = plan, key, step, radius
         name = RULES[plan.rule]
         aggregate = "mean" if plan.average else "sum"
-        self.direction = rule(name, aggregate, plan.clip)
+        self.direction = rule(name, aggregate, plan.clip if name in LIMITED else None)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place: see `sim.engines.state`."""
