@@ -217,7 +217,8 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
     scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
     radius = bias_radius(sizes, model.dragger_fraction, 1.0) * scales
     # whether the micro-batch size has no effect
-    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and not pure)
+    equal = all(algorithm.batch_size % b == 0 for b in algorithm.micro_batch_sizes)
+    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and equal and not pure)
     found: list[ExactBias] = []
     for b in algorithm.micro_batch_sizes:
         if one_for_all and found:

@@ -166,8 +166,8 @@ class Algorithm(Checked):
             name = f"algorithm.micro_batch_sizes[{i}]"
             if self.schedule is not None:
                 name = "algorithm.schedule"
-            if self.batch_size % b:
-                refuse(name, b, f"a divisor of algorithm.batch_size = {self.batch_size}")
+            if b > self.batch_size:
+                refuse(name, b, f"at most algorithm.batch_size = {self.batch_size}")
             if b in self.sizes[:i]:
                 refuse(name, b, "different from the sizes before it")
         needs_threshold = self.rule in ("fixed", "global")

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule
+from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule, micro_batches
 from analysis.fields import Checked, SpecificationError, checked, choice, instance, refuse
 from analysis.gradient import GradientModel
 from analysis.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
@@ -33,6 +33,7 @@ __all__ = [
     "Run",
     "Schedule",
     "StudentT",
+    "micro_batches",
 ]
 
 # Numbers whose squares are far from overflow in the precision of the iterates.
@@ -73,11 +74,10 @@ class Experiment(Checked):
     def require_memory(self) -> None:
         """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
         d = self.model.dimension
-        micro_batches = self.algorithm.batch_size // min(self.algorithm.sizes)
-        if d * micro_batches > LARGEST_STEP:
+        m = -(-self.algorithm.batch_size // min(self.algorithm.sizes))
+        if d * m > LARGEST_STEP:
             allowed = (
-                f"at most {LARGEST_STEP // micro_batches} with {micro_batches} micro-batches "
-                "(a step must fit in memory)"
+                f"at most {LARGEST_STEP // m} with {m} micro-batches (a step must fit in memory)"
             )
             refuse("model.dimension", d, allowed)
         if d * BATCH_MEANS > LARGEST_STEP:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fields import refuse
-from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare
+from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare, micro_batches
 from sim.plan import Array, Composition, Plan, alias_table
 
 NEGLIGIBLE = 2.0**-64  # the resolution of an alias table
@@ -86,7 +86,9 @@ def kinds(
 def composition(
     model: GradientModel, b: int, batch_size: int, pure: bool, active: bool = True
 ) -> Composition:
-    """The law of one micro-batch for the engines; arguments and errors as for `kinds`."""
+    """The laws of a step's micro-batches for the engines; arguments and errors as for `kinds`."""
+    cut = micro_batches(batch_size, b)
+    last = composition(model, cut[1][0], cut[1][0], pure, active) if len(cut) > 1 else None
     weight, columns = kinds(model, b, pure, active)
     clean = [f"clean {k}" for k in range(len(model.parts))]
     nothing = np.zeros(weight.size, np.int64)
@@ -108,7 +110,7 @@ def composition(
     bits, threshold, alias = alias_table(weight)
     size = weight.size
     return Composition(
-        micro_batches=batch_size // b,
+        micro_batches=sum(count for _, count in cut),
         bits=bits,
         threshold=threshold,
         alias=alias,
@@ -120,6 +122,7 @@ def composition(
         shape=np.reshape([n * noise.shape for noise, n in gammas], (len(gammas), size)).T,
         stretch=np.array([noise.unit / b for noise, _ in gammas], dtype=np.float64),
         clean=columns["draggers"] == 0,
+        last=last,
     )
 
 

@@ -1,8 +1,8 @@
 """Algorithm 1 and its relatives, sample by sample, in plain loops: the oracle. Start reading here.
 
-One step takes B samples, splits them into m = B/b micro-batches of b, averages each one, clips it,
-averages the results and moves w against them. Nothing here is fast, and nothing here is shared with
-the engine that the tests hold to it.
+One step takes B samples, splits them into micro-batches of b, the last of which has what is left,
+averages each one, clips it, averages the results and moves w against them. Nothing here is fast,
+and nothing here is shared with the engine that the tests hold to it.
 """
 
 import math
@@ -173,7 +173,7 @@ def trajectory(
     Raises SpecificationError for a learning problem.
     """
     model, algorithm, b = experiment.gradient_model, experiment.algorithm, micro_batch_size
-    m = algorithm.batch_size // b
+    m = -(-algorithm.batch_size // b)
     start = experiment.run.start
     w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)
     iterates = [w]

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.algorithm import RULES
 from analysis.fields import choice, refuse
+from analysis.model import RULES
 
 Rule = Callable[[Any], Any]
 LIMITED = ("fixed", "global")  # the rules with a threshold

@@ -29,7 +29,7 @@ class PerSample:
 
     key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
     sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
-    all or an integer array [R]; each must divide the batch size. radius: if not None, replicates
+    all or an integer array [R]. radius: if not None, replicates
     stop at the first iteration with ‖∇f‖ <= radius. Raises SpecificationError when a step does not
     fit in memory.
     """

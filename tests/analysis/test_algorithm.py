@@ -25,7 +25,7 @@ BAD = [
     (lambda: schedule(iterations=[[1, 1]]), "begin with 0 and increase"),
     (lambda: schedule(iterations=[[0, 1], [0, 2]]), "begin with 0 and increase"),
     (lambda: schedule(iterations=[[0, 1, 2]]), "algorithm.schedule.iterations[0]"),
-    (lambda: schedule(iterations=[[0, 3]]), "a divisor of algorithm.batch_size = 32"),
+    (lambda: schedule(iterations=[[0, 33]]), "at most algorithm.batch_size = 32"),
     (lambda: schedule(iterations=[[0, 0]]), "iterations[0][1] = 0: must be an integer from 1"),
     (lambda: schedule(gradient_norm=[[1.0, 2]]), "decrease and end with 0"),
     (lambda: schedule(gradient_norm=[[0.0, 2], [1.0, 4]]), "decrease and end with 0"),

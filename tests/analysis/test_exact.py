@@ -316,7 +316,9 @@ def test_two_micro_batches_follow_draggers_of_any_length(norm):
     """Both of one sample: ρ = D where both are draggers, G else; (1-2ε)G + ε²G = ε²D."""
     model = replace(LINE, dragger=Dragger("persistent", norm, (1.0,)))
     exact = 0.01**2 * norm / (0.98 + 0.01**2)
-    assert exact_bias(model, "adaptive", 2, 1).bias == pytest.approx(exact, rel=max(1e-9, 2 / exact))
+    assert exact_bias(model, "adaptive", 2, 1).bias == pytest.approx(
+        exact, rel=max(1e-9, 2 / exact)
+    )
 
 
 def balanced(sign, b, change=1.0):

@@ -85,20 +85,24 @@ def batch(e, b, t, w, replicate=1):
     size = int(e.algorithm.schedule.size_at(t, length)) if b is None else b
     window = model.dragger.active
     active = window is None or window.contains(t, length)
-    _, columns = kinds(model, size, pure, active)
-    table = composition(model, size, e.algorithm.batch_size, pure, active)
+    B = e.algorithm.batch_size
+    m, rest = -(-B // size), B % size
+    table = composition(model, size, B, pure, active)
+    laws = [(kinds(model, size, pure, active)[1], table)] * m
+    if rest:
+        laws[-1] = kinds(model, rest, pure, active)[1], table.last
     key = philox.key(e.run.seed, b or 0, STEP)
-    here, m = range(replicate, replicate + 1), e.algorithm.batch_size // size
+    here = range(replicate, replicate + 1)
     word, extra = (
         philox.bits(key, stream, here, t, m)[0]
         for stream in (philox.COMPOSITION, philox.REFINEMENT)
     )
     z = philox.normals(key, philox.NORMALS, here, t, 4 * m)[0].reshape(m, 4)[:, :3]
-    rows = [row(table, int(word[j]), int(extra[j])) for j in range(m)]
-    shape = table.shape[rows].reshape(1, -1)
-    X = Draws(key, here, t).gamma(philox.GAMMA, shape).reshape(m, -1)
+    rows = [row(law, int(word[j]), int(extra[j])) for j, (_, law) in enumerate(laws)]
+    shape = np.array([law.shape[r] for r, (_, law) in zip(rows, laws, strict=True)])
+    X = Draws(key, here, t).gamma(philox.GAMMA, shape.reshape(1, -1)).reshape(m, -1)
     found = []
-    for j, r in enumerate(rows):
+    for j, (r, (columns, _)) in enumerate(zip(rows, laws, strict=True)):
         found += micro_batch(model, {k: int(c[r]) for k, c in columns.items()}, z[j], X[j])
     return found
 
@@ -173,6 +177,8 @@ CASES = {
 def test_the_oracle_goes_the_same_way(name):
     for b in (1, 3, 12):
         assert distance(CASES[name], b) < 1e-12
+    for b in (5, 11):  # 5 + 5 + 2, 11 + 1
+        assert distance(CASES[name], b) < 1e-12
 
 
 @pytest.mark.parametrize("name", ["persistent", "pure domains"])
@@ -200,6 +206,8 @@ def test_a_single_number_is_noticed():
     [
         {"iterations": [[0, 1], [10, 3], [30, 12]]},
         {"gradient_norm": [[1.5, 1], [0.6, 4], [0.0, 12]]},
+        {"iterations": [[0, 5], [10, 2], [20, 7]]},
+        {"gradient_norm": [[1.5, 2], [0.6, 5], [0.0, 10]]},
     ],
 )
 def test_schedules(schedule):

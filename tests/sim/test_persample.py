@@ -87,7 +87,7 @@ def test_trajectories_equal_the_oracle(name, rule, experiment):
     aggregate = "sum" if rule == "normalized" else "mean"
     for pure in (False, True) if name == "domains" else (False,):
         e = experiment(name, pure, {**algorithm, "aggregate": aggregate}, {"start": [1.0, -2.0, 1]})
-        for b in (1, 3, 12) if rule == "adaptive" else (3,):
+        for b in (1, 3, 12, 5, 7, 11) if rule == "adaptive" else (3, 5):
             expected = trajectory(e, b, 0.1, oracle_samples(e, 2, pure, b))
             found = simulate(e, b, [2], w=np.array([e.run.start]))
             assert found.w[0] == pytest.approx(expected[-1], rel=1e-12, abs=1e-12)
