@@ -16,7 +16,7 @@ vanish. Numbers of less than 32 bits are computed with in float32; the result ha
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from numbers import Real
 from typing import Any
 
@@ -34,24 +34,43 @@ NOT_REAL = (
 )
 
 
-def _is(g: Any, types: tuple[str, ...], xp: Any) -> bool:
-    """Whether the array is of one of the types, some of which the library may not have."""
-    return any(hasattr(xp, name) and g.dtype == getattr(xp, name) for name in types)
+@lru_cache(maxsize=64)
+def _working_type(dtype: Any, xp: Any) -> Any:
+    """The type to compute with instead of that one, None if it will do."""
+
+    def among(types: tuple[str, ...]) -> bool:
+        return any(hasattr(xp, name) and dtype == getattr(xp, name) for name in types)
+
+    if among(NOT_REAL):
+        refuse("g.dtype", str(dtype), "a real floating-point type")
+    return None if among(WIDE) else xp.float32
+
+
+@lru_cache(maxsize=64)
+def _squares(dtype: Any, xp: Any) -> tuple[float, float]:
+    """Between these, a square has all its digits."""
+    info = xp.finfo(dtype)
+    return float(info.smallest_normal) / float(info.eps), float(info.max)
+
+
+def _ordinary(g: Any, xp: Any) -> Any | None:
+    """The norms of g [..., 1] if no square overflows, loses digits or is zero, else None."""
+    square = xp.sum(g * g, axis=-1, keepdims=True)
+    low, high = _squares(g.dtype, xp)
+    fits = float(xp.min(square)) > low and float(xp.max(square)) <= high
+    return xp.sqrt(square) if fits else None
 
 
 def _polar(g: Any, xp: Any) -> tuple[Any, Any, Any]:
     """Vectors h of ordinary size, a number and the norm of h, with g = number·h [..., d], [..., 1].
 
-    The number is 1 where the squares of g neither overflow nor lose digits, and where g is zero or
-    not finite.
+    The number is 1 where g is ordinary itself, zero or not finite: a mini-batch's result does not
+    depend on what stands beside it.
     """
-    info = xp.finfo(g.dtype)
     square = xp.sum(g * g, axis=-1, keepdims=True)
-    ordinary = (square > info.smallest_normal / info.eps) & (square <= info.max)
-    if bool(xp.all(ordinary)):
-        return g, xp.ones_like(square), xp.sqrt(square)
+    low, high = _squares(g.dtype, xp)
     largest = xp.max(xp.abs(g), axis=-1, keepdims=True)
-    plain = ordinary | (largest == 0) | ~xp.isfinite(largest)
+    plain = ((square > low) & (square <= high)) | (largest == 0) | ~xp.isfinite(largest)
     number = xp.where(plain, xp.ones_like(largest), largest)
     h = g / number
     return h, number, xp.sqrt(xp.sum(h * h, axis=-1, keepdims=True))
@@ -66,9 +85,7 @@ def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
     divisor = xp.where(zero, norm + 1, norm)
     factor = xp.where(zero, xp.zeros_like(norm), length) / divisor
     faint = (factor < xp.finfo(h.dtype).smallest_normal) & (factor > 0)
-    if bool(xp.any(faint)):
-        return xp.where(faint, h / divisor * length, h * factor)
-    return h * factor
+    return xp.where(faint, h / divisor * length, h * factor)
 
 
 def _mean(g: Any, xp: Any) -> Any:
@@ -87,25 +104,34 @@ def sgd(g: Any, xp: Any = np) -> Any:
 
 def adaptive(g: Any, xp: Any = np) -> Any:
     """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
+    norm = _ordinary(g, xp)
+    if norm is not None:
+        return _mean(g * (xp.min(norm, axis=-2, keepdims=True) / norm), xp)
     h, number, norm = _polar(g, xp)
     smallest = xp.min(number * norm, axis=-2, keepdims=True)
-    fits = xp.isfinite(smallest)
-    if bool(xp.all(fits)):
-        return _mean(_scaled(h, norm, smallest, xp), xp)
     longest = math.sqrt(g.shape[-1])  # of h; norms relative to it cannot overflow
     relative = xp.min(number * (norm / longest), axis=-2, keepdims=True)
+    fits = xp.isfinite(smallest)
     shorter = _scaled(h, norm, xp.where(fits, smallest, relative), xp)
     return _mean(xp.where(fits, shorter, shorter * longest), xp)
 
 
 def normalized(g: Any, xp: Any = np) -> Any:
     """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
+    norm = _ordinary(g, xp)
+    if norm is not None:
+        return _mean(g * (1 / norm), xp)
     h, _, norm = _polar(g, xp)
     return _mean(_scaled(h, norm, xp.ones_like(norm), xp), xp)
 
 
 def fixed(g: Any, threshold: float, xp: Any = np) -> Any:
     """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping."""
+    norm = _ordinary(g, xp)
+    low, high = _squares(g.dtype, xp)
+    if norm is not None and low < threshold * threshold <= high:
+        length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
+        return _mean(g * (length / norm), xp)
     h, number, norm = _polar(g, xp)
     length = xp.zeros_like(norm) + threshold
     clipped = norm > length / number
@@ -147,12 +173,13 @@ def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp:
     def applied(g: Any) -> Any:
         if g.ndim < 2 or 0 in g.shape[-2:]:
             refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
-        if _is(g, NOT_REAL, xp):
-            refuse("g.dtype", str(g.dtype), "a real floating-point type")
+        if 0 in g.shape:  # no steps
+            return xp.sum(g, axis=-2)
+        wide = _working_type(g.dtype, xp)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = direction(g if _is(g, WIDE, xp) else xp.astype(g, xp.float32), xp=xp)
+            found = direction(g if wide is None else xp.astype(g, wide), xp=xp)
             if aggregate == "sum":
                 found = found * g.shape[-2]
-        return found if found.dtype == g.dtype else xp.astype(found, g.dtype)
+        return found if wide is None else xp.astype(found, g.dtype)
 
     return applied

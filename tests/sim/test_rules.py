@@ -79,6 +79,11 @@ def test_no_gradients_are_refused(name, shape):
         apply(name, np.zeros(shape))
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_no_steps_have_no_directions(name):
+    assert apply(name, np.zeros((0, 4, 3))).shape == (0, 3)
+
+
 @pytest.mark.parametrize("kind", [np.int64, np.bool_, np.complex128])
 def test_other_numbers_are_refused(kind):
     with pytest.raises(ValueError, match=r"g.dtype = .*: must be a real floating-point type"):
