@@ -8,6 +8,14 @@ Integrating by parts,
 
 and the other rules differ in H' only: 1 for sgd, S^(m-1) for adaptive, 1 below the threshold for
 fixed and global, a unit mass at 0 for normalized. The bias is ‖∇f‖ at the root.
+
+Where the last micro-batch is smaller, each has tails S_j and C_j of its own. The smallest norm of
+the others exceeds t with the chance Π_{i≠j} S_i(t), and the same integration by parts gives
+
+    E[update] = (1/m) Σ_j ∫_0^∞ Π_{i≠j} S_i(t) C_j(t) dt,    E ρ = ∫_0^∞ Π_i S_i(t) dt.
+
+For normalized and fixed it is the average over the micro-batches; the root of sgd is that of equal
+ones, and global clips the mean of the micro-batches' means, whose law is that of a weighted sum.
 """
 
 import math

@@ -11,6 +11,7 @@ import pytest
 from scipy import integrate, optimize, special
 
 from analysis.exact import exact_bias, expected_update
+from analysis.fields import SpecificationError
 from analysis.laws import Dragger, Gaussian, Rare
 from analysis.mixture import mixture
 from analysis.model import Experiment, GradientModel
@@ -299,6 +300,19 @@ def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
 
     for k in (-100, -20, 60, 98):
         assert found(10.0**k) == pytest.approx(found(1.0), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("noise", "field"),
+    [
+        (Gaussian("gaussian", 1e-150), "scale"),
+        (Rare("rare", 0.1, -1e-200, 1.0), "value"),
+        (Rare("rare", 0.1, 1.0, 1e-300), "gaussian"),
+    ],
+)
+def test_noise_whose_square_vanishes_is_refused(noise, field):
+    with pytest.raises(SpecificationError, match=f"model.noise.{field} = .*: must be 0, or 1e-140"):
+        exact_bias(replace(LINE, noise=noise), "adaptive", 64, 8)
 
 
 @pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from analysis.model import RULES
+from sim import reference
 from sim.rules import rule
 
 THRESHOLD = {"fixed": 0.7, "global": 0.7}
@@ -179,6 +180,20 @@ def test_a_threshold_far_below_the_gradient():
     """1e-30 of 1e15: the quotient is subnormal in float32, the result is not."""
     found = rule("fixed", threshold=1e-30)(np.array([[1e15], [1e15]], np.float32))
     assert found == pytest.approx([1e-30], rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("size", [1e-200, 1e-140, 1.0, 1e140, 1e200, 1e307])
+def test_the_oracle_is_right_whatever_the_size(name, size):
+    """The plain loops of `sim.reference`, and the rules, against the definition at size 1."""
+    g = np.random.default_rng(3).normal(size=(4, 3))
+    threshold = THRESHOLD.get(name)
+    expected = rule(name, threshold=threshold)(g) * (1 if name == "normalized" else size)
+    limit = None if threshold is None else threshold * size
+    plain = reference.mean(reference.RULES[name]((g * size).tolist(), limit))
+    assert plain == pytest.approx(expected.tolist(), rel=1e-12, abs=0)
+    found = rule(name, threshold=limit)(g * size)
+    assert found == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("name", RULES)
