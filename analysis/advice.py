@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.exact import ExactBias, clipped_sizes, exact_bias, stable_roots
+from analysis.exact import ExactBias, clipped_units, exact_bias, points_of_rest
 from analysis.fields import SpecificationError, integer, refuse
 from analysis.model import Experiment
 
@@ -185,17 +185,16 @@ def divisors(batch_size: int) -> np.ndarray:
 
 
 def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[str, float | None]:
-    from analysis.fluctuation import fluctuation
+    from analysis.fluctuation import near_rest
 
     model, algorithm = experiment.gradient_model, experiment.algorithm
     found = None
     if bias is not None:
-        size, m = clipped_sizes(algorithm.rule, algorithm.batch_size, b)
-        rule = (size, algorithm.rule, m, algorithm.threshold)
-        group = b if algorithm.domains == "pure" else 1
-        root = stable_roots(model, *rule, group)[0]
-        found = fluctuation(model, root, *rule, group)
-    total = algorithm.batch_size // b if algorithm.aggregate == "sum" else 1
+        rule, pure = algorithm.rule, algorithm.domains == "pure"
+        units = clipped_units(rule, algorithm.batch_size, b, pure)
+        root, _ = points_of_rest(model, rule, units, algorithm.threshold)[0]
+        found = near_rest(model, root, rule, units, algorithm.threshold)
+    total = -(-algorithm.batch_size // b) if algorithm.aggregate == "sum" else 1
     return {
         "contraction": None if found is None else total * found.contraction,
         "update_noise": None if found is None else total**2 * found.noise,
@@ -218,7 +217,8 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
     scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
     radius = bias_radius(sizes, model.dragger_fraction, 1.0) * scales
     # whether the micro-batch size has no effect
-    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and not pure)
+    equal = all(algorithm.batch_size % b == 0 for b in algorithm.micro_batch_sizes)
+    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and equal and not pure)
     found: list[ExactBias] = []
     for b in algorithm.micro_batch_sizes:
         if one_for_all and found:

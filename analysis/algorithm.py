@@ -1,6 +1,7 @@
 """The algorithm and the run: rule, micro-batch sizes or their schedule, and what is measured."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,35 @@ UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 
 positive = real(0, open_low=True)
+
+
+def _threshold(name: str, value: Any) -> float:
+    """Check for a clipping threshold; inf, no clipping, is written "inf" where JSON has no number.
+
+    Below the smallest normal number a threshold has no digits left.
+    """
+    if value == math.inf or value == "inf":
+        return math.inf
+    try:
+        return float(real(sys.float_info.min)(name, value))
+    except SpecificationError:
+        refuse(name, value, f"a number >= {sys.float_info.min:.3g}, or inf for no clipping")
+
+
+def micro_batches(batch_size: int, micro_batch_size: int) -> tuple[tuple[int, int], ...]:
+    """How a mini-batch of B samples is cut: pairs (samples in a micro-batch, how many of these).
+
+    There are m = ⌈B/b⌉ micro-batches, all of b samples but the last, which has what is left: 257
+    samples cut by 29 are ((29, 8), (25, 1)). Where b divides B there is one pair, else two, the
+    smaller micro-batch last. Each micro-batch has the weight 1/m in a step, whatever its size, as
+    Algorithm 1 is printed: so the step of `sgd` is the mean of the micro-batches' means, and
+    `global` clips that mean. Raises SpecificationError unless 1 <= b <= B.
+    """
+    if not 1 <= micro_batch_size <= batch_size:
+        refuse("micro_batch_size", micro_batch_size, f"from 1 to the batch size {batch_size}")
+    whole, rest = divmod(batch_size, micro_batch_size)
+    cut = ((micro_batch_size, whole),)
+    return (*cut, (rest, 1)) if rest else cut
 
 
 def _pairs(threshold: Check) -> Check:
@@ -99,6 +129,7 @@ class Schedule(Checked):
 class Algorithm(Checked):
     """The update rule, the mini-batch size B and the micro-batch sizes b to compare, or a schedule.
 
+    `threshold`: where fixed and global clip, in units of the gradient; inf is no clipping (sgd).
     `domains`: whether every sample's domain is drawn for itself (mixed, the default) or that of a
     whole micro-batch at once (pure).
     """
@@ -110,7 +141,7 @@ class Algorithm(Checked):
         absent_or(several(integer(1, LARGEST_STEP), 1, 10_000)), ()
     )
     aggregate: str = checked(choice("mean", "sum"), "mean")
-    threshold: float | None = checked(optional(positive), None)
+    threshold: float | None = checked(optional(_threshold), None)
     domains: str | None = checked(optional(choice("mixed", "pure")), None)
     schedule: Schedule | None = checked(optional(instance(Schedule)), None)
 
@@ -135,8 +166,8 @@ class Algorithm(Checked):
             name = f"algorithm.micro_batch_sizes[{i}]"
             if self.schedule is not None:
                 name = "algorithm.schedule"
-            if self.batch_size % b:
-                refuse(name, b, f"a divisor of algorithm.batch_size = {self.batch_size}")
+            if b > self.batch_size:
+                refuse(name, b, f"at most algorithm.batch_size = {self.batch_size}")
             if b in self.sizes[:i]:
                 refuse(name, b, "different from the sizes before it")
         needs_threshold = self.rule in ("fixed", "global")
@@ -145,6 +176,16 @@ class Algorithm(Checked):
             raise SpecificationError(message)
         if not needs_threshold and self.threshold is not None:
             refuse("algorithm.threshold", self.threshold, f"absent with rule = {self.rule!r}")
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As in the base class; an infinite threshold is "inf", which JSON can hold."""
+        mapping = super().to_mapping()
+        return mapping | {"threshold": "inf"} if self.threshold == math.inf else mapping
+
+    @property
+    def effective_rule(self) -> str:
+        """The rule, or sgd where its threshold is inf."""
+        return "sgd" if self.threshold == math.inf else self.rule
 
     @property
     def sizes(self) -> tuple[int, ...]:

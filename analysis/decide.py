@@ -15,8 +15,10 @@ and there may be several domains; what has no exact expression is refused with t
 example: python -m analysis bias sim/presets/sweet_spot.toml
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias|null, roots[], bias_radius|null,
-clipping_norm|null}], best{micro_batch_size, bias}; bias is null where the draggers win and nothing
-comes to rest, else the smallest of roots, the norms at all stable points of rest that were found;
+clipping_norm|null, interval|null, unique}], best{micro_batch_size, bias}; bias is null where the
+draggers win and nothing comes to rest, else the smallest of roots, the norms at all stable points
+of rest that were found; interval [low, high] holds the norms at which the iterates may stay where
+unique is false: the expected update is next to nothing in a whole range;
 bias_radius is null from the breakdown on, clipping_norm for rules other than adaptive. With
 --finite-step each result also has, or null where the expansion does not exist: contraction (per
 unit of step and curvature, how fast deviations shrink), update_noise (variance of one update over

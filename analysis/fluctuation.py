@@ -8,22 +8,24 @@ differences of F; C follows from the second moments
     E[ρ²u_1u_1ᵀ] = E[H_2(‖g‖)uuᵀ],  H_2(r) = ∫_0^r 2tS^(m-1) dt,
     E[ρ²u_1u_2ᵀ] = ∫_0^∞ 2tS^(m-2) CCᵀ dt,
 
-both by the layer-cake formula for ρ², as in analysis/exact.py. Relative accuracy about 1e-3.
+both by the layer-cake formula for ρ², as in analysis/exact.py; for micro-batches of several laws
+the powers of S are products likewise. Relative accuracy about 1e-3.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate, linalg
 
-from analysis.exact import expected_update
+from analysis.exact import Piece, Unit, Units, is_mean, mean_update, survival
 from analysis.gradient import GradientModel
-from analysis.mixture import Mixture, mixture
+from analysis.mixture import Mixture
 from analysis.radial import radial_density
 from analysis.span import span
-from analysis.tails import tails
+from analysis.tails import Tails, joint_tails
 
 Array = NDArray[np.float64]
 THIN = 1e-7  # total chance of the compositions that the second moments leave out
@@ -57,29 +59,46 @@ def fluctuation(
 ) -> Fluctuation | None:
     """Jacobian, noise and finite-step shift at a stable root [axes] of `stable_roots`.
 
-    The other arguments as there. None where there is no such expansion: a curvature that is not one
-    number, draggers that are orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a
-    sphere), noise without a Gaussian part, where the expected update is not smooth, and an update
-    that is flat at the root.
+    The other arguments as there, None as for `near_rest`.
+    """
+    return near_rest(model, root, rule, (Unit((Piece(b, group),), m),), threshold)
+
+
+def near_rest(
+    model: GradientModel,
+    root: Array,
+    rule: str,
+    units: Sequence[Unit],
+    threshold: float | None = None,
+) -> Fluctuation | None:
+    """Jacobian, noise and finite-step shift at a stable root [axes] of `points_of_rest`.
+
+    None where there is no such expansion: a curvature that is not one number, draggers that are
+    orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a sphere), noise without a
+    Gaussian part, where the expected update is not smooth, and an update that is flat at the root.
     """
     model.require_exact()
-    law = mixture(model, b, group)
-    smooth = bool((law.scale[law.benign > 0] > 0).all()) and law.noisy.any()
+    laws = tuple((unit.law(model), unit.count) for unit in units)
+    smooth = all((law.scale[law.benign > 0] > 0).all() and law.noisy.any() for law, _ in laws)
     special = model.dragger.law in ("orthogonal", "opposing") and model.dragger_fraction > 0
     if isinstance(model.curvature, tuple) or special or not smooth:
         return None
-    if rule == "sgd" or (rule == "adaptive" and m == 1):
-        return _of_the_mean(law, root, m)
+    if is_mean(rule, units, threshold):
+        return _of_the_mean(laws, root)
     axes = span(model).axes
     outside = model.dimension - axes  # directions without a preferred one, all alike
     if outside:
-        law = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
+        laws = tuple(
+            (replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1)))), count)
+            for law, count in laws
+        )
         root = np.append(root, 0.0)
 
     def update(a: Array) -> Array:
-        return expected_update(law, a, rule, m, threshold)
+        return mean_update(laws, a, rule, threshold)[0]
 
-    h = 0.02 * float(law.scale[law.noisy].min()) * np.eye(root.size)
+    smallest = min(float(law.scale[law.noisy].min()) for law, _ in laws)
+    h = 0.02 * smallest * np.eye(root.size)
     inside = range(axes)
     centre = update(root)
     J = np.stack([(update(root + e) - update(root - e)) / (2 * e.max()) for e in h], axis=1)
@@ -87,7 +106,7 @@ def fluctuation(
     contraction = np.append(np.linalg.eigvals(J[free, free]).real, np.diag(J)[axes:])
     if contraction.min() < FLAT:
         return None
-    C = covariance(law, root, rule, m, threshold, centre)
+    C = covariance(laws, root, rule, threshold)
     sigma = linalg.solve_continuous_lyapunov(J[free, free], C[free, free])
     bent = np.zeros(axes)
     for i in inside:
@@ -107,52 +126,81 @@ def fluctuation(
     return Fluctuation(float(contraction.min()), noise, float(along))
 
 
-def _of_the_mean(law: Mixture, root: Array, m: float) -> Fluctuation:
+def _of_the_mean(laws: Units, root: Array) -> Fluctuation:
     """The mean of all samples is linear in ∇f: no bend, hence no shift."""
-    means = law.means(root)
-    square = law.weight @ ((means**2).sum(1) + law.dimension * law.scale**2)
-    noise = float(square - ((law.weight @ means) ** 2).sum()) / m
-    return Fluctuation(float(law.weight @ law.benign), noise, 0.0)
+    m = sum(count for _, count in laws)
+    noise = contraction = 0.0
+    for law, count in laws:
+        means = law.means(root)
+        square = law.weight @ ((means**2).sum(1) + law.dimension * law.scale**2)
+        variance = float(square - ((law.weight @ means) ** 2).sum())
+        noise += count / m * variance / m
+        contraction += count / m * float(law.weight @ law.benign)
+    return Fluctuation(contraction, noise, 0.0)
 
 
-def covariance(
-    law: Mixture, a: Array, rule: str, m: float, threshold: float | None, mean: Array
-) -> Array:
-    """Covariance [axes, axes] of one update (mean over m micro-batches) at a = ∇f [axes]."""
-    pairs = np.outer(mean, mean)  # E of the product of two micro-batches' contributions
+def covariance(laws: Units, a: Array, rule: str, threshold: float | None) -> Array:
+    """Covariance [axes, axes] of one update at a = ∇f [axes]: E δδᵀ - E δ E δᵀ.
+
+    With micro-batches of several sizes, count_k of law k, the second moment is
+    m⁻² Σ_k count_k (E[H_2(‖g_k‖)uuᵀ] + Σ_l (count_l - [k = l]) E[ρ²u_ku_lᵀ]), the rules but
+    `adaptive` having independent summands.
+    """
+    m = sum(count for _, count in laws)
     if rule == "adaptive":
-        t = tails(law, a)
-        slope = 2 * t.nodes * t.survival ** (m - 1)
-        grown = np.cumsum((slope * t.measure).ravel())
-        order = np.argsort(t.nodes.ravel())
-        at, value = t.nodes.ravel()[order], (grown - (slope * t.measure).ravel() / 2)[order]
-        curve = interpolate.PchipInterpolator(np.append(0.0, at), np.append(0.0, value))
-        last, total = float(at[-1]), float(value[-1])
+        every = joint_tails([law for law, _ in laws], a)
+        result = np.zeros((a.size, a.size))
+        for k, (law, count) in enumerate(laws):
+            rest = [n - (j == k) for j, (_, n) in enumerate(laws)]
+            weight = _growth(every[k], survival(every, rest))
+            result += count / m**2 * _second_moments(law, a, weight)
+            for j, number in enumerate(rest):
+                if number > 0:
+                    pair = [n - (i == j) for i, n in enumerate(rest)]
+                    both = survival(every, pair) * 2 * every[k].nodes * every[k].measure
+                    moment = np.einsum(
+                        "pn,pni,pnj->ij", both, every[k].direction, every[j].direction
+                    )
+                    result += count * number / m**2 * moment
+        mean = mean_update(laws, a, rule, threshold)[0]
+        return result - np.outer(mean, mean)
 
-        def weight(r: Array) -> Array:
-            return np.where(r < last, curve(np.minimum(r, last)), total)
+    cut = math.inf if threshold is None else threshold
 
-        if m > 1:
-            both = t.survival ** (m - 2) * 2 * t.nodes * t.measure
-            pairs = np.einsum("pn,pni,pnj->ij", both, t.direction, t.direction)
-    elif rule == "normalized":
+    def square(r: Array) -> Array:
+        return np.ones_like(r) if rule == "normalized" else np.minimum(r, cut) ** 2
 
-        def weight(r: Array) -> Array:
-            return np.ones_like(r)
+    result = np.zeros((a.size, a.size))
+    for law, count in laws:
+        mean = mean_update(((law, count),), a, rule, threshold)[0]
+        result += count / m**2 * (_second_moments(law, a, square) - np.outer(mean, mean))
+    return result
 
-    else:
-        cut = np.inf if threshold is None else threshold
 
-        def weight(r: Array) -> Array:
-            return np.minimum(r, cut) ** 2
+def _growth(t: Tails, slope: Array) -> Callable[[Array], Array]:
+    """H_2(r) = ∫_0^r 2t·slope dt, from the slope at the nodes [p, n]."""
+    parts = (2 * t.nodes * slope * t.measure).ravel()
+    grown = np.cumsum(parts)
+    order = np.argsort(t.nodes.ravel())
+    at, value = t.nodes.ravel()[order], (grown - parts / 2)[order]
+    curve = interpolate.PchipInterpolator(np.append(0.0, at), np.append(0.0, value))
+    last, total = float(at[-1]), float(value[-1])
 
-    second = np.zeros((a.size, a.size))
+    def weight(r: Array) -> Array:
+        return np.where(r < last, curve(np.minimum(r, last)), total)
+
+    return weight
+
+
+def _second_moments(law: Mixture, a: Array, weight: Callable[[Array], Array]) -> Array:
+    """`_second_moment` of the likelier compositions, some at a time."""
+    result = np.zeros((a.size, a.size))
     thin = law.thinned(THIN)
     for begin in range(0, thin.weight.size, PART):
         keep = np.zeros(thin.weight.size, dtype=bool)
         keep[begin : begin + PART] = True
-        second += _second_moment(thin.only(keep), a, weight)
-    return second / m + (1 - 1 / m) * pairs - np.outer(mean, mean)
+        result += _second_moment(thin.only(keep), a, weight)
+    return result
 
 
 def _second_moment(law: Mixture, a: Array, weight: Callable[[Array], Array]) -> Array:

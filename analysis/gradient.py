@@ -43,6 +43,7 @@ from analysis.laws import (
 from analysis.problems import GRADIENT_PROBLEMS, NonConvex, positive
 
 MOST_DOMAINS = 64
+SMALLEST = 1e-140  # noise whose variance in the largest micro-batch and dimension is a number
 
 
 class MicroBatchMean(NamedTuple):
@@ -149,9 +150,13 @@ class GradientModel(Checked):
         if self.nonconvex is not None:
             refuse("model.problem", self.problem, "quadratic or domains for an exact bias")
         for i, (_, noise) in enumerate(self.parts):
+            table = "model.noise" if self.domains is None else f"model.domains[{i}].noise"
             if isinstance(noise, StudentT):
-                table = "model.noise" if self.domains is None else f"model.domains[{i}].noise"
                 refuse(f"{table}.law", noise.law, "gaussian, rare or gamma for an exact bias")
+            for field in ("scale", "value", "gaussian"):
+                size = getattr(noise, field, 0.0)
+                if 0 < abs(size) < SMALLEST:
+                    refuse(f"{table}.{field}", size, f"0, or {SMALLEST:g} at least, in its size")
         if self.dragger.active is not None:
             refuse("model.dragger.active", "a table", "absent for an exact bias")
 

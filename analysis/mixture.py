@@ -1,6 +1,6 @@
 """A micro-batch's mean gradient as an exact mixture of Gaussian vectors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -133,7 +133,7 @@ class _Compositions:
         self.columns["left"] = self["left"] - self[name]
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def mixture(model: GradientModel, b: int, group: int = 1) -> Mixture:
     """The mixture for micro-batches of b samples, without compositions of total chance 1e-13.
 
@@ -187,6 +187,42 @@ def mixture(model: GradientModel, b: int, group: int = 1) -> Mixture:
         shape,
         stretch,
     )
+
+
+def average(laws: Sequence[Mixture], weights: Sequence[float]) -> Mixture:
+    """The law of the weighted sum of independent micro-batch means, in the same coordinates.
+
+    Raises SpecificationError when more than 200 000 compositions are left, and for gamma noise
+    without a Gaussian part, whose weighted sums have no known law.
+    """
+    whole, share = laws[0], weights[0]
+    if any((law.shape > 0).any() for law in laws):
+        refuse("model.noise.gaussian", 0.0, "> 0 for the exact bias of unequal micro-batches' mean")
+    whole = replace(
+        whole,
+        benign=share * whole.benign,
+        backward=share * whole.backward,
+        offset=share * whole.offset,
+        scale=share * whole.scale,
+    )
+    for law, share in zip(laws[1:], weights[1:], strict=True):
+        weight = np.outer(whole.weight, law.weight).ravel()
+        kept = np.flatnonzero(weight > NEGLIGIBLE / weight.size)
+        if kept.size > LARGEST:
+            allowed = f"a divisor of the batch size (more than {LARGEST} kinds of mini-batch)"
+            refuse("algorithm.micro_batch_sizes", "unequal", allowed)
+        i, j = np.divmod(kept, law.weight.size)
+        whole = replace(
+            whole,
+            weight=weight[kept] / weight[kept].sum(),
+            benign=whole.benign[i] + share * law.benign[j],
+            backward=whole.backward[i] + share * law.backward[j],
+            offset=whole.offset[i] + share * law.offset[j],
+            scale=np.hypot(whole.scale[i], share * law.scale[j]),
+            shape=np.zeros(kept.size),
+            stretch=np.zeros(kept.size),
+        )
+    return whole
 
 
 def _counts(model: GradientModel, rows: _Compositions, b: int, group: int) -> list[str]:

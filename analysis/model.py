@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule
+from analysis.algorithm import BATCH_MEANS, RULES, UNITS, Algorithm, Run, Schedule, micro_batches
 from analysis.fields import (
     Checked,
     SpecificationError,
@@ -42,11 +42,13 @@ __all__ = [
     "Run",
     "Schedule",
     "StudentT",
+    "micro_batches",
 ]
 
 LONGEST_PATH = 300  # characters of it in a message
-LARGEST_SINGLE = 1e15  # whose square is far from overflow in float32
-LARGEST_DOUBLE = 1e75  # whose fourth power is a number in float64
+# Numbers whose squares are far from overflow in the precision of the iterates.
+LARGEST_SINGLE, LARGEST_DOUBLE = 1e15, 1e150
+LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,10 @@ class Experiment(Checked):
     def require_memory(self) -> None:
         """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
         d = self.model.dimension
-        micro_batches = self.algorithm.batch_size // min(self.algorithm.sizes)
-        if d * micro_batches > LARGEST_STEP:
+        m = -(-self.algorithm.batch_size // min(self.algorithm.sizes))
+        if d * m > LARGEST_STEP:
             allowed = (
-                f"at most {LARGEST_STEP // micro_batches} with {micro_batches} micro-batches "
-                "(a step must fit in memory)"
+                f"at most {LARGEST_STEP // m} with {m} micro-batches (a step must fit in memory)"
             )
             refuse("model.dimension", d, allowed)
         if d * BATCH_MEANS > LARGEST_STEP:
@@ -99,29 +100,38 @@ class Experiment(Checked):
             refuse("run.replicates", self.run.replicates, allowed)
 
     def require_precision(self) -> None:
-        """Raise SpecificationError if numbers are too large or small for their squares."""
-        if self.run.precision == "float64":
-            for i, step in enumerate(self.run.steps):
-                if not 1 / LARGEST_DOUBLE <= step <= LARGEST_DOUBLE:
-                    allowed = f"from {1 / LARGEST_DOUBLE:g} to {LARGEST_DOUBLE:g} in a simulation"
-                    refuse(f"run.steps[{i}]", step, f"{allowed} (its powers must be numbers)")
-            return
+        """Raise SpecificationError if squares of numbers that occur overflow or lose digits.
+
+        A threshold too large for that clips nothing, in float64 as in theory.
+        """
+        precision = self.run.precision
+        limit = LARGEST_SINGLE if precision == "float32" else LARGEST_DOUBLE
+        other = "float64" if precision == "float32" else "other numbers"
+        for i, step in enumerate(self.run.steps if precision == "float64" else ()):
+            if not 1 / LARGEST_DOUBLE_STEP <= step <= LARGEST_DOUBLE_STEP:
+                allowed = f"from {1 / LARGEST_DOUBLE_STEP:g} to {LARGEST_DOUBLE_STEP:g}"
+                refuse(f"run.steps[{i}]", step, f"{allowed} in a simulation (its powers count)")
         model = self.model.to_mapping()
         model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
-        sizes = [model, self.algorithm.threshold, self.run.start]
-        noise, d = math.inf, self.model.dimension
+        sizes, smallest = [model, self.run.start], min(self.run.steps)
+        threshold = self.algorithm.threshold
+        if threshold not in (None, math.inf):
+            smallest = min(smallest, threshold)
+            sizes.append(threshold if precision == "float32" else 0.0)
         if isinstance(self.model, GradientModel):
-            start = np.zeros(d)
+            start = np.zeros(self.model.dimension)
             start[slice(None) if isinstance(self.run.start, tuple) else 0] = self.run.start
             noise = self.model.noise_scale()
+            smallest = min(smallest, noise / math.sqrt(max(self.algorithm.sizes)) or math.inf)
             sizes += [noise, self.model.gradient(start).tolist()]
-        largest, smallest = max(_sizes(sizes)), min(noise or math.inf, *self.run.steps)
-        if not largest <= LARGEST_SINGLE:
-            allowed = f"float64 for numbers above {LARGEST_SINGLE:g} (here {largest:g})"
-            refuse("run.precision", "float32", allowed)
-        if smallest < 1 / LARGEST_SINGLE or max(self.run.steps) > LARGEST_SINGLE:
-            allowed = "float64 for noise below 1e-15 or steps beyond 1e-15 to 1e15"
-            refuse("run.precision", "float32", allowed)
+        largest = max(_sizes(sizes))
+        if not largest <= limit:
+            allowed = f"{other} for numbers above {limit:g} (here {largest:g})"
+            refuse("run.precision", precision, allowed)
+        if smallest < 1 / limit or max(self.run.steps) > limit:
+            allowed = f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
+            allowed += f"or steps beyond {1 / limit:g} to {limit:g}"
+            refuse("run.precision", precision, allowed)
 
     def centred(self) -> Self:
         """The same experiment in coordinates in which the minimum of the loss is at 0.

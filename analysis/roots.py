@@ -7,6 +7,7 @@ all of them on a line.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,27 @@ Array = NDArray[np.float64]
 Drift = Callable[[Array], Array]
 SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
 FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
-FLAT = 1e-3  # a drift within its error this far to both sides, in units of the noise, is flat
+ERROR = 1e-9  # of a drift, which has no sign below it
+PULL = 1e-4  # a drift that is weaker than this over a range leaves no single point of rest
+NARROW = 2e-3  # in units of the noise: ranges not much narrower than this are looked for
 RADII = (0.3, 1.0, 3.0)  # of the first points, in units of the noise
+
+
+class Rest(NamedTuple):
+    """A stable root on a line, and the range around it in which the drift is next to nothing.
+
+    low = high = point where the drift just passes through zero.
+    """
+
+    point: float
+    low: float
+    high: float
+
+    @property
+    def norms(self) -> tuple[float, float]:
+        """The smallest and the largest |x| in the range."""
+        ends = abs(self.low), abs(self.high)
+        return (0.0 if self.low <= 0 <= self.high else min(ends)), max(ends)
 
 
 def on_line(
@@ -28,17 +48,18 @@ def on_line(
     reach: float,
     xtol: float,
     ray: bool = False,
-    error: float = 0.0,
+    error: float = ERROR,
 ) -> list[float]:
     """Sign changes of the drift from - to +, found on a grid that is dense near 0.
 
-    With `ray` only at x > 0, and at 0 itself where the drift just beside it points back. A drift
-    within its `error` has no sign: of an interval where it has none, the point nearest 0 is taken.
+    The drift is relative to the mean length of an update: between -1 and 1, and without a sign
+    where it is within `error`. With `ray` only at x > 0, and at 0 itself where the drift just
+    beside it points back.
     """
     ends = []
     for sign in (1.0,) if ray else (-1.0, 1.0):
         end = reach
-        while sign * drift(sign * end) <= 0 and end < FAR * reach:
+        while sign * drift(sign * end) <= error and end < FAR * reach:
             end *= 2
         ends.append(end)
     spread = np.arcsinh(16 * max(ends) / scale)
@@ -46,31 +67,62 @@ def on_line(
     grid[SCAN // 2] = 0.0
     points = np.unique(np.clip(grid, 1e-6 * scale if ray else -ends[0], ends[-1]))
     values = np.array([drift(x) for x in points])
-    found = [0.0] if ray and values[0] > 0 else []
+    found = [0.0] if ray and values[0] > error else []
     signed = np.abs(values) > error
     points, values = points[signed], values[signed]
     for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
-        low, high = points[i : i + 2]
-        root = float(optimize.brentq(drift, low, high, xtol=xtol * scale))
-        if error and all(abs(drift(root + h)) <= error for h in (-FLAT * scale, FLAT * scale)):
-            left = optimize.brentq(lambda x: drift(x) + error, low, high, xtol=1e-9 * scale)
-            right = optimize.brentq(lambda x: drift(x) - error, low, high, xtol=1e-9 * scale)
-            root = float(np.clip(0.0, min(left, right), max(left, right)))
-        found.append(root)
+        found.append(float(optimize.brentq(drift, *points[i : i + 2], xtol=xtol * scale)))
     return found
 
 
-def refined(
-    drift: Callable[[float], float], x: float, scale: float, error: float = 0.0
-) -> float | None:
+def refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
     """The stable root next to x, None unless it is within a tenth of the scale.
 
-    Nor where the drift beside x is within its `error`.
+    Nor where the drift beside x is within its error.
     """
-    for reach in (2e-3 * scale, 2e-2 * scale, 1e-1 * scale):
-        if drift(x - reach) < -error and error < drift(x + reach):
+    for reach in (NARROW * scale, 2e-2 * scale, 1e-1 * scale):
+        if drift(x - reach) < -ERROR and drift(x + reach) > ERROR:
             return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
     return None
+
+
+def rest(drift: Callable[[float], float], root: float, scale: float, limit: float) -> Rest:
+    """The stable root with the range around it, at most to `limit`, where the drift is below PULL.
+
+    A drift that rises evenly is below PULL for a while, too: what counts is a range over whose
+    middle half it changes by less than a quarter of that. Where the drift vanishes, to its error,
+    over a range, all of its points are at rest, and the one nearest to 0 is taken.
+    """
+    step = max(NARROW * scale, 1e-6 * abs(root))
+    if drift(root - step) <= -PULL and drift(root + step) >= PULL:
+        return Rest(root, root, root)
+    low, high = _weak(drift, root, step, limit, PULL)
+    quarter = (high - low) / 4
+    if quarter == 0 or abs(drift(high - quarter) - drift(low + quarter)) >= PULL / 4:
+        return Rest(root, root, root)
+    left, right = _weak(drift, root, step, limit, ERROR)
+    flat = right - left > step
+    return Rest(float(np.clip(0.0, left, right)) if flat else root, low, high)
+
+
+def _weak(
+    drift: Callable[[float], float], root: float, step: float, limit: float, most: float
+) -> tuple[float, float]:
+    """Ends of the range around a root in which |drift| <= most, looked at in steps that double."""
+
+    def excess(x: float) -> float:
+        return abs(drift(x)) - most
+
+    ends = []
+    for sign in (-1.0, 1.0):
+        inside, far = root, step
+        while excess(root + sign * far) <= 0 and abs(root) + far < limit:
+            inside, far = root + sign * far, 2 * far
+        outside = root + sign * far
+        if excess(inside) <= 0 < excess(outside):
+            inside = float(optimize.brentq(excess, inside, outside, xtol=1e-9 * step))
+        ends.append(inside)
+    return ends[0], ends[1]
 
 
 def with_axes(

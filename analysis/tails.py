@@ -1,13 +1,14 @@
 """The tails of a micro-batch's mean gradient g: S(t) = P(‖g‖ > t) and C(t) = E[g/‖g‖; ‖g‖ > t]."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.bare import bare
-from analysis.coalesce import cloud
+from analysis.bare import Bare, bare
+from analysis.coalesce import Cloud, cloud
 from analysis.mixture import Mixture
 from analysis.radial import radial_density
 
@@ -15,6 +16,7 @@ Array = NDArray[np.float64]
 FINE = (8.0, 2.0)  # how far a Gaussian vector's length is followed, width of a panel, in
 ROUGH = (5.0, 4.0)  # standard deviations; the rough choice leaves errors of about 1e-6
 NODES = 12
+SETTLED = 1e13  # standard deviations from 0 at which a Gaussian vector is a point
 
 
 @lru_cache(maxsize=1)
@@ -76,23 +78,62 @@ class Tails:
 
 def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> Tails:
     """Survival function of ‖g‖ and C(t) = E[u; ‖g‖ > t] at a = ∇f [axes], for t up to `cut`."""
+    return joint_tails((law,), a, cut, rough)[0]
+
+
+def joint_tails(
+    laws: Sequence[Mixture], a: Array, cut: float = np.inf, rough: bool = False
+) -> list[Tails]:
+    """The tails of several laws at the same nodes, so that their products can be integrated."""
     far, wide = ROUGH if rough else FINE
-    x, gauss, tail = _gauss()
-    still = bare(law, a)
-    scale, kappa, weight, vector = cloud(law, a)
-    centre = scale * np.sqrt(kappa**2 + law.dimension - 1)
-    low, high = np.maximum(centre - far * scale, 0), centre + far * scale
-    edges = _edges(
-        np.append(low, still.low),
-        np.append(high, still.high),
-        np.append(scale, still.widths()),
-        wide,
-        still.points(),
-    )
+    x, gauss, _ = _gauss()
+    laws = [_settled(law, a) for law in laws]
+    parts = [(cloud(law, a), bare(law, a)) for law in laws]
+    spans = [one for law, part in zip(laws, parts, strict=True) for one in _spans(law, *part, far)]
+    points = np.concatenate([still.points() for _, still in parts])
+    low, high, scale = (np.concatenate(column) for column in zip(*spans, strict=True))
+    edges = _edges(low, high, scale, wide, points)
     if cut < edges[-1]:
         edges = np.unique(np.append(edges, cut))
     half = np.diff(edges) / 2
     nodes = edges[:-1, None] + half[:, None] * (x + 1)
+    measure = np.where(nodes < cut, half[:, None] * gauss, 0.0)
+    return [
+        Tails(nodes, measure, *_above(law, *part, far, edges, nodes))
+        for law, part in zip(laws, parts, strict=True)
+    ]
+
+
+def _settled(law: Mixture, a: Array) -> Mixture:
+    """The law with points in place of Gaussian vectors whose noise is near the mean's rounding."""
+    far = np.linalg.norm(law.means(a), axis=1) > SETTLED * law.scale
+    settled = far & law.noisy
+    return replace(law, scale=np.where(far, 0.0, law.scale)) if settled.any() else law
+
+
+def _spans(law: Mixture, noisy: Cloud, still: Bare, far: float) -> list[tuple[Array, Array, Array]]:
+    """Where the law's tails fall, of the compositions with and without Gaussian noise.
+
+    Low and high ends, and the lengths over which the tails are smooth there.
+    """
+    low, high = _reach(noisy, law.dimension, far)
+    return [(low, high, noisy.scale), (still.low, still.high, still.widths())]
+
+
+def _reach(noisy: Cloud, dimension: int, far: float) -> tuple[Array, Array]:
+    """Interval in which each composition's length is followed: low and high [c]."""
+    centre = noisy.scale * np.sqrt(noisy.kappa**2 + dimension - 1)
+    return np.maximum(centre - far * noisy.scale, 0), centre + far * noisy.scale
+
+
+def _above(
+    law: Mixture, noisy: Cloud, still: Bare, far: float, edges: Array, nodes: Array
+) -> tuple[Array, Array]:
+    """S(t) [p, n] and C(t) [p, n, axes] at the nodes of the panels between the edges."""
+    _, gauss, tail = _gauss()
+    scale, kappa, weight, vector = noisy
+    low, high = _reach(noisy, law.dimension, far)
+    half = np.diff(edges) / 2
 
     # Each noisy composition adds its density on the panels that it reaches, all at once.
     first = np.searchsorted(edges, low, side="right") - 1
@@ -103,6 +144,9 @@ def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> T
     r = nodes[panel] / scale[which, None]
     density, cosine = radial_density(law.dimension, kappa[which, None], r)
     density /= scale[which, None]
+    # A vector far away has its density at nodes that rounding moves: its chance is 1 all the same.
+    mass = np.bincount(which, density @ gauss * half[panel], minlength=scale.size)
+    density /= mass[which, None]
     turned = density * cosine
     flat = (panel[:, None] * NODES + np.arange(NODES)).ravel()
     columns = [density * weight[which, None]]
@@ -118,5 +162,4 @@ def tails(law: Mixture, a: Array, cut: float = np.inf, rough: bool = False) -> T
     values += still.tails(nodes)
     total = weight.sum() - full[:, 0].sum()  # quadrature error, at most about 1e-9
     survival = np.clip(values[..., 0] + total, 0, 1)
-    measure = np.where(nodes < cut, half[:, None] * gauss, 0.0)
-    return Tails(nodes, measure, survival, values[..., 1:])
+    return survival, values[..., 1:]

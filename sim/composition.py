@@ -1,12 +1,13 @@
 """The law of a micro-batch's composition, enumerated for the alias tables of `sim.plan`."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fields import refuse
-from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare
+from analysis.model import RULES, Experiment, Gamma, GradientModel, Rare, micro_batches
 from sim.plan import Array, Composition, Plan, alias_table
 
 NEGLIGIBLE = 2.0**-64  # the resolution of an alias table
@@ -85,7 +86,9 @@ def kinds(
 def composition(
     model: GradientModel, b: int, batch_size: int, pure: bool, active: bool = True
 ) -> Composition:
-    """The law of one micro-batch for the engines; arguments and errors as for `kinds`."""
+    """The laws of a step's micro-batches for the engines; arguments and errors as for `kinds`."""
+    cut = micro_batches(batch_size, b)
+    last = composition(model, cut[1][0], cut[1][0], pure, active) if len(cut) > 1 else None
     weight, columns = kinds(model, b, pure, active)
     clean = [f"clean {k}" for k in range(len(model.parts))]
     nothing = np.zeros(weight.size, np.int64)
@@ -107,7 +110,7 @@ def composition(
     bits, threshold, alias = alias_table(weight)
     size = weight.size
     return Composition(
-        micro_batches=batch_size // b,
+        micro_batches=sum(count for _, count in cut),
         bits=bits,
         threshold=threshold,
         alias=alias,
@@ -119,6 +122,7 @@ def composition(
         shape=np.reshape([n * noise.shape for noise, n in gammas], (len(gammas), size)).T,
         stretch=np.array([noise.unit / b for noise, _ in gammas], dtype=np.float64),
         clean=columns["draggers"] == 0,
+        last=last,
     )
 
 
@@ -173,8 +177,8 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
     flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
         dimension=d,
-        rule=RULES.index(algorithm.rule),
-        clip=algorithm.threshold or 0.0,
+        rule=RULES.index(algorithm.effective_rule),
+        clip=0.0 if algorithm.threshold in (None, math.inf) else algorithm.threshold,
         average=algorithm.aggregate == "mean",
         centre=model.centre,
         curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),

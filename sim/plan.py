@@ -26,6 +26,8 @@ class Composition:
 
     Column c stands for itself if u < threshold[c] (u uniform in 0 … 2⁶⁴ - 1), else for row
     alias[c]; a column that has no alias is its own. `clean` says which rows have no dragger.
+    `micro_batches` is how many a step has. The last of them follows the law `last`, where it has
+    fewer samples than the others.
     """
 
     micro_batches: int
@@ -40,6 +42,7 @@ class Composition:
     shape: Array  # [rows, gammas]; 0 where the gamma variable is absent
     stretch: Array  # [gammas]
     clean: NDArray[np.bool_]  # [rows]
+    last: "Composition | None" = None
 
 
 def alias_table(
@@ -91,6 +94,17 @@ class Plan:
     iteration_edges: NDArray[np.int64]  # [p], increasing
     gradient_edges: Array  # [q], increasing
     phase: NDArray[np.int64]  # [p + 1, q + 1]
+
+    @property
+    def laws(self) -> tuple[Composition, ...]:
+        """The compositions, then those of their last micro-batches, where these differ."""
+        return (*self.compositions, *(law.last for law in self.compositions if law.last))
+
+    @property
+    def last_laws(self) -> NDArray[np.int64]:
+        """The place among the laws of each one's last micro-batch, -1 where it is no other."""
+        smaller = np.array([law.last is not None for law in self.laws])
+        return np.where(smaller, len(self.compositions) + np.cumsum(smaller) - 1, -1)
 
     @property
     def stride(self) -> int:

@@ -1,8 +1,8 @@
 """Algorithm 1 and its relatives, sample by sample, in plain loops: the oracle. Start reading here.
 
-One step takes B samples, splits them into m = B/b micro-batches of b, averages each one, clips it,
-averages the results and moves w against them. Nothing here is fast, and nothing here is shared with
-the engine that the tests hold to it.
+One step takes B samples, splits them into micro-batches of b, the last of which has what is left,
+averages each one, clips it, averages the results and moves w against them. Nothing here is fast,
+and nothing here is shared with the engine that the tests hold to it.
 """
 
 import math
@@ -100,18 +100,30 @@ def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
 
 
 def norm(g: Vector) -> float:
-    """Euclidean norm."""
-    return math.sqrt(sum(x * x for x in g))
+    """Euclidean norm; its squares neither overflow nor vanish."""
+    return math.hypot(*g)
 
 
 def mean(vectors: Sequence[Vector]) -> Vector:
-    """Average of vectors."""
-    return [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+    """Average of vectors, also where their sum would overflow."""
+    total = [sum(column) for column in zip(*vectors, strict=True)]
+    if all(map(math.isfinite, total)):
+        return [x / len(vectors) for x in total]
+    return [sum(x / len(vectors) for x in column) for column in zip(*vectors, strict=True)]
 
 
 def scaled(g: Vector, factor: float) -> Vector:
     """factor·g."""
     return [factor * x for x in g]
+
+
+def direction(g: Vector) -> Vector:
+    """g/‖g‖; zero stays zero."""
+    largest = max(map(abs, g))
+    if largest == 0:
+        return g
+    shape = [x / largest for x in g]
+    return scaled(shape, 1 / norm(shape))
 
 
 def sgd(gradients: list[Vector], threshold: float | None) -> list[Vector]:
@@ -122,18 +134,18 @@ def sgd(gradients: list[Vector], threshold: float | None) -> list[Vector]:
 def adaptive(gradients: list[Vector], threshold: float | None) -> list[Vector]:
     """Algorithm 1: clip each micro-batch gradient to the smallest norm among them."""
     rho = min(norm(g) for g in gradients)
-    return [scaled(g, rho / norm(g)) if norm(g) > 0 else g for g in gradients]
+    return [scaled(direction(g), rho) for g in gradients]
 
 
 def normalized(gradients: list[Vector], threshold: float | None) -> list[Vector]:
     """Divide each micro-batch gradient by its norm; zero stays zero."""
-    return [scaled(g, 1 / norm(g)) if norm(g) > 0 else g for g in gradients]
+    return [direction(g) for g in gradients]
 
 
 def fixed(gradients: list[Vector], threshold: float | None) -> list[Vector]:
     """Clip each micro-batch gradient to the threshold."""
     assert threshold is not None
-    return [scaled(g, threshold / norm(g)) if norm(g) > threshold else g for g in gradients]
+    return [scaled(direction(g), threshold) if norm(g) > threshold else g for g in gradients]
 
 
 def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[Vector]:
@@ -161,7 +173,7 @@ def trajectory(
     Raises SpecificationError for a learning problem.
     """
     model, algorithm, b = experiment.gradient_model, experiment.algorithm, micro_batch_size
-    m = algorithm.batch_size // b
+    m = -(-algorithm.batch_size // b)
     start = experiment.run.start
     w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)
     iterates = [w]
@@ -170,9 +182,9 @@ def trajectory(
         for j in range(m):
             micro_batch = samples[j * b : (j + 1) * b]
             gradients.append(mean([sample_gradient(model, w, sample) for sample in micro_batch]))
-        direction = mean(RULES[algorithm.rule](gradients, algorithm.threshold))
+        update = mean(RULES[algorithm.rule](gradients, algorithm.threshold))
         if algorithm.aggregate == "sum":
-            direction = scaled(direction, m)
-        w = [w[i] - step_size * direction[i] for i in range(model.dimension)]
+            update = scaled(update, m)
+        w = [w[i] - step_size * update[i] for i in range(model.dimension)]
         iterates.append(w)
     return iterates

@@ -10,74 +10,176 @@ subtracted from w after multiplication with the step size. Edge cases, tested on
 | a gradient is not finite    | not finite  | not finite        | not finite | not finite  |
 
 Non-finite results are passed on, never repaired: a run that diverges must be seen to diverge.
-Norms are exact for gradients between about 1e-150 and 1e150 in float64, where squares neither
-overflow nor vanish.
+Finite gradients give the right direction whatever their size, also where squares overflow or
+vanish. Numbers of less than 32 bits are computed with in float32; the result has the type of g.
 """
 
+import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from analysis.fields import choice, refuse
+from analysis.model import RULES
+
 Rule = Callable[[Any], Any]
+LIMITED = ("fixed", "global")  # the rules with a threshold
+WIDE = ("float32", "float64", "longdouble")  # types of g that are computed with as they are
+NOT_REAL = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("complex64", "complex128"),
+)
 
 
-def _norm(g: Any, xp: Any) -> Any:
-    """Euclidean norm over the last axis, which is kept [..., 1]."""
-    return xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))
+@lru_cache(maxsize=64)
+def _working_type(dtype: Any, xp: Any) -> Any:
+    """The type to compute with instead of that one, None if it will do."""
+
+    def among(types: tuple[str, ...]) -> bool:
+        return any(hasattr(xp, name) and dtype == getattr(xp, name) for name in types)
+
+    if among(NOT_REAL):
+        refuse("g.dtype", str(dtype), "a real floating-point type")
+    return None if among(WIDE) else xp.float32
 
 
-def _scaled(g: Any, norm: Any, length: Any, xp: Any) -> Any:
-    """Vectors g [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero."""
+@lru_cache(maxsize=64)
+def _squares(dtype: Any, xp: Any) -> tuple[float, float]:
+    """Between these, a square has all its digits."""
+    info = xp.finfo(dtype)
+    return float(info.smallest_normal) / float(info.eps), float(info.max)
+
+
+def _ordinary(g: Any, xp: Any) -> Any | None:
+    """The norms of g [..., 1] if no square overflows, loses digits or is zero, else None."""
+    square = xp.sum(g * g, axis=-1, keepdims=True)
+    low, high = _squares(g.dtype, xp)
+    fits = float(xp.min(square)) > low and float(xp.max(square)) <= high
+    return xp.sqrt(square) if fits else None
+
+
+def _polar(g: Any, xp: Any) -> tuple[Any, Any, Any]:
+    """Vectors h of ordinary size, a number and the norm of h, with g = number·h [..., d], [..., 1].
+
+    The number is 1 where g is ordinary itself, zero or not finite: a mini-batch's result does not
+    depend on what stands beside it.
+    """
+    square = xp.sum(g * g, axis=-1, keepdims=True)
+    low, high = _squares(g.dtype, xp)
+    largest = xp.max(xp.abs(g), axis=-1, keepdims=True)
+    plain = ((square > low) & (square <= high)) | (largest == 0) | ~xp.isfinite(largest)
+    number = xp.where(plain, xp.ones_like(largest), largest)
+    h = g / number
+    return h, number, xp.sqrt(xp.sum(h * h, axis=-1, keepdims=True))
+
+
+def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
+    """Vectors h [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero.
+
+    Where the factor itself would lose digits, h is normalised first.
+    """
     zero = norm == 0
-    return g * (xp.where(zero, xp.zeros_like(norm), length) / xp.where(zero, norm + 1, norm))
+    divisor = xp.where(zero, norm + 1, norm)
+    factor = xp.where(zero, xp.zeros_like(norm), length) / divisor
+    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (factor > 0)
+    return xp.where(faint, h / divisor * length, h * factor)
+
+
+def _mean(g: Any, xp: Any) -> Any:
+    """Mean over the micro-batches [..., d], also where their sum would overflow."""
+    mean = xp.mean(g, axis=-2)
+    finite = xp.isfinite(mean)
+    if bool(xp.all(finite)):
+        return mean
+    return xp.where(finite, mean, xp.sum(g / g.shape[-2], axis=-2))
 
 
 def sgd(g: Any, xp: Any = np) -> Any:
     """The mean gradient: no clipping."""
-    return xp.mean(g, axis=-2)
+    return _mean(g, xp)
 
 
 def adaptive(g: Any, xp: Any = np) -> Any:
     """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
-    norm = _norm(g, xp)
-    return xp.mean(_scaled(g, norm, xp.min(norm, axis=-2, keepdims=True), xp), axis=-2)
+    norm = _ordinary(g, xp)
+    if norm is not None:
+        return _mean(g * (xp.min(norm, axis=-2, keepdims=True) / norm), xp)
+    h, number, norm = _polar(g, xp)
+    smallest = xp.min(number * norm, axis=-2, keepdims=True)
+    longest = math.sqrt(g.shape[-1])  # of h; norms relative to it cannot overflow
+    relative = xp.min(number * (norm / longest), axis=-2, keepdims=True)
+    fits = xp.isfinite(smallest)
+    shorter = _scaled(h, norm, xp.where(fits, smallest, relative), xp)
+    return _mean(xp.where(fits, shorter, shorter * longest), xp)
 
 
 def normalized(g: Any, xp: Any = np) -> Any:
     """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
-    norm = _norm(g, xp)
-    return xp.mean(_scaled(g, norm, xp.ones_like(norm), xp), axis=-2)
+    norm = _ordinary(g, xp)
+    if norm is not None:
+        return _mean(g * (1 / norm), xp)
+    h, _, norm = _polar(g, xp)
+    return _mean(_scaled(h, norm, xp.ones_like(norm), xp), xp)
 
 
 def fixed(g: Any, threshold: float, xp: Any = np) -> Any:
     """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping."""
-    norm = _norm(g, xp)
-    length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
-    return xp.mean(_scaled(g, norm, length, xp), axis=-2)
+    norm = _ordinary(g, xp)
+    low, high = _squares(g.dtype, xp)
+    if norm is not None and low < threshold * threshold <= high:
+        length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
+        return _mean(g * (length / norm), xp)
+    h, number, norm = _polar(g, xp)
+    length = xp.zeros_like(norm) + threshold
+    clipped = norm > length / number
+    return _mean(xp.where(clipped, _scaled(h, norm, length, xp), g), xp)
 
 
 def average_then_clip(g: Any, threshold: float, xp: Any = np) -> Any:
-    """Rule `global`: the mini-batch gradient is averaged, then clipped to `threshold`."""
-    return fixed(xp.expand_dims(xp.mean(g, axis=-2), axis=-2), threshold, xp)
+    """Rule `global`: the mean over the micro-batches is clipped to `threshold`."""
+    return fixed(xp.expand_dims(_mean(g, xp), axis=-2), threshold, xp)
 
 
 def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp: Any = np) -> Rule:
-    """The rule of that name as a function of g [..., m, d] alone.
+    """The rule of that name as a function of g [..., m, d] alone, real numbers of any precision.
 
-    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction. Raises
-    ValueError when the rule needs a threshold and has none.
+    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction.
+    `threshold`, for fixed and global only, is a number > 0 in units of g; inf is no clipping: sgd.
+    Raises SpecificationError, a ValueError, for another name, aggregate or threshold, and the
+    function that is returned does so for an array that holds no gradient.
     """
-    if name in ("fixed", "global"):
-        if threshold is None:
-            raise ValueError(f"rule {name!r} needs a threshold")
-        limited = {"fixed": fixed, "global": average_then_clip}
-        direction: Rule = partial(limited[name], threshold=threshold, xp=xp)
+    choice(*RULES)("rule", name)
+    choice("mean", "sum")("aggregate", aggregate)
+    if name not in LIMITED:
+        if threshold is not None:
+            refuse("threshold", threshold, f"absent with rule {name!r}")
+        limit = math.inf
+    elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
+        limit = float(threshold)
     else:
-        direction = partial(
-            {"sgd": sgd, "adaptive": adaptive, "normalized": normalized}[name], xp=xp
-        )
-    if aggregate == "mean":
-        return direction
-    return lambda g: direction(g) * g.shape[-2]
+        refuse("threshold", threshold, f"a number > 0, or inf, with rule {name!r}")
+    functions: dict[str, Callable[..., Any]] = {
+        "sgd": sgd,
+        "adaptive": adaptive,
+        "normalized": normalized,
+        "fixed": partial(fixed, threshold=limit),
+        "global": partial(average_then_clip, threshold=limit),
+    }
+    direction = functions["sgd" if name in LIMITED and limit == math.inf else name]
+
+    def applied(g: Any) -> Any:
+        if g.ndim < 2 or 0 in g.shape[-2:]:
+            refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
+        if 0 in g.shape:  # no steps
+            return xp.sum(g, axis=-2)
+        wide = _working_type(g.dtype, xp)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = direction(g if wide is None else xp.astype(g, wide), xp=xp)
+            if aggregate == "sum":
+                found = found * g.shape[-2]
+        return found if wide is None else xp.astype(found, g.dtype)
+
+    return applied

@@ -6,6 +6,7 @@ whatever else is drawn.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,57 @@ class Draws:
         low = xp.full_like(position, self.iteration & philox.MASK)
         high = xp.full_like(position, stream | attempt << 8 | (self.iteration >> 32) << 16)
         return philox.words(self.key, (position, low, replicates, high), xp)
+
+
+class Shared:
+    """The random numbers of one step's samples, handed out to parts of them.
+
+    draws: those of the step, which has `samples` samples. Every number belongs to one sample, the
+    numbers of a stream in the order of the samples; each stream is drawn once.
+    """
+
+    def __init__(self, draws: Draws, samples: int) -> None:
+        self.draws, self.samples = draws, samples
+        self.drawn: dict[tuple[str, int], Any] = {}
+
+    def part(self, first: int, size: int) -> "Part":
+        """What `size` samples from number `first` on draw."""
+        return Part(self, first, size)
+
+
+@dataclass(frozen=True)
+class Part:
+    """`Draws` for some of a step's samples: numbers are counted from the first of these on."""
+
+    shared: Shared
+    first: int
+    size: int
+
+    def normals(self, stream: int, count: int) -> Any:
+        """As of `Draws`."""
+        return self._cut("normals", stream, count)
+
+    def uniforms(self, stream: int, count: int) -> Any:
+        """As of `Draws`."""
+        return self._cut("uniforms", stream, count)
+
+    def _cut(self, kind: str, stream: int, count: int) -> Any:
+        each, drawn = count // self.size, self.shared.drawn  # numbers of one sample
+        if (kind, stream) not in drawn:
+            every = getattr(self.shared.draws, kind)
+            drawn[kind, stream] = every(stream, self.shared.samples * each)
+        return drawn[kind, stream][:, self.first * each : (self.first + self.size) * each]
+
+    def gamma(self, stream: int, shape: Any) -> Any:
+        """As of `Draws`, one variable for each sample."""
+        draws = self.shared.draws
+        before = draws.xp.zeros_like(shape[:, :1])
+        before = draws.xp.broadcast_to(before, (shape.shape[0], self.first))
+        whole = draws.xp.concat([before, shape], axis=1)  # shape 0 costs nothing
+        return draws.gamma(stream, whole)[:, self.first :]
+
+
+DrawsLike = Draws | Part
 
 
 def _attempt(k: Any, w: list[Any], xp: Any) -> tuple[Any, Any]:

@@ -232,6 +232,7 @@ def test_bias_json(capsys):
     result = document(capsys, f"analysis bias {PRESET} --json")
     assert set(result) == {"rule", "batch_size", "results", "best"}
     keys = {"micro_batch_size", "bias", "bias_radius", "roots", "clipping_norm"}
+    keys |= {"interval", "unique"}
     assert all(set(r) == keys for r in result["results"])
     assert result["best"]["micro_batch_size"] == 8
     assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2

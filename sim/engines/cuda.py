@@ -33,10 +33,13 @@ def packed(
     cut: length and number of each composition's blocks. Every group of four reals is one access
     to memory; padding is zero.
     """
-    parts = plan.compositions
+    parts = plan.laws
     column, row = (np.cumsum([0, *sizes]) for sizes in zip(*map(_sizes, parts), strict=True))
     laws = np.array(
-        [(law.micro_batches, law.bits, column[p], row[p], *cut[p]) for p, law in enumerate(parts)],
+        [
+            (law.micro_batches, law.bits, column[p], row[p], *cut[p], plan.last_laws[p])
+            for p, law in enumerate(parts)
+        ],
         np.int32,
     )
     threshold = np.concatenate([law.threshold for law in parts])
@@ -89,11 +92,10 @@ class Cuda:
         form: Shape | None = None,
     ) -> None:
         real = np.dtype(precision)
-        most = max(law.micro_batches for law in plan.compositions)
+        most = max(law.micro_batches for law in plan.laws)
         chosen = form or shape(plan.dimension, most, real.itemsize)
         cut = [
-            blocks(law.micro_batches, plan.dimension, real.itemsize, chosen)
-            for law in plan.compositions
+            blocks(law.micro_batches, plan.dimension, real.itemsize, chosen) for law in plan.laws
         ]
         self.most_blocks = max(number for _, number in cut)
         resident = 16 if coordinates(plan.dimension, chosen) * real.itemsize <= 32 else 8
@@ -108,7 +110,7 @@ class Cuda:
         self.replicates = replicates
         self.arrays = tuple(device.put(array) for array in packed(plan, cut, chosen, real))
         gradient_edges = plan.gradient_edges.size > 0
-        backward = any(law.backward.any() for law in plan.compositions)
+        backward = any(law.backward.any() for law in plan.laws)
         height, frequency = plan.wave
         self.scalars = (
             *(np.uint32(word) for word in key),
@@ -134,6 +136,7 @@ class Cuda:
             "REAL": "float" if real.itemsize == 4 else "double",
             "FLAT": int(plan.flat.any()),
             "WAVE": int(height * frequency != 0),
+            "UNEVEN": int(len(plan.laws) > len(plan.compositions)),
             "LANES": chosen.lanes,
             "COUNTERS": chosen.counters,
             "TEAM": chosen.team,

@@ -52,7 +52,8 @@ class Packed(NamedTuple):
     iteration_edges: Any
     gradient_edges: Any  # float64
     phase: Any
-    micro_batches: Any  # [compositions], like the next three
+    micro_batches: Any  # [compositions], like the next four
+    last: Any  # composition of the last micro-batch, -1 where it is no other
     bits: Any
     first_column: Any
     first_row: Any
@@ -133,7 +134,7 @@ def advance(
                 low_norm += 1
             p = phase[early, low_norm]
             m, row0 = plan.micro_batches[p], plan.first_row[p]
-            first, bits = plan.first_column[p], plan.bits[p]
+            first, bits, smaller = plan.first_column[p], plan.bits[p], plan.last[p]
             c1, high = U(t) & FULL, (U(t) >> HALF) << U(16)
             for i in range(0, m, NUMBERS):
                 store_words(words, i, k0, k1, U(i // 4), c1, replicate, U(COMPOSITION) | high)
@@ -163,15 +164,36 @@ def advance(
                     high,
                 )
                 for j in range(U(n)):
-                    row = which[j] + U(row0)
-                    which[j] = row
+                    which[j] += U(row0)
+                alike = n
+                if smaller >= 0 and j0 + n == m:
+                    alike = n - 1
+                    look_up(
+                        which[alike:],
+                        limit,
+                        threshold,
+                        alias,
+                        plan.first_column[smaller],
+                        plan.bits[smaller],
+                        words,
+                        m - 1,
+                        1,
+                        k0,
+                        k1,
+                        c1,
+                        replicate,
+                        high,
+                    )
+                    which[alike] += U(plan.first_row[smaller])
+                for j in range(U(n)):
+                    row = which[j]
                     unspoilt += clean[row]
                     part[2, j] = offset[row]
                 for j in range(n if shape.shape[1] > 0 else 0):
-                    extra = offset[which[j]]
+                    extra, law = offset[which[j]], p if j < alike else smaller
                     for g in range(shape.shape[1]):
                         position, kind = U((j0 + j) * shape.shape[1] + g), U(GAMMA) | high
-                        extra += stretch[p, g] * gamma_variable(
+                        extra += stretch[law, g] * gamma_variable(
                             shape[which[j], g], k0, k1, position, c1, replicate, kind
                         )
                     part[2, j] = extra

@@ -11,8 +11,8 @@
 // of replicates, nor the number of warps changes a bit of the result. (Where a compiler could fuse
 // either of two products with a sum, fma says which, so that every build does the same.)
 //
-// Macros: D, AXES, GAMMAS, RULE (number in analysis.model.RULES), REAL (float or double), FLAT and
-// WAVE (0 or 1), LANES, COUNTERS, TEAM, WARPS, THREADS (of a block), RESIDENT (blocks for which
+// Macros: D, AXES, GAMMAS, RULE (number in analysis.model.RULES), REAL (float or double), FLAT,
+// WAVE and UNEVEN (0 or 1: whether a last micro-batch may have a law of its own), LANES, COUNTERS, TEAM, WARPS, THREADS (of a block), RESIDENT (blocks for which
 // registers must suffice). sim/engines/cuda.py chooses them and documents the arguments.
 
 enum { SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL };
@@ -31,7 +31,7 @@ constexpr bool HELD = AXES * COORDS <= 16;                       // axes in regi
 
 struct alignas(16) Quad { REAL x[4]; };
 struct alignas(8) Column { Word threshold, alias; };
-struct Law { int micro_batches, bits, columns, rows, length, blocks; };
+struct Law { int micro_batches, bits, columns, rows, length, blocks, last; };
 struct Part { Quad q[PART]; };  // factor of a, of z, what is added along e_1, along each axis
 enum { BENIGN, BACKWARD, DEVIATION, FIRST, CLEAN, ALONG };       // a row
 enum { PULL, SPREAD, PUSH, AXIS };                               // a part
@@ -63,12 +63,29 @@ struct Walk {
   REAL a[COORDS], sum[COORDS], axis[HELD && AXES ? AXES : 1][COORDS];
   REAL least, clip, inverse_norm;
   int clean;
+  Law last;                // with UNEVEN: the law of the micro-batch number `odd`
+  Word odd;
+  const double* odd_stretch;
 
   __device__ __forceinline__ int coordinate(int c) const {
     return SMALL ? c : 4 * (lane + LANES * (c / 4)) + c % 4;
   }
   __device__ __forceinline__ REAL vector(int which, int c) const {
     return of.vectors[which * PADDED + coordinate(c)];
+  }
+
+  // The row of the micro-batch number `odd`, among those of all laws.
+  __device__ __forceinline__ Word odd_row() const {
+    if (!last.bits) return last.rows;
+    const Words x = philox(at, COMPOSITION, odd / 4), y = philox(at, REFINEMENT, odd / 4);
+    const Word k = odd % 4;
+    const Word word = k == 0 ? x.x[0] : k == 1 ? x.x[1] : k == 2 ? x.x[2] : x.x[3];
+    const Word more = k == 0 ? y.x[0] : k == 1 ? y.x[1] : k == 2 ? y.x[2] : y.x[3];
+    const Word column = word >> (32 - last.bits);
+    const Column own = of.columns[last.columns + column];
+    const Long u = (Long)(word << last.bits) << 32 | (Long)more << last.bits;
+    const Long limit = (Long)own.threshold << 32 | of.lower[last.columns + column];
+    return last.rows + (u < limit ? column : own.alias);
   }
 
   // The parts of the micro-batches 4·counter … + 3, of which the first `valid` exist; the others
@@ -99,16 +116,22 @@ struct Walk {
         }
       }
     }
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      row[k] += law.rows;
+      if (UNEVEN && 4 * counter + k == odd) row[k] = odd_row();
+    }
     REAL push[4] = {0, 0, 0, 0};
     if (GAMMAS) {
 #pragma unroll 1
       for (int k = 0; k < min(valid, 4); ++k) {
         const Word mine = k == 0 ? row[0] : k == 1 ? row[1] : k == 2 ? row[2] : row[3];
-        const double* skew = of.skews + (Long)(law.rows + mine) * (1 + GAMMAS);
+        const double* skew = of.skews + (Long)mine * (1 + GAMMAS);
+        const double* unit = UNEVEN && 4 * counter + k == odd ? odd_stretch : stretch;
         double x = skew[0];
 #pragma unroll 1
         for (int i = 0; i < GAMMAS; ++i)
-          x += stretch[i] * gamma_variable(at, (4 * counter + k) * GAMMAS + i, skew[1 + i]);
+          x += unit[i] * gamma_variable(at, (4 * counter + k) * GAMMAS + i, skew[1 + i]);
 #pragma unroll
         for (int other = 0; other < 4; ++other) push[other] = other == k ? (REAL)x : push[other];
       }
@@ -118,7 +141,7 @@ struct Walk {
       Part& p = part[k];
       p = Part();
       if (k < valid) {
-        const Quad* from = of.rows + (law.rows + row[k]) * ROW;
+        const Quad* from = of.rows + row[k] * ROW;
         const Quad q = from[0];
         p.q[0].x[PULL] = q.x[BENIGN] - q.x[BACKWARD] * inverse_norm;
         p.q[0].x[SPREAD] = q.x[DEVIATION];

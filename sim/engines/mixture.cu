@@ -78,6 +78,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
     on.least = __int_as_float(0x7F800000);
     on.clean = 0;
     micro_batches = law.micro_batches;
+    if (UNEVEN) {
+      const int other = law.last < 0 ? chosen : law.last;
+      on.odd = law.last < 0 ? 0xFFFFFFFFu : (Word)micro_batches - 1;
+      on.last = laws[other];
+      on.odd_stretch = stretch + other * GAMMAS;
+    }
 
     const int parity = (int)(t & 1) * most_blocks;  // so that one barrier per step suffices
 #pragma unroll UNROLL

@@ -17,7 +17,7 @@ SHORT = 16  # steps; below, a piece of work is too small to be cut like that
 
 def packed(plan: Plan, precision: str) -> Packed:
     """The plan as the kernel reads it, for iterates of the given precision."""
-    real, parts = np.dtype(precision), plan.compositions
+    real, parts = np.dtype(precision), plan.laws
     columns = np.cumsum([0, *(c.threshold.size for c in parts)])
     rows = np.cumsum([0, *(c.benign.size for c in parts)])
 
@@ -43,6 +43,7 @@ def packed(plan: Plan, precision: str) -> Packed:
         gradient_edges=plan.gradient_edges,
         phase=plan.phase,
         micro_batches=np.array([c.micro_batches for c in parts]),
+        last=plan.last_laws,
         bits=np.array([c.bits for c in parts], np.uint64),
         first_column=columns[:-1],
         first_row=rows[:-1],

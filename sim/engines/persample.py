@@ -31,9 +31,9 @@ class PerSample:
 
     key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
     sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
-    all or an integer array [R]; each must divide the batch size. radius: if not None, replicates
-    stop at the first iteration with ‖∇f‖ <= radius. stop: see `sim.engines.engine`. Raises
-    SpecificationError when a step has too many numbers.
+    all or an integer array [R]. radius: if not None, replicates stop at the first iteration with
+    ‖∇f‖ <= radius. stop: see `sim.engines.engine`. Raises SpecificationError when a step has too
+    many numbers.
     """
 
     def __init__(
@@ -135,10 +135,11 @@ class PerSample:
         """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
         xp = self.xp
         square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
-        if self.algorithm.rule == "adaptive":
+        name = self.algorithm.effective_rule
+        if name == "adaptive":
             return xp.sqrt(xp.min(square, axis=-1))
         constant = {"sgd": float("nan"), "normalized": 1.0}
-        value = constant.get(self.algorithm.rule, self.algorithm.threshold)
+        value = constant.get(name, self.algorithm.threshold)
         return xp.full_like(square[:, 0], value)
 
 

@@ -5,6 +5,7 @@ through the same steps. It has nothing in common with them but `sim.philox` and 
 an experiment can be simulated sample by sample, `sim.reference` is the oracle of all three.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from analysis.model import RULES
 from sim import philox
 from sim.plan import Composition, Plan
-from sim.rules import rule
+from sim.rules import LIMITED, rule
 
 Reals = NDArray[Any]  # of the precision of the iterates
 Index = NDArray[np.int64]
@@ -45,7 +46,7 @@ class Stepwise:
         self.plan, self.key, self.step, self.radius = plan, key, step, radius
         name = RULES[plan.rule]
         aggregate = "mean" if plan.average else "sum"
-        self.direction = rule(name, aggregate, plan.clip)
+        self.direction = rule(name, aggregate, plan.clip if name in LIMITED else None)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place: see `sim.engines.state`."""
@@ -100,27 +101,38 @@ def micro_batches(
     a [n, d] is ∇f.
     """
     m, d, real = law.micro_batches, plan.dimension, a.dtype
-    row = rows(law, key, which, t)
+    row, last = rows(law, key, which, t), law.last
+    last_row = None if last is None else rows(replace(last, micro_batches=m), key, which, t)[:, -1]
     z = normals(key, which, t, m * plan.stride, real).reshape(which.size, m, plan.stride)[..., :d]
     length = np.sqrt((a.astype(np.float64) ** 2).sum(1))
     points = length > (VANISHING if real == np.float32 else VANISHING_DOUBLE)
     inverse = np.divide(1, length, out=np.zeros_like(length), where=points)
     unit = a * inverse.astype(real)[:, None]
 
-    def each(column: NDArray[Any]) -> Reals:
-        """A column of the table for each micro-batch, to be multiplied with vectors."""
-        chosen: Reals = column.astype(real)[row][..., None]
+    def column(name: str) -> NDArray[Any]:
+        """A column of the table for each micro-batch [n, m, ...]."""
+        chosen: NDArray[Any] = getattr(law, name)[row]
+        if last is not None:
+            chosen[:, -1] = getattr(last, name)[last_row]
         return chosen
 
-    g: Reals = each(law.deviation) * z + each(law.benign) * a[:, None]
-    g -= each(law.backward) * unit[:, None]
+    def each(name: str) -> Reals:
+        """Likewise, to be multiplied with vectors."""
+        return column(name).astype(real)[..., None]
+
+    g: Reals = each("deviation") * z + each("benign") * a[:, None]
+    g -= each("backward") * unit[:, None]
+    along = column("along").astype(real)
     for p, axis in enumerate(plan.axes.astype(real)):
-        g += each(law.along[:, p]) * axis
-    push = law.first[row]
-    for i, stretch in enumerate(law.stretch):
-        push = push + stretch * gammas(key, which, t, law.shape[row], i)
+        g += along[..., p, None] * axis
+    push, shape = column("first"), column("shape")
+    stretch = np.broadcast_to(law.stretch, (m, law.stretch.size)).copy()
+    if last is not None:
+        stretch[-1] = last.stretch
+    for i in range(law.stretch.size):
+        push = push + stretch[:, i] * gammas(key, which, t, shape, i)
     g[..., 0] += push.astype(real)
-    return g, law.clean[row]
+    return g, column("clean")
 
 
 def words(key: tuple[int, int], stream: int, which: Index, t: int, count: int) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from analysis.fields import refuse
 from analysis.model import LearningModel
 from sim.philox import DATA, FEATURES, LABEL, key
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import Draws
+from sim.samples import Draws, DrawsLike
 
 
 class LinearRegression(Problem):
@@ -51,7 +51,7 @@ class LinearRegression(Problem):
         """Σ(w - w*)."""
         return self.spectrum * (w - self.optimum)
 
-    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of (x·w - y)x over micro-batches [R, m, d]."""
         xp, (R, m, b) = self.xp, wrong.shape
         x, y, corrupted = self._samples(xp.reshape(wrong, (R, m * b)), draws)
@@ -63,11 +63,11 @@ class LinearRegression(Problem):
         residual = xp.reshape(residual, (R, m, b))
         return weighted_sums(residual, xp.reshape(x, (R, m, b, self.dimension)))
 
-    def _samples(self, wrong: Any, draws: Draws) -> tuple[Any, Any, Any]:
+    def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
         """Features [R, B, d], true and corrupted responses [R, B] of samples `wrong` or not."""
         return self._drawn(draws, FEATURES, wrong.shape[1])
 
-    def _drawn(self, draws: Draws, features: int, count: int) -> tuple[Any, Any, Any]:
+    def _drawn(self, draws: DrawsLike, features: int, count: int) -> tuple[Any, Any, Any]:
         """The same for `count` new samples of each replicate."""
         xp, p = self.xp, self.about
         x = xp.reshape(draws.normals(features, count * self.dimension), (-1, count, self.dimension))
@@ -114,7 +114,7 @@ class LinearRegressionData(LinearRegression):
         """Second moment times w [..., d], row by row: the same whatever the other rows are."""
         return (w[..., None, :] @ self.moment)[..., 0, :]
 
-    def _samples(self, wrong: Any, draws: Draws) -> tuple[Any, Any, Any]:
+    def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
         xp, shape = self.xp, wrong.shape
         n, k = self.about.samples, self.wrong
         u = draws.uniforms(LABEL, shape[1])

@@ -24,7 +24,7 @@ import numpy as np
 from analysis.model import LearningModel
 from sim.philox import FEATURES, LABEL
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import Draws
+from sim.samples import DrawsLike
 
 NODES, REACH = 257, 8.5  # the normal density beyond is below 1e-16
 
@@ -84,7 +84,7 @@ class LogisticRegression(Problem):
             total = total + chance * self.xp.concat([by_u, error[..., None]], axis=-1)
         return total
 
-    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of (σ(z) - y)·(x, 1) over micro-batches [R, m, d]."""
         xp, (R, m, b), d = self.xp, wrong.shape, self.dimension - 1
         u, c = w[:, :-1], w[:, -1:]

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.model import Gamma, GradientModel, Rare, StudentT
 from sim.philox import COMPOSITION, GAMMA, LABEL, NORMALS
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import Draws
+from sim.samples import DrawsLike
 
 
 class NoisyGradient(Problem):
@@ -50,7 +50,7 @@ class NoisyGradient(Problem):
         self.has_rare = any(isinstance(law, Rare) for law in laws)
         self.has_gamma = any(isinstance(law, (Gamma, StudentT)) for law in laws)
 
-    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of benign gradients [R, m, d]: those of the losses, and the noise."""
         xp, (R, m, b), d = self.xp, wrong.shape, self.dimension
         benign = xp.astype(~wrong, self.dtype)
@@ -83,7 +83,7 @@ class NoisyGradient(Problem):
             sums = sums + xp.sum(member, axis=-2) @ self.shifts
         return sums
 
-    def _domains(self, draws: Draws, shape: tuple[int, int, int]) -> Any:
+    def _domains(self, draws: DrawsLike, shape: tuple[int, int, int]) -> Any:
         """The domain of each sample [R, m, b]; None without domains."""
         if len(self.edges) == 0:
             return None

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import GradientModel, LearningModel
+from analysis.model import GradientModel, LearningModel, micro_batches
 from sim.philox import NORMALS, SAMPLE
-from sim.samples import Draws
+from sim.samples import Draws, DrawsLike, Shared
 
 
 class Problem(ABC):
@@ -50,7 +50,7 @@ class Problem(ABC):
         """∇f at w [..., d], exact."""
 
     @abstractmethod
-    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sum of the samples' gradients in each micro-batch [R, m, d], at w [R, d].
 
         `wrong` [R, m, b] says which samples are draggers: they count as corrupted samples if these
@@ -73,9 +73,25 @@ class Problem(ABC):
     ) -> tuple[Any, Any]:
         """Mean gradients of the micro-batches [R, m, d], and which have no dragger [R, m].
 
-        w [R, d]; m = batch_size/b micro-batches of b samples; `draws` are those of this step;
-        `active` [R] says where there are draggers.
+        w [R, d]; micro-batches of b samples, the last one of what is left; `draws` are those of
+        this step; `active` [R] says where there are draggers.
         """
+        cut = micro_batches(batch_size, b)
+        if len(cut) == 1:
+            return self._equal(w, b, batch_size, draws, active)
+        (_, whole), (rest, _) = cut
+        shared = Shared(draws, batch_size)
+        parts = [
+            self._equal(w, b, whole * b, shared.part(0, whole * b), active),
+            self._equal(w, rest, rest, shared.part(whole * b, rest), active),
+        ]
+        g, clean = (self.xp.concat(pair, axis=1) for pair in zip(*parts, strict=True))
+        return g, clean
+
+    def _equal(
+        self, w: Any, b: int, batch_size: int, draws: DrawsLike, active: Any
+    ) -> tuple[Any, Any]:
+        """Likewise where b divides the number of samples."""
         xp = self.xp
         shape = (w.shape[0], batch_size // b, b)
         if self.dragger_fraction > 0:
@@ -88,7 +104,7 @@ class Problem(ABC):
             sums = sums + self._replaced_sums(w, wrong, draws)
         return sums / b, ~xp.any(wrong, axis=-1)
 
-    def _replaced_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def _replaced_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.laws."""
         xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
         if law == "isotropic":

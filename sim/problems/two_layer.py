@@ -30,7 +30,7 @@ from analysis.model import LearningModel
 from sim.philox import FEATURES, LABEL
 from sim.problems.problem import Problem
 from sim.problems.special import erf
-from sim.samples import Draws
+from sim.samples import DrawsLike
 
 
 class TwoLayer(Problem):
@@ -78,7 +78,7 @@ class TwoLayer(Problem):
         found = students @ J - both @ self.teacher - own[..., None] * J
         return xp.reshape(found * (2 / math.pi), w.shape)
 
-    def sample_sums(self, w: Any, wrong: Any, draws: Draws) -> Any:
+    def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of (φ - y) g'(J_k·x) x over micro-batches [R, m, K·N]."""
         xp, p, (R, m, b) = self.xp, self.about, wrong.shape
         N, K, M, B = p.inputs, p.hidden, p.teacher, m * b

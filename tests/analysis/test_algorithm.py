@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from analysis.algorithm import Algorithm, Run, Schedule
+from analysis.algorithm import Algorithm, Run, Schedule, micro_batches
 from analysis.fields import SpecificationError
 
 RULE = {"rule": "sgd", "batch_size": 32}
@@ -25,7 +25,7 @@ BAD = [
     (lambda: schedule(iterations=[[1, 1]]), "begin with 0 and increase"),
     (lambda: schedule(iterations=[[0, 1], [0, 2]]), "begin with 0 and increase"),
     (lambda: schedule(iterations=[[0, 1, 2]]), "algorithm.schedule.iterations[0]"),
-    (lambda: schedule(iterations=[[0, 3]]), "a divisor of algorithm.batch_size = 32"),
+    (lambda: schedule(iterations=[[0, 33]]), "at most algorithm.batch_size = 32"),
     (lambda: schedule(iterations=[[0, 0]]), "iterations[0][1] = 0: must be an integer from 1"),
     (lambda: schedule(gradient_norm=[[1.0, 2]]), "decrease and end with 0"),
     (lambda: schedule(gradient_norm=[[0.0, 2], [1.0, 4]]), "decrease and end with 0"),
@@ -84,3 +84,32 @@ def test_a_schedule_is_read_back():
     for table in ({"iterations": [[0, 1], [5, 8]]}, {"gradient_norm": [[1.5, 1], [0.0, 8]]}):
         algorithm = schedule(**table)
         assert Algorithm.read(algorithm.to_mapping()) == algorithm
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "size", "cut"),
+    [
+        (256, 8, ((8, 32),)),
+        (257, 29, ((29, 8), (25, 1))),
+        (257, 32, ((32, 8), (1, 1))),
+        (257, 200, ((200, 1), (57, 1))),
+        (5, 5, ((5, 1),)),
+    ],
+)
+def test_the_last_micro_batch_has_what_is_left(batch_size, size, cut):
+    assert micro_batches(batch_size, size) == cut
+
+
+def test_micro_batches_hold_every_sample_once():
+    for batch_size in (1, 2, 12, 97):
+        for size in range(1, batch_size + 1):
+            cut = micro_batches(batch_size, size)
+            assert sum(samples * count for samples, count in cut) == batch_size
+            assert sum(count for _, count in cut) == -(-batch_size // size)
+            assert all(samples <= size and count > 0 for samples, count in cut)
+
+
+@pytest.mark.parametrize("size", [0, 33])
+def test_a_micro_batch_larger_than_the_mini_batch_is_refused(size):
+    with pytest.raises(SpecificationError, match=f"micro_batch_size = {size}: must be from 1 to"):
+        micro_batches(32, size)

@@ -11,6 +11,7 @@ import pytest
 from scipy import integrate, optimize, special
 
 from analysis.exact import exact_bias, expected_update
+from analysis.fields import SpecificationError
 from analysis.laws import Dragger, Gaussian, Rare
 from analysis.mixture import mixture
 from analysis.model import Experiment, GradientModel
@@ -239,3 +240,158 @@ def test_global_does_not_depend_on_the_micro_batch_size():
 
 def test_results_are_plain_numbers():
     json.dumps(exact_bias(MODEL, "adaptive", 16, 8).bias)
+
+
+LINE = GradientModel(1, 0.01, Gaussian("gaussian", 1.0), Dragger("persistent", 100.0, (1.0,)))
+
+
+@pytest.mark.parametrize("rule", ["fixed", "global"])
+@pytest.mark.parametrize("threshold", [1e5, 1e7, 1e9, 1e12, 1e300, math.inf])
+def test_a_large_threshold_is_no_clipping(rule, threshold):
+    """The bias of the mean, εD/(1-ε), however large the threshold is."""
+    found = exact_bias(LINE, rule, 64, 8, threshold)
+    assert found.bias == pytest.approx(1 / 0.99, rel=1e-9)
+    assert found.unique
+
+
+@pytest.mark.parametrize("threshold", [1e-8, 1e-300])
+def test_a_small_threshold_is_the_direction(threshold):
+    """Both on a line and with two axes to be searched."""
+    for model in (LINE, replace(MODEL, dragger=Dragger("persistent", 20.0, (-1.0, 0.5)))):
+        expected = exact_bias(model, "normalized", 64, 8).bias
+        assert exact_bias(model, "fixed", 64, 8, threshold).bias == pytest.approx(
+            expected, rel=1e-6
+        )
+
+
+def test_no_threshold_is_sgd_exactly():
+    for rule in ("fixed", "global"):
+        plain = exact_bias(MODEL, "sgd", 64, 8)
+        assert exact_bias(MODEL, rule, 64, 8, math.inf) == plain
+    law, a = mixture(MODEL, 8), np.array([0.2])
+    plain = expected_update(law, a, "sgd", 8, None)
+    assert np.array_equal(expected_update(law, a, "fixed", 8, math.inf), plain)
+
+
+RULES_AND_THRESHOLDS = [
+    ("adaptive", None),
+    ("normalized", None),
+    ("sgd", None),
+    ("fixed", 0.5),
+    ("fixed", 1e9),
+    ("global", 0.5),
+]
+NOISES = [
+    lambda s: Gaussian("gaussian", s),
+    lambda s: Rare("rare", 0.1, 3 * s, 0.3 * s),
+    lambda s: Rare("rare", 0.1, 3 * s, 0.0),
+]
+
+
+@pytest.mark.parametrize(("rule", "threshold"), RULES_AND_THRESHOLDS)
+@pytest.mark.parametrize("noise", NOISES)
+def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
+    """Noise, draggers and threshold times 10^k multiply it, and its range, by 10^k."""
+
+    def found(factor):
+        model = replace(LINE, noise=noise(factor), dragger=Dragger("persistent", 50 * factor, (1,)))
+        exact = exact_bias(model, rule, 64, 8, None if threshold is None else threshold * factor)
+        return np.array([exact.bias, *exact.interval, (exact.clipping_norm or 0)]) / factor
+
+    for k in (-100, -20, 60, 98):
+        assert found(10.0**k) == pytest.approx(found(1.0), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("noise", "field"),
+    [
+        (Gaussian("gaussian", 1e-150), "scale"),
+        (Rare("rare", 0.1, -1e-200, 1.0), "value"),
+        (Rare("rare", 0.1, 1.0, 1e-300), "gaussian"),
+    ],
+)
+def test_noise_whose_square_vanishes_is_refused(noise, field):
+    with pytest.raises(SpecificationError, match=f"model.noise.{field} = .*: must be 0, or 1e-140"):
+        exact_bias(replace(LINE, noise=noise), "adaptive", 64, 8)
+
+
+@pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
+def test_draggers_may_be_of_any_length(norm):
+    """Clipped they count by their direction alone; of sgd's bias they are the measure."""
+    far, near = (replace(LINE, dragger=Dragger("persistent", size, (1.0,))) for size in (norm, 1e4))
+    for rule, threshold in (("normalized", None), ("fixed", 1.0)):
+        expected = exact_bias(near, rule, 64, 4, threshold).bias
+        assert exact_bias(far, rule, 64, 4, threshold).bias == pytest.approx(expected, rel=1e-5)
+    assert exact_bias(far, "fixed", 64, 4, 1e300).bias == pytest.approx(norm / 99, rel=1e-9)
+
+
+@pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
+def test_two_micro_batches_follow_draggers_of_any_length(norm):
+    """Both of one sample: ρ = D where both are draggers, G else; (1-2ε)G + ε²G = ε²D."""
+    model = replace(LINE, dragger=Dragger("persistent", norm, (1.0,)))
+    exact = 0.01**2 * norm / (0.98 + 0.01**2)
+    assert exact_bias(model, "adaptive", 2, 1).bias == pytest.approx(
+        exact, rel=max(1e-9, 2 / exact)
+    )
+
+
+def balanced(sign, b, change=1.0):
+    """The laws of the claims rare_signal (1) and rare_outlier (-1) for ε = 0.01, σ = 1."""
+    clean = 0.99**b
+    usual = (1 - 1 / (2 * clean) if sign > 0 else 1 / (2 * clean)) ** (1 / b)
+    rare = (1 - usual) * change
+    value = sign * math.sqrt((1 - rare) / rare)
+    return GradientModel(
+        1, 0.01, Rare("rare", rare, value, 0.0), Dragger("persistent", 1e4, (-1.0,))
+    )
+
+
+# The claims' value is the upper end of the range where a > 0; the lower one is where the next kind
+# of micro-batch changes sides, at one rare sample more or less.
+@pytest.mark.parametrize("change", [1.0, 1 + 1e-6, 1 - 1e-6])
+@pytest.mark.parametrize(
+    ("sign", "b", "low", "high"),
+    [
+        (1, 8, -0.110324, 0.320143),
+        (1, 31, 0.021912, 0.194246),
+        (-1, 8, -0.282139, 0.196171),
+        (-1, 31, -0.111289, 0.182158),
+    ],
+)
+def test_discrete_noise_may_leave_a_range_of_rest(sign, b, low, high, change):
+    """Where half of all micro-batches point either way, and where nearly half do."""
+    found = exact_bias(balanced(sign, b, change), "normalized", 8 * b, b)
+    expected = max(0.0, low), max(-low, high)
+    assert not found.unique
+    assert found.interval == pytest.approx(expected, abs=2e-6)
+    assert expected[0] - 2e-6 <= found.bias <= expected[1] + 2e-6
+
+
+def test_every_point_of_the_range_is_at_rest():
+    """Second route, b = 8: the signs of all kinds of micro-batches, inside and just beyond."""
+    model = balanced(1, 8)
+    k = np.arange(9)
+    q, clean = model.noise.probability, 0.99**8
+    chance = special.binom(8, k) * q**k * (1 - q) ** (8 - k)
+    shift = (k * model.noise.hit + (8 - k) * model.noise.miss) / 8
+
+    def pull(a):
+        return clean * chance @ np.sign(a + shift) - (1 - clean)
+
+    ends = np.array([-0.1103240, 0.3201436])
+    assert max(abs(pull(a)) for a in np.linspace(*ends, 41)[1:-1]) < 1e-14
+    assert pull(ends[0] - 1e-6) < -0.1
+    assert pull(ends[1] + 1e-6) > 0.1
+
+
+@pytest.mark.parametrize("change", [0.9, 1.1])
+def test_a_tenth_more_or_fewer_rare_samples_leave_one_point(change):
+    assert exact_bias(balanced(1, 8, change), "normalized", 64, 8).unique
+
+
+def test_a_slowly_rising_drift_has_one_point_of_rest():
+    """Draggers of a million σ: within 1e-4 of an update's length over many σ, evenly rising."""
+    model = replace(LINE, dragger=Dragger("persistent", 1e6, (1.0,)))
+    found = exact_bias(model, "fixed", 64, 1, 1e9)
+    assert found.unique
+    assert found.bias == pytest.approx(1e4 / 0.99, rel=1e-9)

@@ -56,7 +56,7 @@ def scores(rule, b, m, threshold, factor=1.0, at=0.3):
     a = np.array([at])
     mean = expected_update(law, a, rule, m, threshold)
     wide = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
-    exact = covariance(wide, np.array([at, 0.0]), rule, m, threshold, np.append(mean, 0.0))
+    exact = covariance(((wide, m),), np.array([at, 0.0]), rule, threshold)
     update = drawn(RARE, b, m, rule, np.array([at, 0.0]), threshold)
     centred = update - np.append(mean, 0.0)
     products = np.einsum("si,sj->sij", centred, centred)

@@ -206,6 +206,8 @@ def test_a_single_number_is_noticed():
     [
         {"iterations": [[0, 1], [10, 3], [30, 12]]},
         {"gradient_norm": [[1.5, 1], [0.6, 4], [0.0, 12]]},
+        {"iterations": [[0, 5], [10, 2], [20, 7]]},
+        {"gradient_norm": [[1.5, 2], [0.6, 5], [0.0, 10]]},
     ],
 )
 def test_schedules(schedule):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from analysis.model import RULES
+from sim import reference
 from sim.rules import rule
 
 THRESHOLD = {"fixed": 0.7, "global": 0.7}
@@ -44,9 +45,57 @@ def test_sum_is_m_times_the_mean(name):
     assert apply(name, G, "sum") == pytest.approx(4 * apply(name, G), rel=1e-14)
 
 
-def test_a_missing_threshold_is_an_error():
-    with pytest.raises(ValueError, match="needs a threshold"):
-        rule("fixed")
+@pytest.mark.parametrize("name", ["fixed", "global"])
+@pytest.mark.parametrize("threshold", [None, 0, 0.0, -1, np.nan, -np.inf, "1", True, [1.0]])
+def test_a_threshold_is_a_positive_number(name, threshold):
+    with pytest.raises(ValueError, match=r"threshold = .*: must be a number > 0, or inf") as caught:
+        rule(name, threshold=threshold)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("threshold", [1, 0.5, np.float32(2), np.inf])
+def test_a_threshold_may_be_any_positive_number(threshold):
+    norm = np.linalg.norm(rule("fixed", threshold=threshold)(np.array([[3.0, 4.0]])))
+    assert norm == pytest.approx(min(threshold, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sgd", "mean", 0.7), "threshold = 0.7: must be absent with rule 'sgd'"),
+        (("adaptive", "mean", np.inf), "threshold = inf: must be absent"),
+        (("median",), "rule = 'median': must be one of sgd, adaptive"),
+        (("sgd", "average"), "aggregate = 'average': must be one of mean, sum"),
+    ],
+)
+def test_other_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        rule(*arguments)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("shape", [(0, 3), (5, 0, 3), (4, 0), (3,)])
+def test_no_gradients_are_refused(name, shape):
+    with pytest.raises(ValueError, match=r"g.shape = .* at least one micro-batch"):
+        apply(name, np.zeros(shape))
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_steps_have_no_directions(name):
+    assert apply(name, np.zeros((0, 4, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.bool_, np.complex128])
+def test_other_numbers_are_refused(kind):
+    with pytest.raises(ValueError, match=r"g.dtype = .*: must be a real floating-point type"):
+        apply("normalized", np.ones((2, 3), kind))
+
+
+@pytest.mark.parametrize("name", ["fixed", "global"])
+@pytest.mark.parametrize("aggregate", ["mean", "sum"])
+def test_an_infinite_threshold_is_sgd(name, aggregate):
+    expected = rule("sgd", aggregate)(G)
+    assert np.array_equal(rule(name, aggregate, np.inf)(G), expected)
 
 
 ZERO = np.array([[0.0, 0.0], [3.0, 4.0]])
@@ -88,6 +137,87 @@ def test_tiny_and_huge_gradients(name, scale):
     direction = apply(name, G[1] * scale)
     assert np.isfinite(direction).all()
     assert direction.any()
+
+
+BIG, SMALL = np.float32(3e38), np.float32(1e-45)  # close to the ends of the range, one subnormal
+SIZES = [
+    ("fixed", np.float16, [[300]], [1]),
+    ("fixed", np.float32, [[1e20]], [1]),
+    ("fixed", np.float64, [[1e200]], [1]),
+    ("fixed", np.float16, [[1e-4]], [1e-4]),
+    ("fixed", np.float32, [[1e-25]], [1e-25]),
+    ("fixed", np.float32, [[1e20], [0.5]], [0.75]),
+    ("fixed", np.float64, [[3e200, -4e200], [0, 0]], [0.3, -0.4]),
+    ("global", np.float16, [[300], [200]], [1]),
+    ("global", np.float32, [[BIG], [BIG]], [1]),
+    ("adaptive", np.float32, [[1e20], [1]], [1]),
+    ("adaptive", np.float16, [[300], [400]], [300]),
+    ("adaptive", np.float32, [[1e20], [1e-25]], [1e-25]),
+    ("adaptive", np.float32, [[BIG], [1e-38]], [1e-38]),
+    ("adaptive", np.float32, [[BIG, -BIG]], [BIG, -BIG]),
+    ("adaptive", np.float32, [[BIG, 0], [0, BIG]], [BIG / 2, BIG / 2]),
+    ("adaptive", np.float32, [[SMALL], [SMALL]], [SMALL]),
+    ("normalized", np.float32, [[SMALL], [BIG]], [1]),
+    ("normalized", np.float32, [[3e-30, 4e-30]], [0.6, 0.8]),
+    ("normalized", np.float64, [[1e-300, 0], [0, 1e300]], [0.5, 0.5]),
+    ("normalized", np.float32, [[1e-30, 0, 0], [0, 0, 0]], [0.5, 0, 0]),
+    ("sgd", np.float32, [[BIG], [BIG]], [BIG]),
+    ("sgd", np.float16, [[60000], [60000]], [60000]),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "g", "expected"), SIZES)
+def test_the_right_direction_whatever_the_size(name, kind, g, expected):
+    """Squares, sums and norms leave the range of the type; the values are by hand."""
+    threshold = 1.0 if name in THRESHOLD else None
+    found = rule(name, threshold=threshold)(np.array(g, kind))
+    assert found.dtype == kind
+    accuracy = 4 * float(np.finfo(kind).eps)
+    assert found.astype(float) == pytest.approx(np.array(expected, float), rel=accuracy, abs=0)
+
+
+def test_a_threshold_far_below_the_gradient():
+    """1e-30 of 1e15: the quotient is subnormal in float32, the result is not."""
+    found = rule("fixed", threshold=1e-30)(np.array([[1e15], [1e15]], np.float32))
+    assert found == pytest.approx([1e-30], rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("size", [1e-200, 1e-140, 1.0, 1e140, 1e200, 1e307])
+def test_the_oracle_is_right_whatever_the_size(name, size):
+    """The plain loops of `sim.reference`, and the rules, against the definition at size 1."""
+    g = np.random.default_rng(3).normal(size=(4, 3))
+    threshold = THRESHOLD.get(name)
+    expected = rule(name, threshold=threshold)(g) * (1 if name == "normalized" else size)
+    limit = None if threshold is None else threshold * size
+    plain = reference.mean(reference.RULES[name]((g * size).tolist(), limit))
+    assert plain == pytest.approx(expected.tolist(), rel=1e-12, abs=0)
+    found = rule(name, threshold=limit)(g * size)
+    assert found == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_many_coordinates_of_any_size(name):
+    """A stack of mini-batches, each of another size, in 65 536 coordinates."""
+    g = np.random.default_rng(4).normal(size=(2, 2**16)).astype(np.float32)
+    sizes = np.array([2.0**-120, 1, 2.0**100, 2.0**120])
+    stack = (g * sizes[:, None, None]).astype(np.float32)
+    with np.errstate(over="raise"):
+        found = apply(name, stack)
+    for size, direction in zip(sizes, found, strict=True):
+        threshold = None if name not in THRESHOLD else THRESHOLD[name] / size
+        expected = rule(name, threshold=threshold)(g.astype(np.float64))
+        expected = expected * (1 if name == "normalized" else size)
+        assert np.allclose(direction, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_step_does_not_depend_on_its_neighbours(name):
+    """Bit for bit: which mini-batches stand beside it decides nothing."""
+    odd = G * np.array([1e-200, 1, 1, 1e200, 1])[:, None, None]
+    together = apply(name, odd)
+    alone = np.array([apply(name, g) for g in odd])
+    assert np.array_equal(together, alone)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,13 +42,20 @@ def law(rng, m, d, axes=1, gammas=0, backward=False, rows=ROWS):
 
 def make_plan(
     d, rule="adaptive", sizes=(24,), *, axes=1, gammas=0, backward=False, flat=False,
-    wave=(0.0, 0.0), average=True, rows=ROWS, seed=0,
+    wave=(0.0, 0.0), average=True, rows=ROWS, seed=0, last=(),
 ):  # fmt: skip
-    """A plan in dimension d; one size is the whole plan, four are two phases in each direction."""
+    """A plan in dimension d; one size is the whole plan, four are two phases in each direction.
+
+    last: in which of them the last micro-batch has a law of its own, with that number of rows.
+    """
     rng = np.random.default_rng([d, len(sizes), seed])
     directions = rng.normal(size=(axes + 1, d))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     phased = len(sizes) == 4
+    compositions = [law(rng, m, d, axes, gammas, backward, rows) for m in sizes]
+    for place, count in dict(last).items():
+        other = law(rng, 1, d, axes, gammas, backward, count)
+        compositions[place] = replace(compositions[place], last=other)
     return Plan(
         dimension=d,
         rule=RULES.index(rule),
@@ -58,7 +66,7 @@ def make_plan(
         flat=directions[0] if flat and d > 1 else np.zeros(d),
         wave=wave,
         axes=directions[1:],
-        compositions=tuple(law(rng, m, d, axes, gammas, backward, rows) for m in sizes),
+        compositions=tuple(compositions),
         iteration_edges=np.array([21] if phased else [], np.int64),
         gradient_edges=np.array([1.5] if phased else [], np.float64),
         phase=np.arange(4).reshape(2, 2) if phased else np.zeros((1, 1), np.int64),

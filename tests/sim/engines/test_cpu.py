@@ -48,6 +48,10 @@ CASES = [
     (64, "adaptive", {"wave": (0.3, 2.0)}),
     (64, "sgd", {"average": False, "sizes": (5,)}),
     (130, "normalized", {"flat": True}),
+    (1, "adaptive", {"sizes": (25,), "last": {0: 3}}),
+    (2, "sgd", {"sizes": (1030, 6, 1, 13), "last": {0: 4, 3: 1}, "gammas": 1}),
+    (40, "fixed", {"axes": 3, "gammas": 2, "sizes": (24, 6, 2, 37), "last": {1: 6, 2: 2}}),
+    (64, "global", {"sizes": (9,), "last": {0: 5}, "backward": True}),
 ]
 
 

@@ -25,6 +25,10 @@ CASES = {
     "wide": (64, "normalized", {"form": Shape(8, 2, 32, 2), "gammas": 1, "sizes": (70,)}),
     "wider": (130, "fixed", {"form": Shape(16, 3, 32), "average": False}),
     "narrow": (64, "fixed", {"form": Shape(4, 4, 16), "sizes": (9,)}),
+    "uneven 1": (1, "adaptive", {"sizes": (23,), "last": {0: 3}, "gammas": 1}),
+    "uneven 2": (2, "sgd", {"sizes": (41, 60, 20, 130), "last": {0: 4, 2: 1, 3: 6}}),
+    "uneven 64": (64, "fixed", {"sizes": (9,), "last": {0: 5}, "backward": True}),
+    "uneven 130": (130, "adaptive", {"sizes": (70,), "last": {0: 2}, "gammas": 2}),
     "single 2": (2, "normalized", {"precision": "float32"}),
     "single 64": (64, "adaptive", {"precision": "float32", "sizes": PHASES, "backward": True}),
     "single 130": (130, "fixed", {"precision": "float32", "gammas": 1}),
@@ -134,7 +138,10 @@ def layouts(case):
 INDEPENDENT = [(64, "normalized", {"sizes": (70,)}), (2, "adaptive", {"sizes": (600,)})]
 
 
-@pytest.mark.parametrize("case", [*INDEPENDENT, CASES["narrow"]], ids=["64", "2", "narrow"])
+OTHERS = [CASES["narrow"], CASES["uneven 130"]]
+
+
+@pytest.mark.parametrize("case", [*INDEPENDENT, *OTHERS], ids=["64", "2", "narrow", "uneven"])
 def test_neither_warps_nor_replicates_matter(hand_made, host_device, case):
     assert_independent(hand_made, host_device, case, layouts(case))
 

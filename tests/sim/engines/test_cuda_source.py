@@ -10,8 +10,8 @@ from analysis.model import RULES
 from sim.engines.cuda import source
 from sim.engines.layout import shape
 
-PLAIN = {"AXES": 1, "GAMMAS": 0, "FLAT": 0, "WAVE": 0}
-FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1}
+PLAIN = {"AXES": 1, "GAMMAS": 0, "FLAT": 0, "WAVE": 0, "UNEVEN": 0}
+FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1, "UNEVEN": 1}
 
 
 @pytest.fixture(scope="module")
