@@ -274,8 +274,10 @@ def written(step: Step) -> tuple[sp.Expr, ...]:
 
 
 def _names(step: Step) -> bool:
-    return isinstance(step, Axiom) and step.axiom == "name" and isinstance(
-        step.relation.lhs, sp.Symbol
+    return (
+        isinstance(step, Axiom)
+        and step.axiom == "name"
+        and isinstance(step.relation.lhs, sp.Symbol)
     )
 
 
@@ -296,4 +298,4 @@ def _is_equality(step: Step) -> bool:
 
 def _outside_averages(side: sp.Expr) -> sp.Expr:
     averages = side.atoms(*AVERAGES, Quantile)
-    return side.xreplace({node: sp.S.One for node in averages})
+    return side.xreplace(dict.fromkeys(averages, sp.S.One))

@@ -7,9 +7,9 @@ What remains for ever is the averaged bias ps/κ, a little larger than the radiu
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Solution, Tangent, UniqueMinimum
 from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.claim import Claim, Shown, sideways
+from analysis.calculus import Solution, Tangent, UniqueMinimum
+from analysis.claim import Claim, sideways
 from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import breakdown, chance, drift, tangent
@@ -69,8 +69,8 @@ steps = (
     Axiom(
         "fresh mini-batch",
         Relation(pull, "=", drift),
-        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, so "
-        "each contributes E⟨∇f, u⟩ = drift",
+        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, "
+        "so each contributes E⟨∇f, u⟩ = drift",
         axiom="fresh mini-batches",
     ),
     Axiom(

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.claim import Claim, Shown, sideways
+from analysis.claim import Claim, sideways
 from analysis.claims.averaged_guarantee import square
 from analysis.claims.bias_radius import beta, factored, independent, radius
 from analysis.claims.bias_radius import claim as radius_claim
@@ -92,8 +92,8 @@ steps = (
     Axiom(
         "fresh mini-batch",
         Relation(pull, "=", drift),
-        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, so "
-        "each contributes E⟨∇f, u⟩ = drift",
+        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, "
+        "so each contributes E⟨∇f, u⟩ = drift",
         axiom="fresh mini-batches",
     ),
     Axiom(

@@ -25,7 +25,6 @@ H = sp.Function("H", nonnegative=True)
 second, mean = sp.symbols("second mean", nonnegative=True)
 
 
-
 def area(length: sp.Expr) -> sp.Expr:
     """The score of a micro-batch of that length: its integral of S^(m-1)."""
     return sp.Integral(S(t) ** (m - 1), (t, 0, length))
@@ -99,9 +98,7 @@ steps = (
 )
 
 witness = (
-    Identity(
-        "one micro-batch", Relation(sp.Subs(score, m, 1), "=", r), "m = 1: SGD, the mean"
-    ),
+    Identity("one micro-batch", Relation(sp.Subs(score, m, 1), "=", r), "m = 1: SGD, the mean"),
     Identity(
         "slope",
         Relation(sp.Derivative(area(a), a), "=", S(a) ** (m - 1)),

@@ -8,7 +8,7 @@ back with αc at most.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import IID, NOISE
+from analysis.assumptions import NOISE
 from analysis.claim import Claim, Shown
 from analysis.claims.bias_radius import radius as normalized
 from analysis.claims.drift import chance, random_case, spread

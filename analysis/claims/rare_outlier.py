@@ -127,7 +127,9 @@ steps = (
             p * sp.exp(-y) * (y - ell),
         ),
     ),
-    Axiom("still few", Relation(b * w_y, "<", sp.S.One), "y close enough to ell; see the last step"),
+    Axiom(
+        "still few", Relation(b * w_y, "<", sp.S.One), "y close enough to ell; see the last step"
+    ),
     Axiom(
         "point of rest",
         Relation(rest, "=", reach(w_y, y)),

@@ -9,8 +9,8 @@ import sympy as sp
 
 from analysis.calculus import Solution, Tangent, UniqueMinimum
 from analysis.claim import Claim, Implicit, Shown
-from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.bias_radius import b_break, radius
+from analysis.claims.bias_radius import claim as radius_claim
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x

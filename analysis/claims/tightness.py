@@ -1,8 +1,8 @@
 """The bias radius is the truth up to a factor 0.7136, whatever the micro-batch size.
 
 Two families of benign laws come close to it: in units of the radius, rare_signal approaches f₁(κ)
-at least, and rare_outlier f₂(κ) at least, κ = 2p - 1 the margin. f₁ rises and f₂ falls, so whatever κ is, one
-of the two is as large as the common value at the crossing κ₀.
+at least, and rare_outlier f₂(κ) at least, κ = 2p - 1 the margin. f₁ rises and f₂ falls, so whatever
+κ is, one of the two is as large as the common value at the crossing κ₀.
 """
 
 import numpy as np
@@ -52,15 +52,15 @@ def _quoted(
     name: str, claim: str, relation: Relation, reason: str, holding: tuple[str, ...]
 ) -> Earlier:
     """The relation as another claim proves it."""
-    return Earlier(
-        name, relation, reason, claim=claim, statement=relation, holding=holding
-    )
+    return Earlier(name, relation, reason, claim=claim, statement=relation, holding=holding)
 
 
 laws = (
     *setting,
     Definition("signal rarity", Relation(ell, "=", sp.log(1 + 1 / kappa)), "as in rare_signal"),
-    Definition("outlier rarity", Relation(outlier_rarity, "=", sp.log(1 + kappa)), "as in rare_outlier"),
+    Definition(
+        "outlier rarity", Relation(outlier_rarity, "=", sp.log(1 + kappa)), "as in rare_outlier"
+    ),
     Axiom(
         "first law",
         Relation(largest, ">=", signal_bias),
