@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_subparsers(self, **options: Any) -> Any:
         """Subcommands, one of which is required, with parsers of this class."""
-        usual = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
+        usual: dict[str, Any] = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
         self._commands = super().add_subparsers(**usual | options)
         return self._commands
 
