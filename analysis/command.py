@@ -41,10 +41,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"{self.prog}: {message} (see --help)\n")
 
     def add_subparsers(self, **options: Any) -> Any:
-        """Subcommands, one of which is required."""
-        self._commands = super().add_subparsers(
-            required=True, metavar="COMMAND", parser_class=Parser, **options
-        )
+        """Subcommands, one of which is required, with parsers of this class."""
+        usual: dict[str, Any] = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
+        self._commands = super().add_subparsers(**usual | options)
         return self._commands
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

@@ -60,7 +60,8 @@ def start(package: str) -> NoReturn:
 
     Code 2, with one line on stderr, when Python is too old, a package is missing, or a folder of
     the user's own has the name of one of ours. Ctrl-C while modules are read is answered by one
-    line and code 130; from then on it is for `main` to answer.
+    line and code 130; from then on it is for `main` to answer. (While Python itself starts, some
+    hundredths of a second, nobody can.)
     """
     program = "python -m " + package
     if sys.version_info < OLDEST:
