@@ -145,7 +145,8 @@ class Keeper:
         return f"{what} ({reason}); run again to go on."
 
     def finish(self, result: Measured) -> None:
-        """Write the result, in the place of the state."""
+        """Write the result, in the place of the state, which is dropped here and on disk."""
+        self.progress = Progress()
         if self.store is not None:
             self.store.write(self.experiment, self.b, result)
             with suppress(OSError):

@@ -17,6 +17,7 @@ from typing import Any
 import numba
 from numba.core import compiler, config, serialize
 
+from analysis import __version__
 from analysis.files import read_whole, shown, write_whole
 from sim.engines.vectors import LANES
 
@@ -44,7 +45,7 @@ def folders() -> Iterator[Path]:
 @cache
 def _sources() -> str:
     files = [*sorted(HERE.glob("*.py")), HERE.parent / "philox.py"]
-    versions = f"{LANES} {numba.__version__} {sys.version}"
+    versions = f"{LANES} {__version__} {numba.__version__} {sys.version}"
     text = b"".join(path.read_bytes() for path in files) + versions.encode()
     return f"numba-{hashlib.sha256(text).hexdigest()[:16]}"
 
@@ -58,7 +59,11 @@ class Cache:
     def __init__(self, function: Callable[..., Any]) -> None:
         assert function.__closure__ is None, function
         self._name = f"{function.__module__}.{function.__qualname__}"
-        self._text = hashlib.sha256(Path(function.__code__.co_filename).read_bytes()).hexdigest()
+        try:
+            text = Path(function.__code__.co_filename).read_bytes()
+        except OSError:  # the package is an archive
+            text = function.__code__.co_code
+        self._text = hashlib.sha256(text).hexdigest()
 
     @property
     def cache_path(self) -> str:

@@ -47,6 +47,8 @@ class PerSample:
         radius: float | None = None,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
+        if problem.dimension > LARGEST:
+            refuse("model.dimension", problem.dimension, f"at most {LARGEST} sample by sample")
         if algorithm.batch_size * problem.dimension > LARGEST:
             allowed = f"at most {LARGEST // problem.dimension} in dimension "
             allowed += f"{problem.dimension} (a step draws all its samples at once)"

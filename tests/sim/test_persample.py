@@ -278,7 +278,16 @@ def test_draggers_exist_while_they_are_active(experiment):
     assert np.array_equal(simulate(near).w, simulate(clean).w)
 
 
-def test_a_step_that_does_not_fit_in_memory_is_refused(experiment):
-    e = experiment("quadratic", algorithm={"batch_size": 2**26, "micro_batch_sizes": [2**26]})
-    with pytest.raises(SpecificationError, match=r"algorithm\.batch_size = .* must be at most"):
-        engine.PerSample(build(e), e.algorithm, 0.1, 2**26, KEY, range(1))
+@pytest.mark.parametrize(
+    ("model", "size", "message"),
+    [
+        ({}, 2**22, r"algorithm\.batch_size = .* must be at most"),
+        ({"dimension": 2**21 + 1, "curvature": 1.0}, 1, r"model\.dimension = .* must be at most"),
+    ],
+)
+def test_a_step_that_takes_too_long_is_refused(experiment, model, size, message):
+    dragger = {"dragger": {"law": "opposing", "norm": 1.0}}
+    algorithm = {"batch_size": size, "micro_batch_sizes": [size]}
+    e = experiment("quadratic", algorithm=algorithm, **dragger, **model)
+    with pytest.raises(SpecificationError, match=message):
+        engine.PerSample(build(e), e.algorithm, 0.1, size, KEY, range(1))

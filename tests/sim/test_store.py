@@ -27,7 +27,7 @@ from sim.presets import presets
 from sim.store import Store, digest, seal, specification
 
 PRESET = Experiment.load(presets()["sweet_spot"])
-LATE = 1502  # of 2000 steps
+LATE = 902  # of 1200 steps
 
 
 def full(count):
@@ -36,7 +36,7 @@ def full(count):
 
 def small(b=2, batch_size=8, **changes):
     algorithm = replace(PRESET.algorithm, batch_size=batch_size, micro_batch_sizes=(b,))
-    changes = {"iterations": 2000, **changes}
+    changes = {"iterations": 1200, **changes}
     return replace(PRESET, algorithm=algorithm, run=replace(PRESET.run, **changes))
 
 
@@ -100,7 +100,7 @@ def test_a_state_is_used(tmp_path, expected, monkeypatch, capsys):
     [
         small(seed=2),
         small(b=8),
-        small(iterations=2008),
+        small(iterations=1208),
         small(steps=(0.2, 0.11)),
         replace(small(), model=replace(PRESET.model, dragger_fraction=0.011)),
     ],
