@@ -315,6 +315,16 @@ def test_noise_whose_square_vanishes_is_refused(noise, field):
         exact_bias(replace(LINE, noise=noise), "adaptive", 64, 8)
 
 
+def test_two_axes_have_the_unit_of_the_gradient_too():
+    def found(factor):
+        noise = Rare("rare", 0.1, 3 * factor, 0.3 * factor)
+        dragger = Dragger("persistent", 20 * factor, (-1.0, 0.5))
+        model = GradientModel(2, 0.02, noise, dragger)
+        return exact_bias(model, "fixed", 64, 8, 0.4 * factor).bias / factor
+
+    assert found(1e-90) == pytest.approx(found(1.0), rel=1e-9)
+
+
 @pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
 def test_draggers_may_be_of_any_length(norm):
     """Clipped they count by their direction alone; of sgd's bias they are the measure."""
