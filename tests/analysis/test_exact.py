@@ -298,7 +298,7 @@ def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
         exact = exact_bias(model, rule, 64, 8, None if threshold is None else threshold * factor)
         return np.array([exact.bias, *exact.interval, (exact.clipping_norm or 0)]) / factor
 
-    for k in (-100, -20, 60, 98):
+    for k in (-100, 98):
         assert found(10.0**k) == pytest.approx(found(1.0), rel=1e-9)
 
 

@@ -192,7 +192,7 @@ def test_near_rest(rule, threshold):
     assert score((update - update.mean()) ** 2, near.noise) < LIMIT
 
 
-@pytest.mark.parametrize("factor", [1e-50, 1e10, 1e50])
+@pytest.mark.parametrize("factor", [1e-50, 1e10])
 @pytest.mark.parametrize(
     ("rule", "threshold", "power"), [("normalized", None, -1), ("fixed", 1e-9, 0)]
 )
