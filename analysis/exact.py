@@ -100,8 +100,11 @@ def mean_update(
 ) -> tuple[Array, float]:
     """Likewise [axes] for micro-batches of several laws, and the mean length of what one adds."""
     m = sum(count for _, count in units)
+    shares = [count / m for _, count in units] if len(units) > 1 else [1.0]  # m may be inf
     if rule == "normalized":
-        means = [count / m * _mean_direction(law, a) for law, count in units]
+        means = [
+            share * _mean_direction(law, a) for share, (law, _) in zip(shares, units, strict=True)
+        ]
         return np.sum(means, axis=0), 1.0
     cut = math.inf if threshold is None else threshold
     every = joint_tails([law for law, _ in units], a, cut, rough)
@@ -111,9 +114,8 @@ def mean_update(
         if rule == "adaptive":
             others = [count - (j == k) for j, (_, count) in enumerate(units)]
             slope = survival(every, others)
-        share = units[k][1] / m
-        update = update + share * np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
-        length += share * float(np.einsum("pn,pn,pn->", t.measure, slope, t.survival))
+        update = update + shares[k] * np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
+        length += shares[k] * float(np.einsum("pn,pn,pn->", t.measure, slope, t.survival))
     return update, length
 
 

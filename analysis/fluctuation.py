@@ -31,7 +31,8 @@ Array = NDArray[np.float64]
 THIN = 1e-7  # total chance of the compositions that the second moments leave out
 REACH = 8.0  # standard deviations of a composition's length that are integrated over
 NODES = 48
-FLAT = 1e-6  # contraction below which the expected update counts as flat
+# Contraction, in mean lengths of an update per deviation of the noise, below which it is flat.
+FLAT = 1e-6
 PART = 2000  # compositions at a time
 
 
@@ -100,11 +101,12 @@ def near_rest(
     smallest = min(float(law.scale[law.noisy].min()) for law, _ in laws)
     h = 0.02 * smallest * np.eye(root.size)
     inside = range(axes)
-    centre = update(root)
+    centre, length = mean_update(laws, root, rule, threshold)
+    flat = FLAT * length / units[0].noise_scale(model)
     J = np.stack([(update(root + e) - update(root - e)) / (2 * e.max()) for e in h], axis=1)
     free = slice(0, axes)
     contraction = np.append(np.linalg.eigvals(J[free, free]).real, np.diag(J)[axes:])
-    if contraction.min() < FLAT:
+    if contraction.min() < flat:
         return None
     C = covariance(laws, root, rule, threshold)
     sigma = linalg.solve_continuous_lyapunov(J[free, free], C[free, free])
@@ -121,8 +123,8 @@ def near_rest(
         bent += outside * C[-1, -1] / (2 * J[-1, -1]) * aside
         noise += outside * float(C[-1, -1])
     shift = -np.linalg.solve(J[free, free], bent) / 2 * float(model.curvature)
-    length = float(np.linalg.norm(root))
-    along = root[free] @ shift / length if length > 0 else np.linalg.norm(shift)
+    norm = float(np.linalg.norm(root))
+    along = root[free] @ shift / norm if norm > 0 else np.linalg.norm(shift)
     return Fluctuation(float(contraction.min()), noise, float(along))
 
 

@@ -77,7 +77,8 @@ class Mixture:
     def lumped(self) -> "Mixture":
         """Compositions of nearly the same mean and scale as one: for a rough look."""
         size = np.round(4 * np.log(np.where(self.noisy, self.scale, 1.0)))
-        cell = np.where(self.noisy, np.exp(size / 4), 1e-9 + np.abs(self.offset).max(axis=1))
+        largest = np.abs(self.offset).max(axis=1)
+        cell = np.where(self.noisy, np.exp(size / 4), np.where(largest > 0, largest, 1.0))
         place = np.column_stack([self.offset, self.backward]) / cell[:, None]
         keys = np.column_stack(
             [self.noisy, size, self.shape, self.stretch, 10 * self.benign, place]

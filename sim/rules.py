@@ -34,6 +34,9 @@ NOT_REAL = (
 )
 
 
+quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
+
+
 @lru_cache(maxsize=64)
 def _working_type(dtype: Any, xp: Any) -> Any:
     """The type to compute with instead of that one, None if it will do."""
@@ -97,11 +100,13 @@ def _mean(g: Any, xp: Any) -> Any:
     return xp.where(finite, mean, xp.sum(g / g.shape[-2], axis=-2))
 
 
+@quiet
 def sgd(g: Any, xp: Any = np) -> Any:
     """The mean gradient: no clipping."""
     return _mean(g, xp)
 
 
+@quiet
 def adaptive(g: Any, xp: Any = np) -> Any:
     """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
     norm = _ordinary(g, xp)
@@ -116,6 +121,7 @@ def adaptive(g: Any, xp: Any = np) -> Any:
     return _mean(xp.where(fits, shorter, shorter * longest), xp)
 
 
+@quiet
 def normalized(g: Any, xp: Any = np) -> Any:
     """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
     norm = _ordinary(g, xp)
@@ -125,20 +131,25 @@ def normalized(g: Any, xp: Any = np) -> Any:
     return _mean(_scaled(h, norm, xp.ones_like(norm), xp), xp)
 
 
-def fixed(g: Any, threshold: float, xp: Any = np) -> Any:
-    """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping."""
+@quiet
+def fixed(g: Any, threshold: Any, xp: Any = np) -> Any:
+    """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping.
+
+    The threshold is a number, or an array that broadcasts against the norms [..., m, 1].
+    """
     norm = _ordinary(g, xp)
-    low, high = _squares(g.dtype, xp)
-    if norm is not None and low < threshold * threshold <= high:
-        length = xp.where(norm > threshold, xp.zeros_like(norm) + threshold, norm)
-        return _mean(g * (length / norm), xp)
+    if norm is not None:
+        length = xp.zeros_like(norm) + threshold
+        if float(xp.min(length)) ** 2 > _squares(g.dtype, xp)[0]:
+            return _mean(g * (xp.where(norm > length, length, norm) / norm), xp)
     h, number, norm = _polar(g, xp)
     length = xp.zeros_like(norm) + threshold
     clipped = norm > length / number
     return _mean(xp.where(clipped, _scaled(h, norm, length, xp), g), xp)
 
 
-def average_then_clip(g: Any, threshold: float, xp: Any = np) -> Any:
+@quiet
+def average_then_clip(g: Any, threshold: Any, xp: Any = np) -> Any:
     """Rule `global`: the mean over the micro-batches is clipped to `threshold`."""
     return fixed(xp.expand_dims(_mean(g, xp), axis=-2), threshold, xp)
 
@@ -176,10 +187,9 @@ def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp:
         if 0 in g.shape:  # no steps
             return xp.sum(g, axis=-2)
         wide = _working_type(g.dtype, xp)
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = direction(g if wide is None else xp.astype(g, wide), xp=xp)
-            if aggregate == "sum":
-                found = found * g.shape[-2]
+        found = direction(g if wide is None else xp.astype(g, wide), xp=xp)
+        if aggregate == "sum":
+            found = found * g.shape[-2]
         return found if wide is None else xp.astype(found, g.dtype)
 
     return applied

@@ -192,6 +192,25 @@ def test_near_rest(rule, threshold):
     assert score((update - update.mean()) ** 2, near.noise) < LIMIT
 
 
+@pytest.mark.parametrize("factor", [1e-50, 1e10])
+@pytest.mark.parametrize(
+    ("rule", "threshold", "power"), [("normalized", None, -1), ("fixed", 1e-9, 0)]
+)
+def test_a_contraction_has_a_unit(rule, threshold, power, factor):
+    """Per unit of the gradient for the normalized rule; a small threshold makes no flat drift."""
+
+    def near(size):
+        limit = None if threshold is None else threshold * size
+        dragger = Dragger("persistent", 6.0 * size, (-1.0,))
+        model = replace(LINE, noise=Gaussian("gaussian", size), dragger=dragger)
+        units = clipped_units(rule, 16, SIZE)
+        (point, _), *_ = points_of_rest(model, rule, units, limit)
+        return near_rest(model, point, rule, units, limit)
+
+    expected = near(1.0).contraction * factor**power
+    assert near(factor).contraction == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_law_of_a_weighted_mean():
     """Mean and variance of the whole, and of equal pieces the law of one micro-batch."""
     a = np.array([0.3])

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from analysis.model import RULES
 from sim import reference
-from sim.rules import rule
+from sim.rules import fixed, rule
 
 THRESHOLD = {"fixed": 0.7, "global": 0.7}
 G = np.random.default_rng(3).normal(size=(5, 4, 3)) * [[[0.1]], [[1]], [[10]], [[1e6]], [[1e-6]]]
@@ -174,6 +174,14 @@ def test_the_right_direction_whatever_the_size(name, kind, g, expected):
     assert found.dtype == kind
     accuracy = 4 * float(np.finfo(kind).eps)
     assert found.astype(float) == pytest.approx(np.array(expected, float), rel=accuracy, abs=0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e200])
+def test_every_step_may_have_a_threshold_of_its_own(size):
+    thresholds = np.array([0.1, 1.0, 3.0, 1e9, 1e-9]) * size
+    together = fixed(G * size, thresholds[:, None, None])
+    alone = [rule("fixed", threshold=c)(g * size) for c, g in zip(thresholds, G, strict=True)]
+    assert np.array_equal(together, np.array(alone))
 
 
 def test_a_threshold_far_below_the_gradient():
