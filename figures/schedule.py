@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.advice import best_sizes, divisors
+from analysis.advice import bias_radius, divisors
 from analysis.claims.drift import claim as drift
 from analysis.claims.hitting_time import claim as hitting_time
 from analysis.claims.phase_schedule import claim as phase_schedule
@@ -43,9 +43,11 @@ LOOK = {
 
 def plan(profile: str) -> dict[str, Any]:
     """Target, gradient norms [n] from there to the start, admissible schedule, hitting_time."""
-    best, radius = best_sizes(FRACTION, 1.0, 1.0, BATCH)["admissible"].values()
+    admissible = divisors(BATCH)
+    radii = bias_radius(admissible, FRACTION, 1.0)
+    best, radius = int(admissible[np.nanargmin(radii)]), float(np.nanmin(radii))
     norms = np.geomspace(BEYOND * radius, START, GRID[profile])
-    admissible, excess = divisors(BATCH), (BEYOND - 1) * radius
+    excess = (BEYOND - 1) * radius
     sizes = admissible[guaranteed(norms[:, None], admissible).argmax(1)]
     changes = np.flatnonzero(np.diff(sizes))[::-1]
     pairs = [[round(np.sqrt(norms[i] * norms[i + 1]), 4), int(sizes[i + 1])] for i in changes]

@@ -123,30 +123,6 @@ def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path)
     assert not (ROOT / "results" / "bad").exists()
 
 
-def test_sweet_spot_json(capsys):
-    line = "analysis sweet-spot --dragger-fraction 0.01 --noise-scale 2 --batch-size 256 --json"
-    result = document(capsys, line)
-    assert set(result) == {"micro_batch_size", "bias_radius", "breakdown", "admissible"}
-    assert result["micro_batch_size"] == pytest.approx(31.334580499, abs=1e-9)
-    assert result["admissible"]["micro_batch_size"] == 32
-    line = "analysis sweet-spot --dragger-fraction 0.01 --alignment 0 --json"
-    result = document(capsys, line)
-    assert result == {"micro_batch_size": None, "bias_radius": None, "breakdown": None}
-    result = document(capsys, "analysis sweet-spot --dragger-fraction 0.6 --json")
-    assert result["bias_radius"] is None
-    assert result["micro_batch_size"] < 1
-
-
-def test_bias_json(capsys):
-    result = document(capsys, f"analysis bias {PRESET} --json")
-    assert set(result) == {"rule", "batch_size", "results", "best"}
-    keys = {"micro_batch_size", "bias", "bias_radius", "roots", "clipping_norm"}
-    keys |= {"interval", "unique"}
-    assert all(set(r) == keys for r in result["results"])
-    assert result["best"]["micro_batch_size"] == 8
-    assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
-
-
 def test_bias_shows_every_point_of_rest(capsys, tmp_path):
     """In one dimension opposing draggers and skewed noise leave two."""
     path = tmp_path / "two.toml"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.advice import best_sizes
+from analysis.advice import bias_radius, divisors
 
 
 def full(count):
@@ -37,9 +37,10 @@ def test_sweet_spot(count, family, lab):
         model = lab.random_model(rng, fraction)
         probe = lab.experiment(model, "normalized", B, 1, seed, 0.1)
         sigma = probe.model.noise_scale()
-        best = best_sizes(fraction, sigma, 1.0, B)["admissible"]
-        made = lab.resting("normalized", model, B, best["micro_batch_size"], seed)
-        found.bias(seed, found.rest(made), best["bias_radius"])
+        radii = bias_radius(divisors(B), fraction, sigma)
+        best = np.nanargmin(radii)
+        made = lab.resting("normalized", model, B, int(divisors(B)[best]), seed)
+        found.bias(seed, found.rest(made), radii[best])
     best = claims.sweet_spot.evaluate(dragger_fraction=0.01, noise_scale=1.0, alignment=1)
     for ratio, sign in ((1 / 16, -1), (1.8, 1)):  # the laws of rare_signal and of rare_outlier
         b = round(ratio * best["micro_batch_size"])

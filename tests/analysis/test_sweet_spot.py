@@ -8,11 +8,12 @@ import pytest
 import sympy as sp
 from scipy import optimize, special
 
-from analysis.advice import best_sizes, bias_radius
+from analysis.advice import advised_size, best_sizes, bias_radius, divisors
 from analysis.claims import CLAIMS
 from analysis.claims.sweet_spot import attack, claim, steps
 from analysis.signs import Relation
 from analysis.steps import StepError
+from analysis.worst_case import WorstCase
 
 
 def test_every_step_follows():
@@ -62,29 +63,30 @@ def test_a_wrong_optimality_condition_is_refused():
 def test_best_divisor_is_a_neighbour_of_the_optimum():
     """Unimodality: the best divisor of B is next to b*; here for every B up to 300."""
     for B in range(1, 301):
-        result = best_sizes(0.02, 1.0, 1.0, B)
-        divisors = [b for b in range(1, B + 1) if B % b == 0]
-        below = [b for b in divisors if b <= result["micro_batch_size"]]
-        above = [b for b in divisors if b > result["micro_batch_size"]]
-        assert result["admissible"]["micro_batch_size"] in below[-1:] + above[:1]
+        best, sizes = best_sizes(0.02, 1.0, 1.0)["micro_batch_size"], divisors(B)
+        admissible = sizes[np.nanargmin(bias_radius(sizes, 0.02, 1.0))]
+        assert admissible in (*sizes[sizes <= best][-1:], *sizes[sizes > best][:1])
 
 
 @pytest.mark.parametrize(("fraction", "alignment"), [(0.0, 1.0), (0.01, 0.0), (0.0, 0.0)])
 def test_no_interior_optimum_without_draggers_or_without_alignment(fraction, alignment):
-    result = best_sizes(fraction, 1.0, alignment, 64)
+    result = best_sizes(fraction, 1.0, alignment)
     assert result["micro_batch_size"] is None
     assert result["breakdown"] is None
-    assert result["admissible"] == {"micro_batch_size": 64, "bias_radius": pytest.approx(1 / 8)}
+    admissible = advised_size(WorstCase(fraction, 1.0, alignment), 64, "normalized")
+    assert admissible["micro_batch_size"] == 64
+    assert admissible["bias_radius"] == pytest.approx(1 / 8)
 
 
 @pytest.mark.parametrize(("fraction", "alignment"), [(0.45, 1.0), (0.33, 1.0), (0.4, 0.8)])
 def test_below_one_sample_the_radius_is_that_of_one(fraction, alignment):
     """No bias radius lies below what minimax allows; the best size is not clamped."""
-    result = best_sizes(fraction, 1.0, alignment, 64)
+    result = best_sizes(fraction, 1.0, alignment)
+    admissible = advised_size(WorstCase(fraction, 1.0, alignment), 64, "normalized")
     assert result["micro_batch_size"] < 1
     assert result["bias_radius"] == pytest.approx(bias_radius(1, fraction, 1.0, alignment))
-    assert result["admissible"]["bias_radius"] == pytest.approx(result["bias_radius"])
-    assert result["admissible"]["micro_batch_size"] == 1
+    assert admissible["bias_radius"] == pytest.approx(result["bias_radius"])
+    assert admissible["micro_batch_size"] == 1
     if alignment == 1:
         bound = CLAIMS["minimax"].evaluate(epsilon=fraction, sigma=1.0)["minimax_bias"]
         assert result["bias_radius"] > bound
@@ -113,5 +115,5 @@ def test_no_radius_where_a_single_sample_is_past_the_breakdown():
 
 
 def test_no_admissible_size_when_most_samples_are_draggers():
-    admissible = best_sizes(0.6, 1.0, 1.0, 64)["admissible"]
-    assert admissible == {"micro_batch_size": None, "bias_radius": None}
+    admissible = advised_size(WorstCase(0.6), 64, "normalized")
+    assert set(admissible.values()) == {None}

@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from analysis.advice import at_gradient_norm
+from analysis.worst_case import WorstCase, cut_drift
 from figures.schedule import BATCH, FRACTION, START, figure, guaranteed, length, plan
 
 
@@ -79,13 +80,15 @@ def test_files_are_the_same_bytes_every_time(written_twice):
     assert first == second
 
 
-def test_the_schedule_is_the_advice():
-    """Between its changes, every third one, the size is that of `analysis schedule`."""
+def test_the_schedule_is_nearly_the_advice():
+    """Every third size pulls within 3 % of what `analysis schedule` names, which may be uneven."""
     pairs = plan("quick")["pairs"]
     edges = [START, *[g for g, _ in pairs[:-1]], plan("quick")["target"]]
     for (_, b), high, low in [*zip(pairs, edges[:-1], edges[1:], strict=True)][::3]:
-        advised = at_gradient_norm(np.sqrt(high * low), FRACTION, 1.0, BATCH)
-        assert advised["admissible"]["micro_batch_size"] == b
+        norm = float(np.sqrt(high * low))
+        advised = at_gradient_norm(norm, FRACTION, 1.0, BATCH)["admissible"]["micro_batch_size"]
+        pulls = cut_drift(WorstCase(FRACTION), BATCH, np.array([b, advised]), norm)
+        assert pulls[0] == pytest.approx(pulls[1], rel=0.03)
 
 
 def test_ideal_sizes_by_search(document):
