@@ -6,7 +6,6 @@ one it is plain SGD.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from analysis.gradient import GradientModel
 from analysis.law_free import adaptive_radius, largest_norm
 from analysis.model import Experiment
 from analysis.worst_case import (
-    INDIFFERENT,
+    Array,
     Sizes,
     WorstCase,
     cheapest,
@@ -76,24 +75,20 @@ def best_sizes(dragger_fraction: float, noise_scale: float, alignment: float) ->
     }
 
 
-def enough_micro_batches(case: WorstCase, batch_size: int, rule: str) -> Callable[[int], bool]:
-    """Whether at a size b the rule has enough micro-batches for the normalized rule's guarantees.
+def enough_micro_batches(case: WorstCase, batch_size: int, b: int, rule: str) -> bool:
+    """Whether at size b the rule has enough micro-batches for the normalized rule's guarantees.
 
     `normalized` always has, and without draggers nothing is needed. Algorithm 1 has where D is
     known and its own guaranteed radius (analysis.law_free) is at most 10 % larger than that of the
     normalized rule; where D is not known, eight are asked for, or single samples where B < 8.
     """
-
-    def answer(b: int) -> bool:
-        m = -(-batch_size // b)
-        if rule == "normalized" or case.dragger_fraction == 0:
-            return True
-        if case.dragger_norm is None or m == 1:
-            return m >= min(FEW, max(batch_size, 2))
-        limit = PRICE * float(cut_radius(case, batch_size, np.array([b]))[0])
-        return limit < np.inf and adaptive_radius(case, batch_size, b) <= limit
-
-    return answer
+    m = -(-batch_size // b)
+    if rule == "normalized" or case.dragger_fraction == 0:
+        return True
+    if case.dragger_norm is None or m == 1:
+        return m >= min(FEW, max(batch_size, 2))
+    limit = PRICE * float(cut_radius(case, batch_size, np.array([b]))[0])
+    return limit < np.inf and adaptive_radius(case, batch_size, b) <= limit
 
 
 def advised_size(case: WorstCase, batch_size: int, rule: str) -> dict[str, Any]:
@@ -117,25 +112,27 @@ def advised_size(case: WorstCase, batch_size: int, rule: str) -> dict[str, Any]:
     if rule == "adaptive" and case.dragger_fraction == 0:
         best: int | None = batch_size
     elif rule == "adaptive" and case.dragger_norm is not None:
-        best = _smallest_guarantee(case, batch_size, sizes)
+        given = (case.dragger_fraction, case.noise_scale, case.alignment)
+        radii = np.array([bias_radius(b, *given) for b in (sizes, last(batch_size, sizes))])
+        least = np.where(np.isnan(radii), np.inf, radii).max(0)  # no guarantee is below this
+        least[sizes == batch_size] = case.sgd_radius
+        best = cheapest(batch_size, sizes, least, lambda b: adaptive_radius(case, batch_size, b))
     else:
-        allowed = enough_micro_batches(case, batch_size, rule)
-        best = cheapest(batch_size, sizes, cut_radius(case, batch_size, sizes), allowed)
+        best = _with_enough(case, batch_size, sizes, cut_radius(case, batch_size, sizes), rule)
     return described_size(case, batch_size, best, rule)
 
 
-def _smallest_guarantee(case: WorstCase, batch_size: int, sizes: Sizes) -> int | None:
-    """The size of the smallest `adaptive_radius`, computed no more often than necessary."""
-    given = (case.dragger_fraction, case.noise_scale, case.alignment)
-    parts = np.array([bias_radius(b, *given) for b in (sizes, last(batch_size, sizes))])
-    least = np.where(np.isnan(parts), np.inf, parts).max(0)  # the guarantee is never below this
-    least[sizes == batch_size] = case.sgd_radius
-    found = np.full(sizes.shape, np.inf)
-    for i in np.argsort(least, kind="stable"):
-        if least[i] > INDIFFERENT * found.min() or np.isinf(least[i]):
-            break
-        found[i] = adaptive_radius(case, batch_size, int(sizes[i]))
-    return cheapest(batch_size, sizes, found)
+def _with_enough(
+    case: WorstCase, batch_size: int, sizes: Sizes, costs: Array, rule: str
+) -> int | None:
+    """The size with the smallest cost [n] at which the rule has enough micro-batches."""
+    cost = dict(zip(sizes.tolist(), costs.tolist(), strict=True))
+    return cheapest(
+        batch_size,
+        sizes,
+        costs,
+        lambda b: cost[b] if enough_micro_batches(case, batch_size, b, rule) else np.inf,
+    )
 
 
 def described_size(case: WorstCase, batch_size: int, b: int | None, rule: str) -> dict[str, Any]:
@@ -204,16 +201,16 @@ def at_horizon(
     sizes = even_sizes(batch_size)
     sgd = {"batch_size": float(batch_size), "dragger_norm": dragger_norm}
     sgd_bound = CLAIMS["sgd_rate"].evaluate(**run, **noise, **sgd)["gradient_bound"]
-    enough = enough_micro_batches(case, batch_size, choice(*RULES)("rule", rule))
+    choice(*RULES)("rule", rule)
     pace = float(np.sqrt(2 * smoothness * initial_gap / horizon))
     bounds = cut_average(case, batch_size, sizes, pace)
-    whole = cheapest(batch_size, sizes, bounds, enough)
+    whole = _with_enough(case, batch_size, sizes, bounds, rule)
     bound = None if whole is None else float(bounds[sizes == whole][0])
     b, asked = micro_batch_size, None
     if b is not None:
         if not 1 <= b <= batch_size:
             refuse("micro_batch_size", b, f"a number from 1 to the batch size {batch_size}")
-        asked = enough(math.ceil(b))
+        asked = enough_micro_batches(case, batch_size, math.ceil(b), rule)
     elif rule == "normalized":
         best = CLAIMS["finite_horizon"].evaluate(alignment=alignment, **run, **noise)
         b = float(best["micro_batch_size"])
@@ -283,13 +280,11 @@ def at_gradient_norm(
     if batch_size is None:
         return result
     sizes = even_sizes(batch_size)
-    allowed = enough_micro_batches(case, batch_size, choice(*RULES)("rule", rule))
+    choice(*RULES)("rule", rule)
+    cost = cut_radius(case, batch_size, sizes)  # inside the radius: the schedule has arrived
     if drift > 0:
-        whole = cheapest(
-            batch_size, sizes, -cut_drift(case, batch_size, sizes, gradient_norm), allowed
-        )
-    else:  # inside the radius, where the schedule has arrived at the sweet spot
-        whole = cheapest(batch_size, sizes, cut_radius(case, batch_size, sizes), allowed)
+        cost = -cut_drift(case, batch_size, sizes, gradient_norm)
+    whole = _with_enough(case, batch_size, sizes, cost, rule)
     result["admissible"] = described_size(case, batch_size, whole, rule)
     return result
 

@@ -236,7 +236,7 @@ def _guarantee_lines(best: dict[str, Any], rule: str) -> list[str]:
         return [f"guaranteed radius      {_number(best['guarantee'])}", normalized]
     if limit is None:
         return ["guaranteed radius      needs --dragger-norm", normalized]
-    norm = f"{float(f'{limit:.2g}'):.0f}" if limit >= 100 else f"{limit:.2g}"
+    norm = f"{float(f'{limit:.2g}'):.0f}" if 100 <= limit < 1e7 else f"{limit:.2g}"
     return [
         f"guaranteed radius      {_number(1.1 * radius)} for draggers of norm up to {norm}, "
         "unknown beyond",

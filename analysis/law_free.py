@@ -60,7 +60,7 @@ class _Size:
     def of(cls, b: int, case: WorstCase) -> "_Size":
         """The size b in that case."""
         dirty = float(-np.expm1(-case.rate * b))
-        draggers = b * case.dragger_fraction / dirty
+        draggers = min(b * case.dragger_fraction / dirty, float(b))
         return cls(b, 1 - dirty, dirty, 1 / np.sqrt(b), draggers)
 
     def reach(self, G: Array, norm: float, additive: bool) -> Array:

@@ -7,6 +7,7 @@ left, and each has the weight 1/m (`analysis.algorithm.micro_batches`).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,26 +152,33 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
 
 
 def cheapest(
-    batch_size: int, sizes: Sizes, cost: Array, allowed: Callable[[int], bool] = lambda b: True
+    batch_size: int, sizes: Sizes, least: Array, cost: Callable[[int], float] | None = None
 ) -> int | None:
-    """The allowed size to take, given the cost [n] of the sizes [n]; None where none has one.
+    """The size to take: the best divisor of B within 2 % of the smallest cost, else the smallest.
 
-    Of those within 2 % of the smallest cost it is the best divisor of B; where there is none, the
-    smallest size, which has the most micro-batches. `allowed` is asked in the order of the cost, no
-    more often than necessary.
+    `least` [n] bounds the costs of the sizes [n] from below and is their cost where `cost` is not
+    given; cost(b) is asked no more often than necessary, and infinite for a size that is not
+    allowed. The smallest size has the most micro-batches. None where every cost is infinite.
     """
-    order = np.argsort(cost, kind="stable")
-    order = order[np.isfinite(cost[order])]
-    best = next((i for i in order if allowed(int(sizes[i]))), None)
-    if best is None:
+
+    @cache
+    def exact(i: int) -> float:
+        return float(least[i]) if cost is None else cost(int(sizes[i]))
+
+    order = [int(i) for i in np.argsort(least, kind="stable") if np.isfinite(least[i])]
+    smallest = np.inf
+    for i in order:
+        if least[i] >= smallest:
+            break
+        smallest = min(smallest, exact(i))
+    if smallest == np.inf:
         return None
-    limit = cost[best] + (INDIFFERENT - 1) * abs(cost[best])
-    close = order[cost[order] <= limit]
-    dividing = close[batch_size % sizes[close] == 0]
-    for i in (*dividing, *np.sort(close)):
-        if allowed(int(sizes[i])):
-            return int(sizes[i])
-    return int(sizes[best])
+    limit = smallest + (INDIFFERENT - 1) * abs(smallest)
+    close = [i for i in order if least[i] <= limit]
+    dividing = [i for i in close if batch_size % sizes[i] == 0 and exact(i) <= limit]
+    if dividing:
+        return int(sizes[min(dividing, key=exact)])
+    return next(int(sizes[i]) for i in sorted(close) if exact(i) <= limit)
 
 
 def described(batch_size: int, b: int) -> str:

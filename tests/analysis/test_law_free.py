@@ -232,6 +232,13 @@ def test_from_the_breakdown_on_there_is_no_guarantee():
     assert adaptive_radius(WorstCase(0.01), 256, 256) == np.inf
 
 
+def test_no_rounding_makes_more_draggers_than_samples():
+    """εb/(1-p) is 1 for single samples, but for rounding: at 31 of these fractions it is more."""
+    rng = np.random.default_rng(8)
+    for fraction in rng.uniform(0.003, 0.4, 100):
+        assert np.isfinite(adaptive_radius(WorstCase(float(fraction), dragger_norm=0.5), 20, 1))
+
+
 def test_weak_draggers_push_weakly():
     case = WorstCase(0.3, dragger_norm=0.0)
     assert adaptive_radius(case, 16, 1) == pytest.approx(cut_radius(case, 16, np.array([1]))[0])

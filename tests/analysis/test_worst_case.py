@@ -150,10 +150,22 @@ def test_which_size_is_taken():
     assert cheapest(12, sizes, cost) == 3  # the best divisor within 2 %
     assert cheapest(11, sizes, cost) == 3  # no divisor: the smallest size within 2 %
     assert cheapest(11, sizes, np.array([1.0, 0.71, 0.70, 0.71])) == 2
-    assert cheapest(12, sizes, cost, lambda b: b != 3) == 4
+    assert cheapest(12, sizes, cost, lambda b: cost[b - 1] if b != 3 else np.inf) == 4
     assert cheapest(12, sizes, -cost) == 1
     assert cheapest(12, sizes, np.full(4, np.inf)) is None
-    assert cheapest(12, sizes, cost, lambda b: False) is None
+    assert cheapest(12, sizes, cost, lambda b: np.inf) is None
+
+
+def test_a_cost_is_asked_no_more_often_than_necessary():
+    """Size 1, whose bound is lowest, costs most; size 4 cannot be within 2 %."""
+    asked = []
+
+    def cost(b):
+        asked.append(b)
+        return {1: 9.0, 2: 0.71, 3: 0.72}[b]
+
+    assert cheapest(7, np.array([1, 2, 3, 4]), np.array([0.6, 0.7, 0.705, 0.73]), cost) == 2
+    assert asked == [1, 2, 3]
 
 
 def test_a_cut_in_words():
