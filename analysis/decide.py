@@ -34,8 +34,9 @@ high] holds the norms at which the iterates may stay where unique is false: the 
 next to nothing in a whole range; bias_radius is that of the normalized rule with equal
 micro-batches, guaranteed_radius that of the file's rule, both null from the breakdown on;
 moving_share and clipping_norm (the mean of ρ at the point of rest) are null for rules other than
-adaptive; best_moving is the best of the sizes that move. With --finite-step each result also has, or null where the expansion does not exist: contraction (per unit of step and curvature, how
-fast deviations shrink), update_noise (variance of one update over all coordinates) and step_slope
+adaptive; best_moving is the best of the sizes that move. With --finite-step each result also has,
+or null where the expansion does not exist: contraction (per unit of step and curvature, how fast
+deviations shrink), update_noise (variance of one update over all coordinates) and step_slope
 (change of the stationary ‖E ∇f‖ per unit of step, at zero step)"""
 
 ADMISSIBLE = """{micro_batch_size, micro_batches
@@ -145,7 +146,7 @@ def _sigma(options: argparse.Namespace) -> float:
 
 
 def _sweet_spot(options: argparse.Namespace) -> int:
-    from analysis.advice import advised_size, best_sizes, described_size
+    from analysis.advice import advised_size, best_sizes, best_threshold, described_size
     from analysis.worst_case import WorstCase
 
     given = (options.dragger_fraction, _sigma(options), options.alignment)
@@ -176,7 +177,8 @@ def _sweet_spot(options: argparse.Namespace) -> int:
     elif result["micro_batch_size"] < 1:
         lines.append("the optimum lies below one sample: b = 1 is best, and the radius is that one")
     if B is not None:
-        lines += ["", *_size_lines(result, B, options.rule, options.dragger_norm)]
+        single = best_threshold(1, *given)
+        lines += ["", *_size_lines(result, B, options.rule, options.dragger_norm, single)]
     elif options.rule == "adaptive":
         lines.append("Algorithm 1 also needs enough micro-batches: give --batch-size")
     if B is not None and b is None and result["admissible"]["dragger_norm_limit"] is not None:
@@ -190,9 +192,16 @@ RULE_NAMES = {"adaptive": "Algorithm 1", "normalized": "the normalized rule"}
 
 
 def _size_lines(
-    result: dict[str, Any], batch_size: int, rule: str, dragger_norm: float | None
+    result: dict[str, Any],
+    batch_size: int,
+    rule: str,
+    dragger_norm: float | None,
+    single: dict[str, Any],
 ) -> list[str]:
-    """What the best size for this batch is, what holds there, and what to compare it with."""
+    """What the best size for this batch is, what holds there, and what to compare it with.
+
+    `single`: the best fixed threshold for single samples.
+    """
     best, name = result["admissible"], RULE_NAMES[rule]
     b = best["micro_batch_size"]
     lines = [f"{name}, a batch of {batch_size}"]
@@ -201,7 +210,7 @@ def _size_lines(
     lines += [f"micro-batch size       {_cut(batch_size, b)}"]
     if best["plain_sgd"]:
         lines += ["this is plain SGD: one micro-batch sets its own threshold, nothing is clipped"]
-        lines += _plain_sgd_lines(result["sgd_radius"], dragger_norm)
+        lines += _plain_sgd_lines(result["sgd_radius"], dragger_norm, single)
     else:
         lines += _guarantee_lines(best, rule)
         if dragger_norm is not None:
@@ -216,12 +225,23 @@ def _and_enough(rule: str) -> str:
     return " and enough micro-batches for Algorithm 1" if rule == "adaptive" else ""
 
 
-def _plain_sgd_lines(sgd_radius: float, dragger_norm: float | None) -> list[str]:
+def _plain_sgd_lines(
+    sgd_radius: float, dragger_norm: float | None, single: dict[str, Any]
+) -> list[str]:
     if sgd_radius == 0:
         return ["guaranteed radius      0: without draggers that pull back do not clip"]
     if dragger_norm is None:
         return ["guaranteed radius      none: it grows with the draggers' norm"]
-    return [f"guaranteed radius      {_number(sgd_radius)}: no clipped size guarantees less"]
+    lines = [
+        f"guaranteed radius      {_number(sgd_radius)}, no less at a size where Algorithm 1 clips"
+    ]
+    c, radius = single["threshold"], single["bias_radius"]
+    if radius is not None and radius < sgd_radius:
+        lines.append(
+            f"with a fixed threshold {_number(radius)} for draggers of any norm, clipping single "
+            f"samples at {_number(c)}"
+        )
+    return lines
 
 
 def _guarantee_lines(best: dict[str, Any], rule: str) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from scipy import optimize
 
 from analysis.__main__ import main
-from analysis.advice import best_threshold, fixed_radius
+from analysis.advice import best_sizes, best_threshold, fixed_radius
 from analysis.exact import exact_bias
 from analysis.gradient import GradientModel
 from analysis.law_free import adaptive_radius
@@ -254,6 +255,8 @@ def test_the_dragger_norm_decides_whether_to_clip(capsys):
     every = [adaptive_radius(case, 1024, int(b)) for b in even_sizes(1024)[::3]]
     assert strong["admissible"]["guarantee"] <= 1.02 * min(every)
     assert "this is plain SGD" in printed(capsys, f"{line} 5")
+    assert "fixed threshold" not in printed(capsys, f"{line} 5")
+    assert "clipping single samples at 7.07116" in printed(capsys, f"{line} 20")
 
 
 def test_without_the_norm_the_answer_says_how_far_it_goes(capsys):
@@ -417,8 +420,9 @@ def test_the_radius_is_that_of_the_rule(capsys, tmp_path):
     every = document(capsys, experiment(tmp_path, rule="'global'"))["results"]
     assert {r["guaranteed_radius"] for r in every} == {radii[-1]}
     assert {r["moving_share"] for r in every} == {None}
-    plain = document(capsys, experiment(tmp_path, rule="'sgd'", threshold=""))["results"]
-    assert [r["guaranteed_radius"] for r in plain] == pytest.approx([1 / 0.99] * 3)
+    for off in ({"rule": "'sgd'", "threshold": ""}, {"threshold": "threshold = inf"}):
+        plain = document(capsys, experiment(tmp_path, **off))["results"]
+        assert [r["guaranteed_radius"] for r in plain] == pytest.approx([1 / 0.99] * 3)
 
 
 ZEROS = {"dragger_fraction": 0.3, "norm": 0.0, "rule": "'adaptive'", "threshold": ""}
@@ -438,9 +442,37 @@ def test_a_rule_that_hardly_moves_is_not_best(capsys, tmp_path):
     text = printed(capsys, line)
     assert "only 0.332 % of the steps move" in text
     assert "smallest exact bias at" not in text
+    uneven = document(capsys, experiment(tmp_path, batch_size=17, sizes=[4], **ZEROS))["results"]
+    assert uneven[0]["moving_share"] == pytest.approx((1 - 0.3**4) ** 4 * 0.7, rel=1e-12)
     few = experiment(tmp_path, batch_size=16, sizes=[1], **ZEROS)
     assert document(capsys, few)["best_moving"] == {"micro_batch_size": None, "bias": None}
     assert "at no size do half of the steps move" in printed(capsys, few)
+
+
+def test_the_readme_shows_what_the_commands_print(capsys):
+    """Each line below a command is one of its output; the numbers of the text are among them."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Which size should I use?")[1].split("\n## ")[0]
+    blocks = re.findall(r"```\n\$ python -m analysis (.*?)\n(.*?)```", section, flags=re.S)
+    assert len(blocks) == 2
+    for line, shown in blocks:
+        assert set(shown.splitlines()) <= set(printed(capsys, line).splitlines())
+    assert best_threshold(1, 0.005, 1.0)["bias_radius"] == pytest.approx(0.0710669, abs=1e-7)
+    assert pytest.approx(2.5, abs=0.05) == 0.186105 / 0.0730246
+    assert pytest.approx(1.03, abs=0.005) == 0.0730246 / 0.0710669
+    weak = "sweet-spot --dragger-fraction 0.005 --batch-size 1024 --dragger-norm 5"
+    assert document(capsys, weak)["admissible"]["plain_sgd"]
+    rate = best_sizes(1e-6, 1.0, 1.0)["micro_batch_size"] * 1e-6
+    assert rate == pytest.approx(0.315, abs=5e-4)
+
+
+def test_the_readme_reads_gradients():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Which size should I use?")[1].split("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.S)
+    known = {"gradients": np.append(np.random.default_rng(1).normal(size=99), 50.0)[:, None]}
+    exec(code, known)
+    assert known["reading"].dragger_fraction == 0.01
 
 
 GRID = "eval bias_radius --set epsilon=0.01 sigma=1 alpha=1"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from analysis.advice import fixed_radius
 from analysis.algorithm import micro_batches
 from analysis.exact import exact_bias
 from analysis.gradient import GradientModel
@@ -103,6 +104,21 @@ def test_no_exact_bias_is_larger(noise, law, norm, b, m):
     case = WorstCase(0.01, made.noise_scale(), dragger_norm=norm)
     found = exact_bias(made, "adaptive", b * m, b)
     assert max(found.roots) <= adaptive_radius(case, b * m, b, additive=law == "additive")
+
+
+@pytest.mark.parametrize(("B", "b"), [(60, 8), (33, 16), (40, 13)])
+@pytest.mark.parametrize("noise", [RARE, GAUSSIAN])
+def test_no_exact_bias_of_an_uneven_cut_is_larger(B, b, noise):
+    made = model(noise, {"law": "persistent", "norm": 200.0, "direction": [-1.0, 0.0]}, 0.01)
+    case = WorstCase(0.01, made.noise_scale(), dragger_norm=200.0)
+    radii = {
+        "adaptive": adaptive_radius(case, B, b),
+        "normalized": cut_radius(case, B, np.array([b]))[0],
+        "fixed": fixed_radius(case, B, b, 0.3),
+    }
+    for rule, radius in radii.items():
+        threshold = 0.3 if rule == "fixed" else None
+        assert exact_bias(made, rule, B, b, threshold).bias <= radius
 
 
 @pytest.mark.parametrize(("b", "m", "norm"), [(64, 4, 200.0), (8, 2, 2000.0), (31, 8, 2e5)])
