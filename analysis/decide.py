@@ -167,7 +167,7 @@ def _sweet_spot(options: argparse.Namespace) -> int:
         f"the normalized rule, for any batch size (all but sizes in units of {_unit(options)})",
         f"best micro-batch size  {_number(result['micro_batch_size'])}",
         f"bias radius there      {_number(result['bias_radius'])}",
-        f"no radius from size     {_number(result['breakdown'])} on, the breakdown",
+        f"no radius from size    {_number(result['breakdown'])} on, the breakdown",
     ]
     if result["micro_batch_size"] is None:
         lines = lines[:1]
@@ -181,11 +181,21 @@ def _sweet_spot(options: argparse.Namespace) -> int:
         lines += ["", *_size_lines(result, B, options.rule, options.dragger_norm, single)]
     elif options.rule == "adaptive":
         lines.append("Algorithm 1 also needs enough micro-batches: give --batch-size")
-    if B is not None and b is None and result["admissible"]["dragger_norm_limit"] is not None:
-        lines.append(
-            "at least eight micro-batches were taken; --dragger-norm gives Algorithm 1's guarantee"
-        )
+    if B is not None and b is None:
+        lines += _advised_lines(result, options.dragger_norm)
     return _print(options, result, lines)
+
+
+def _advised_lines(result: dict[str, Any], dragger_norm: float | None) -> list[str]:
+    """How the advised size was chosen."""
+    best = result["admissible"]
+    if best["plain_sgd"] and dragger_norm is not None and result["sgd_radius"] > 0:
+        return ["at no size where Algorithm 1 clips it guarantees less"]
+    if best["dragger_norm_limit"] is not None:
+        return [
+            "at least eight micro-batches were taken; --dragger-norm gives Algorithm 1's guarantee"
+        ]
+    return []
 
 
 RULE_NAMES = {"adaptive": "Algorithm 1", "normalized": "the normalized rule"}
@@ -232,9 +242,7 @@ def _plain_sgd_lines(
         return ["guaranteed radius      0: without draggers that pull back do not clip"]
     if dragger_norm is None:
         return ["guaranteed radius      none: it grows with the draggers' norm"]
-    lines = [
-        f"guaranteed radius      {_number(sgd_radius)}, no less at a size where Algorithm 1 clips"
-    ]
+    lines = [f"guaranteed radius      {_number(sgd_radius)}"]
     c, radius = single["threshold"], single["bias_radius"]
     if radius is not None and radius < sgd_radius:
         lines.append(
@@ -256,12 +264,16 @@ def _guarantee_lines(best: dict[str, Any], rule: str) -> list[str]:
         return [f"guaranteed radius      {_number(best['guarantee'])}", normalized]
     if limit is None:
         return ["guaranteed radius      needs --dragger-norm", normalized]
-    norm = f"{float(f'{limit:.2g}'):.0f}" if 100 <= limit < 1e7 else f"{limit:.2g}"
     return [
-        f"guaranteed radius      {_number(1.1 * radius)} for draggers of norm up to {norm}, "
-        "unknown beyond",
+        f"guaranteed radius      {_number(1.1 * radius)} for draggers of norm up to "
+        f"{_norm(limit)}, unknown beyond",
         normalized,
     ]
+
+
+def _norm(limit: float) -> str:
+    """A largest dragger norm, in two digits."""
+    return f"{float(f'{limit:.2g}'):.0f}" if 100 <= limit < 1e7 else f"{limit:.2g}"
 
 
 def _small_last_lines(best: dict[str, Any]) -> list[str]:
@@ -429,6 +441,12 @@ def _schedule(options: argparse.Namespace) -> int:
             )
         else:
             lines.append(f"best size for {name}, a batch of {B}: {_cut(B, b)}")
+            limit = result["admissible"]["dragger_norm_limit"]
+            if limit is not None:
+                lines.append(
+                    "at least eight micro-batches were taken, which is enough for draggers of norm "
+                    f"up to {_norm(limit)}"
+                )
     elif options.rule == "adaptive":
         lines.append("Algorithm 1 also needs enough micro-batches: give --batch-size")
     return _print(options, result, lines)

@@ -235,6 +235,17 @@ def test_few_draggers_do_not_lead_to_plain_sgd(capsys, command):
     assert safe <= (best["guarantee"] or np.inf)
 
 
+def test_a_schedule_says_for_which_draggers(capsys):
+    line = "schedule --gradient-norm 0.3 --dragger-fraction 0.01 --batch-size 256"
+    best = document(capsys, line)["admissible"]
+    assert best["micro_batches"] >= 8
+    assert best["dragger_norm_limit"] == pytest.approx(160, abs=5)
+    assert "enough for draggers of norm up to 160\n" in printed(capsys, line)
+    strong = document(capsys, line + " --dragger-norm 1e4")["admissible"]
+    assert strong["micro_batches"] > best["micro_batches"]
+    assert strong["guarantee"] <= 1.1 * strong["bias_radius"]
+
+
 @pytest.mark.parametrize("command", ["sweet-spot", "schedule --gradient-norm 0.05"])
 def test_the_normalized_rule_may_have_one_micro_batch(capsys, command):
     best = document(capsys, f"{command} {SMALL} --rule normalized")["admissible"]
@@ -256,7 +267,12 @@ def test_the_dragger_norm_decides_whether_to_clip(capsys):
     assert strong["admissible"]["guarantee"] <= 1.02 * min(every)
     assert "this is plain SGD" in printed(capsys, f"{line} 5")
     assert "fixed threshold" not in printed(capsys, f"{line} 5")
-    assert "clipping single samples at 7.07116" in printed(capsys, f"{line} 20")
+    text = printed(capsys, f"{line} 20")
+    assert "clipping single samples at 7.07116" in text
+    assert "at no size where Algorithm 1 clips it guarantees less" in text
+    asked = printed(capsys, f"{line} 100 --micro-batch-size 1024")  # 64 guarantees less
+    assert "this is plain SGD" in asked
+    assert "guarantees less" not in asked
 
 
 def test_without_the_norm_the_answer_says_how_far_it_goes(capsys):
@@ -400,9 +416,14 @@ def test_bias_json(capsys):
 
 
 def test_a_preset_is_known_by_its_name(capsys):
-    text = printed(capsys, "bias sweet_spot")
-    assert text == printed(capsys, f"bias {PRESET}")
-    assert "256, a single micro-batch, is plain SGD" in text
+    assert printed(capsys, "bias j1_b64") == printed(capsys, f"bias {PRESET.parent}/j1_b64.toml")
+
+
+def test_one_micro_batch_is_called_plain_sgd(capsys, tmp_path):
+    line = experiment(tmp_path, sizes=[8, 64], rule="'adaptive'", threshold="")
+    assert "micro-batch size 64, a single micro-batch, is plain SGD" in printed(capsys, line)
+    line = experiment(tmp_path, sizes=[8, 32], rule="'adaptive'", threshold="")
+    assert "plain SGD" not in printed(capsys, line)
 
 
 def test_the_radius_is_that_of_the_rule(capsys, tmp_path):
