@@ -194,6 +194,16 @@ class Claim:
         axioms = [g for g in behind if isinstance(g.step, Axiom) and g.step.axiom != "root"]
         return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
 
+    @property
+    def derived(self) -> int:
+        """How many of the steps are checked by SymPy: neither given nor a definition."""
+        return sum(not isinstance(step, GIVEN) for step in self.derivation)
+
+    @property
+    def stated(self) -> int:
+        """How many of the steps are axioms, taken as given."""
+        return sum(isinstance(step, Axiom) for step in self.derivation)
+
     def _check_values(self) -> None:
         if set(self.shown) != set(self.values):
             missing = sorted(set(self.shown) ^ set(self.values))

@@ -29,6 +29,19 @@ class Printer(LatexPrinter):
         inside = rf"\mathbb{{E}}\left[{self._print(expectation.args[0])}\right]"
         return inside if exp is None else rf"{inside}^{{{exp}}}"
 
+    def _print_Mean(self, mean: sp.Expr, exp: Any = None) -> str:
+        inside = rf"\mathrm{{Mean}}\left[{self._print(mean.args[0])}\right]"
+        return inside if exp is None else rf"{inside}^{{{exp}}}"
+
+    def _print_Quantile(self, quantile: sp.Expr, exp: Any = None) -> str:
+        of, level = (self._print(part) for part in quantile.args)
+        inside = rf"\mathrm{{Quantile}}_{{{level}}}\left[{of}\right]"
+        return inside if exp is None else rf"{inside}^{{{exp}}}"
+
+    def _print_Derivative(self, slope: sp.Expr) -> str:
+        (variable,) = slope.variables
+        return rf"\frac{{d}}{{d {self._print(variable)}}} \left({self._print(slope.expr)}\right)"
+
     def _print_Piecewise(self, cases: sp.Piecewise) -> str:
         parts = []
         for value, condition in cases.args:

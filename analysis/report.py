@@ -41,12 +41,39 @@ def legend(claim: Claim) -> list[Entry]:
     return [entry for entry in NOTATION if entry.symbol in free]
 
 
+def checked(claim: Claim) -> str:
+    """How much of the claim is machine-checked, in one sentence."""
+    total, defined = len(claim.derivation), len(claim.derivation) - claim.derived - claim.stated
+    named = f", {defined} are definitions" if defined else ""
+    return (
+        f"{claim.derived} of {total} steps are derived and checked by SymPy, {claim.stated} are "
+        f"axioms{named}; the statement rests on {_counted(len(claim.givens), 'axiom')}"
+    )
+
+
+def grounds(claim: Claim) -> dict[str, str]:
+    """The axioms behind the statement by kind: their names, and where they are if not here."""
+    found: dict[str, list[str]] = {kind: [] for kind in AXIOMS}
+    for given in claim.givens:
+        axiom = given.step
+        assert isinstance(axiom, Axiom)
+        where = "" if given.claim == claim.name else f" ({given.claim})"
+        found[axiom.axiom].append(f"{axiom.name}{where}")
+    return {kind: "; ".join(names) for kind, names in found.items() if names}
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def text(claim: Claim, claims: dict[str, Claim], proof: bool) -> str:
     """The claim for reading in a terminal; with its derivation when `proof` is set."""
     parts = [
         f"{claim.name}: {claim.title}",
         f"Kind        {claim.kind}",
         f"Uses        {', '.join(claim.uses) or 'no other claim'}",
+        f"About       {', '.join(claim.about) or 'no other formula'}",
+        _filled(f"Checked     {checked(claim)}", "", "            "),
         f"Used by     {', '.join(used_by(claim, claims)) or 'no other claim'}",
         f"Test        tests/analysis/test_{claim.name}.py",
         f"Figure      {claim.figure or 'none'}",
@@ -54,6 +81,8 @@ def text(claim: Claim, claims: dict[str, Claim], proof: bool) -> str:
         "\nAssumptions",
         *(_filled(line, "  ") for line in claim.assumptions),
         "\nStatement\n" + _pretty(claim.statement),
+        "\nTaken as given behind the statement",
+        *(_filled(f"{kind}: {names}", "  ") for kind, names in grounds(claim).items()),
         "\nSymbols",
         *(f"  {e.symbol!s:<10}{e.name:<20}{e.unit:<14}{e.meaning}" for e in legend(claim)),
     ]
@@ -87,8 +116,9 @@ def bounds_page(claims: dict[str, Claim]) -> str:
     lines = [
         "# All bounds, with their derivations",
         "",
-        "Made by `python -m analysis bounds` from `analysis/claims/`. Every step was checked by",
-        "SymPy; steps that are given are marked so, with the reason. Symbols: `notation.md`.",
+        "Made by `python -m analysis bounds` from `analysis/claims/`. Derived steps are checked by",
+        "SymPy; axioms are taken as given, and marked so with the reason. Each claim says how many",
+        "there are of either. Symbols: `notation.md`.",
     ]
     for part, members in by_part(claims).items():
         lines += ["", f"## {part}"]
@@ -103,6 +133,7 @@ def _section(claim: Claim, claims: dict[str, Claim]) -> list[str]:
         "",
         f"{claim.kind[0].upper()}{claim.kind[1:]}."
         + (f" Rests on {_names(list(claim.uses))}." if claim.uses else "")
+        + (f" About the formulae of {_names(list(claim.about))}." if claim.about else "")
         + (f" Used by {_names(used_by(claim, claims))}." if used_by(claim, claims) else "")
         + (f" Attained: {claim.attained}." if claim.attained else ""),
         "",
@@ -111,6 +142,10 @@ def _section(claim: Claim, claims: dict[str, Claim]) -> list[str]:
         *(f"- {assumption}" for assumption in claim.assumptions),
         "",
         f"$${latex_relation(claim.statement)}$$",
+        "",
+        f"{checked(claim)[0].upper()}{checked(claim)[1:]}:",
+        "",
+        *(f"- {kind}: {names}" for kind, names in grounds(claim).items()),
         "",
         "Proof.",
         "",

@@ -6,7 +6,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.claim import Claim, Implicit
-from analysis.signs import Relation
+from analysis.signs import Mean, Quantile, Relation
 from analysis.symbols import NOTATION, alpha, b, kappa, lam, p, sigma
 from figures.markup import Markup, element, joined
 from figures.mathml import mathml
@@ -36,13 +36,17 @@ WORDS = {
     },
     "drift": {"drift": "E⟨∇f, u⟩, u the direction of a micro-batch gradient"},
     "sweet_spot": {"x_star": "the best scaled size, the zero x of the second line"},
+    "high_probability": {
+        "Mean": "the mean over the steps 0, …, T-1 of one run",
+        "Quantile": "over runs: P(Mean[G] ≤ right side) ≥ 1 - q",
+    },
     "hitting_time": {"first": "the first step at which G ≤ β + δ"},
     "phase_schedule": {"b_G": "the best size while the gradient's norm is G"},
     "minimax": {"error": "the larger bias of any rule on two laws that it cannot tell apart"},
-    "rare_outlier": {"beta_2": "the bias under this law"},
-    "rare_signal": {"beta_1": "the bias under this law"},
+    "rare_outlier": {"beta_2": "the limit of the bias under these laws"},
+    "rare_signal": {"beta_1": "the limit of the bias under these laws"},
     "tightness": {
-        "largest": "the larger of the biases of rare_signal and rare_outlier",
+        "largest": "the least upper bound of the biases in rare_signal and rare_outlier",
         "kappa_0": "0.41537…, the zero κ of the second line: there the laws come least close",
     },
     "finite_horizon": {
@@ -101,4 +105,6 @@ def shortened(claim: Claim) -> Relation:
 
 
 def _names(expression: sp.Expr) -> set[sp.Basic]:
-    return expression.free_symbols | {f.func for f in expression.atoms(AppliedUndef)}
+    return expression.free_symbols | {
+        f.func for f in expression.atoms(AppliedUndef, Mean, Quantile)
+    }

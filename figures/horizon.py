@@ -73,7 +73,9 @@ def experiment(horizon: int, replicates: int) -> Experiment:
     Noise as in rare_signal for half as many draggers: these push outwards inside its point of rest.
     """
     of = {"micro_batch_size": b, "dragger_fraction": FRACTION / 2, "noise_scale": 1.0}
-    usual = float(CLAIMS["rare_signal"].evaluate(**of)["exact_bias"])  # of samples without signal
+    usual = float(
+        CLAIMS["rare_signal"].evaluate(**of)["limiting_bias"]
+    )  # of samples without signal
     value, probability = -usual * (1 - GAUSSIAN**2) ** 0.5, 1 / (1 + usual**2)
     noise = {"law": "rare", "value": value, "probability": probability, "gaussian": GAUSSIAN}
     dragger = {"law": "persistent", "norm": 1e4, "direction": [-1.0]}  # away from the optimum

@@ -13,7 +13,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
-from analysis.signs import E, Relation
+from analysis.signs import E, Mean, Quantile, Relation
 from figures.markup import Markup
 
 TIMES, APPLY = "<mo>\u2062</mo>", "<mo>\u2061</mo>"  # not seen: a product; a function of
@@ -160,6 +160,19 @@ def _function(expression: sp.Expr) -> str:
 def _expectation(expression: sp.Expr) -> str:
     inside = _fenced("[]", _set(expression.args[0]))
     return f'<mrow><mi mathvariant="normal">E</mi>{APPLY}{inside}</mrow>'
+
+
+@_set.register(Mean)
+def _mean(expression: sp.Expr) -> str:
+    inside = _fenced("[]", _set(expression.args[0]))
+    return f"<mrow>{_letter('Mean')}{APPLY}{inside}</mrow>"
+
+
+@_set.register(Quantile)
+def _quantile(expression: sp.Expr) -> str:
+    of, level = (_set(part) for part in expression.args)
+    name = f"<msub>{_letter('Quantile')}<mrow>{level}</mrow></msub>"
+    return f"<mrow>{name}{APPLY}{_fenced('[]', of)}</mrow>"
 
 
 @_set.register(sp.Integral)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from analysis import __version__, claims
+from analysis.report import checked, grounds
 from analysis.symbols import NOTATION
 from figures import marks
 from figures.abstract import BEYOND, PAPER, SENTENCES, Sentence
@@ -250,6 +251,8 @@ def _claim(name: str, shown: Formula) -> Markup:
         element("p", "Attained: ", _prose(claim.attained), ".") if claim.attained else "",
         element("p", "Assumptions:"),
         element("ul", *(element("li", _prose(a)) for a in claim.assumptions)),
+        element("p", f"How it is proved: {checked(claim)}:"),
+        element("ul", *(element("li", f"{kind}: {n}") for kind, n in grounds(claim).items())),
         class_="claim",
     )
 

@@ -45,8 +45,8 @@ def _claimed(size: int, scaled: Any) -> dict[str, Any]:
 def _worst(law: str, size: int, scaled: float) -> dict[str, Any]:
     """The model in which that law of the claims is realised, σ = 1, tilted.
 
-    In the claims half of all micro-batches point back wherever ∇f is below the bias, so nothing
-    pushes it there. Here (1 + TILT)/2 do, and the iterates drift up to a slightly smaller bias.
+    The claims' values are limits of laws under which slightly more than half of all micro-batches
+    point back wherever ∇f is below the bias. Here (1 + TILT)/2 do, and the bias is a little smaller.
     """
     clean = np.exp(-scaled)
     back = ((1 + TILT) / 2 - (1 - clean)) / clean  # of the clean micro-batches
@@ -221,18 +221,19 @@ class Tightness(Figure):
         off = max(abs(p["z"]) for p in points)
         lost = max(1 - p["exact"] / p["claimed"] for p in points)
         return (
-            "Above: the exact bias of the normalized rule, in units of the worst-case radius "
-            "Bias(b), under the worse of two benign laws (left of the kinks: rare samples carry "
-            "the gradient; right: rare samples point back), against λb = -ln P(no dragger in a "
-            "micro-batch); α = 1. At b = 1 the radius is reached. At any b the share is at least "
+            "Above: the bias that the normalized rule approaches, in units of the worst-case "
+            "radius Bias(b), under the worse of two families of benign laws (left of the kinks: "
+            "rare samples carry the gradient; right: rare samples point back), against "
+            "λb = -ln P(no dragger in a micro-batch); α = 1. At b = 1 the share is 1. At any b it "
+            "is at least "
             f"{data['constant']:.4f} (dashed, proved), which large b approach at λb = "
             f"{data['crossing']:.4f}: no radius smaller by more than "
             f"{100 * (1 - data['constant']):.0f} % would be true. Points: {len(points)} of these "
             "laws simulated (with b), extrapolated to zero step, with 99 % intervals "
             f"({data['replicates']} replicates, {data['iterations']} iterations, "
-            f"{data['step_sizes']} step sizes, {data['micro_batches']} micro-batches). The laws of "
-            "the lines balance exactly, so that nothing pushes the iterates out to the point of "
-            f"rest; the tilt of those simulated, {100 * TILT:g} %, lowers the exact bias (bars) by "
+            f"{data['step_sizes']} step sizes, {data['micro_batches']} micro-batches). The lines "
+            "are limits: there the votes balance exactly, and nothing pushes the iterates out. The "
+            f"tilt of the laws simulated, {100 * TILT:g} %, lowers the exact bias (bars) by "
             f"up to {100 * lost:.1f} %, and the points are within {off:.1f} standard errors of it. "
             f"Below: the same for {len(random)} random models (Gaussian, rare-event, gamma noise, "
             "either skewness, draggers of any length, b up to 64). None is above 1; the largest is "

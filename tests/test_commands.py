@@ -167,8 +167,8 @@ def test_a_preset_may_have_either_dash(capsys, tmp_path):
         ("0,005", "'0,005': must be a number (with a decimal point: 0.005)"),
         ("0.5%", "'0.5%': must be a number (a fraction, not per cent: 0.005)"),
         ("5", "< 1 (a fraction, not per cent: 0.05)"),
-        ("inf", "dragger_fraction = inf: must be finite"),
-        ("9" * 5000, "dragger_fraction = inf: must be finite"),
+        ("inf", "dragger_fraction = inf: must be a finite number"),
+        ("9" * 5000, "dragger_fraction = inf: must be a finite number"),
         ("many", "'many': must be a number (see --help)"),
     ],
 )

@@ -40,13 +40,13 @@ def _load(name: str) -> "Claim":
 
 
 def _in_order(found: dict[str, "Claim"]) -> dict[str, "Claim"]:
-    """By part of the argument; every claim after the ones that it uses, otherwise by name."""
+    """By part of the argument; every claim after those it uses or is about, otherwise by name."""
     from analysis.claim import PARTS  # SymPy comes with it, and the names need none
 
     ordered: dict[str, Claim] = {}
 
     def add(name: str) -> None:
-        for earlier in found[name].uses:
+        for earlier in (*found[name].uses, *found[name].about):
             add(earlier)
         ordered.setdefault(name, found[name])
 

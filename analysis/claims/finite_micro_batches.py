@@ -299,7 +299,8 @@ claim = Claim(
     attained="p = 1, in the limit m → ∞: z = -s or s, the first slightly more likely",
     figure="dragger_strength",
     remarks=(
-        "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖",
+        "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖, so "
+        "that the bound cannot be computed from ε, σ, D, m and b; analysis/law_free.py has one that can",
         "tight without draggers only, where it is s; that ψ is the score: m_estimator_identity",
     ),
 )

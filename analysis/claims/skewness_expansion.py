@@ -169,6 +169,7 @@ claim = Claim(
     attack=attack,
     figure="two_sweet_spots",
     remarks=(
+        "best_micro_batch_size may be below 1: then one sample is best of all whole sizes",
         "for skewness of the other sign the two terms cancel at some size: no bias at all there",
         "Edgeworth's expansion is quoted; the size of the remainder is measured, not proved",
     ),

@@ -63,7 +63,7 @@ def test_the_laws_of_the_lower_bound(name, sign, count, family, lab):
         rest, _ = lab.extrapolated(lab.worst(sign, 16 * b, b, fraction))
         theory = getattr(claims, name).evaluate(
             micro_batch_size=b, dragger_fraction=fraction, noise_scale=1
-        )["exact_bias"]
+        )["limiting_bias"]
         found.mean(seed, rest[:, 0], theory, 1.05 * theory)
     found.judge()
 

@@ -9,7 +9,7 @@ from sympy.core.function import AppliedUndef
 
 from analysis.claim import Implicit
 from analysis.claims import CLAIMS
-from analysis.signs import E, Relation
+from analysis.signs import E, Mean, Quantile, Relation
 from analysis.symbols import alpha, b, kappa, lam, p, sigma
 from figures.formulae import BETA, WORDS, formula, shortened
 from figures.mathml import mathml
@@ -57,7 +57,9 @@ class Reader:
     def term(self, children):
         if len(children) == 3 and children[1].text == "\u2061":
             argument, name = self.one(children[2]), children[0].text
-            return {"ln": sp.log, "E": E}.get(name, sp.Function(name))(argument)
+            if children[0].tag == "msub":
+                return Quantile(argument, self.row(list(list(children[0])[1])))
+            return {"ln": sp.log, "E": E, "Mean": Mean}.get(name, sp.Function(name))(argument)
         factors, times = children[::2], children[1::2]
         assert all(c.tag == "mo" and c.text == "\u2062" for c in times)
         return sp.prod(map(self.one, factors))
@@ -102,7 +104,7 @@ LONG = {
 
 def same(found, wanted):
     """Equal at ten random points or, where functions are unknown, as they are written."""
-    if wanted.has(AppliedUndef, E):
+    if wanted.has(AppliedUndef, E, Mean, Quantile):
         return str(found) == str(wanted)
     symbols = sorted(wanted.free_symbols, key=str)
     assert found.free_symbols == wanted.free_symbols
@@ -153,7 +155,8 @@ def test_every_symbol_is_explained_once(name):
     claim = CLAIMS[name]
     shown = shortened(claim)
     bound = {x for e in (shown.lhs, shown.rhs) for i in e.atoms(sp.Integral) for x in i.variables}
-    functions = {f.func for e in (shown.lhs, shown.rhs) for f in e.atoms(AppliedUndef)} - {E}
+    kinds = (AppliedUndef, Mean, Quantile)
+    functions = {f.func for e in (shown.lhs, shown.rhs) for f in e.atoms(*kinds)} - {E}
     used = {x.name for x in names(shown.lhs, shown.rhs) - bound} | {str(f) for f in functions}
     words = {*WORDS.get(name, {})} | ({"beta"} & used)
     notation = {x.name for x in formula(claim).notation}
