@@ -7,7 +7,6 @@ packages, or one that is too old for them, gets an answer too.
 import codecs
 import contextlib
 import os
-import re
 import signal
 import sys
 import unicodedata
@@ -69,8 +68,6 @@ def start(package: str) -> NoReturn:
         _refuse(program, "Python 3.11 or newer is needed, this is Python " + version)
     answer_at_once = _interrupt(program)
     prepare_output()
-    if package != "analysis":
-        _check_settings(program)
     _forget_the_current_folder()
     from analysis.fields import SpecificationError
 
@@ -86,15 +83,6 @@ def start(package: str) -> NoReturn:
     except ImportError as error:
         _refuse(program, obstacle(error))
     sys.exit(code)
-
-
-def _check_settings(program: str) -> None:
-    """Refuse settings with which numba cannot be imported, or cannot compile."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "").strip() not in ("", "0"):
-        _refuse(program, "NUMBA_DISABLE_JIT: must be 0 or unset, the simulation is compiled")
-    threads = os.environ.get("NUMBA_NUM_THREADS", "").strip()
-    if re.match(r"-?\d+$", threads) and int(threads) < 1:
-        _refuse(program, "NUMBA_NUM_THREADS = " + threads + ": must be at least 1, or unset")
 
 
 def _interrupt(program: str) -> Callable[[bool], None]:

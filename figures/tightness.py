@@ -46,7 +46,7 @@ def _worst(law: str, size: int, scaled: float) -> dict[str, Any]:
     """The model in which that law of the claims is realised, σ = 1, tilted.
 
     The claims' values are limits of laws under which slightly more than half of all micro-batches
-    point back wherever ∇f is below the bias. Here (1 + TILT)/2 do, and the bias is a little smaller.
+    point back wherever ∇f is below the bias. Here (1 + TILT)/2 do; the bias is a little smaller.
     """
     clean = np.exp(-scaled)
     back = ((1 + TILT) / 2 - (1 - clean)) / clean  # of the clean micro-batches

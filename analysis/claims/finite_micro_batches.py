@@ -300,7 +300,7 @@ claim = Claim(
     figure="dragger_strength",
     remarks=(
         "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖, so "
-        "that the bound cannot be computed from ε, σ, D, m and b; analysis/law_free.py has one that can",
+        "that the bound cannot be computed from ε, σ, D, m and b: analysis/law_free.py has one",
         "tight without draggers only, where it is s; that ψ is the score: m_estimator_identity",
     ),
 )

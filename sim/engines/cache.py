@@ -17,7 +17,6 @@ from typing import Any
 import numba
 from numba.core import compiler, config, serialize
 
-from analysis import __version__
 from analysis.files import read_whole, shown, write_whole
 from sim.engines.vectors import LANES
 
@@ -45,7 +44,7 @@ def folders() -> Iterator[Path]:
 @cache
 def _sources() -> str:
     files = [*sorted(HERE.glob("*.py")), HERE.parent / "philox.py"]
-    versions = f"{LANES} {__version__} {numba.__version__} {sys.version}"
+    versions = f"{LANES} {numba.__version__} {sys.version}"
     text = b"".join(path.read_bytes() for path in files) + versions.encode()
     return f"numba-{hashlib.sha256(text).hexdigest()[:16]}"
 

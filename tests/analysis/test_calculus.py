@@ -81,9 +81,10 @@ def split(*, second="supposed above", discharge=True):
     steps = [
         Suppose("above", Relation(a, ">=", sp.S.Zero), ""),
         Axiom("size above", Relation(z, "=", a), ""),
-        Axiom("first", target, "", ("above", "size above")),
+        Inequality("first", target, "", ("above", "size above"), certificate=sp.S.Zero),
         Suppose("below", Relation(a, "<=", sp.S.Zero), ""),
-        Axiom("second", target, "", ("below",)),
+        Axiom("size below", Relation(z, "=", -a), "", ("below",)),
+        Inequality("second", target, "", ("below", "size below"), certificate=-2 * a),
     ]
     if discharge:
         steps.append(Cases("both", target, "", ("above", "first", "below", "second")))
@@ -91,7 +92,7 @@ def split(*, second="supposed above", discharge=True):
 
 
 def test_cases_discharge_what_was_supposed():
-    assert verified(*split()) == 6
+    assert verified(*split()) == 7
     with pytest.raises(StepError, match="rests on a supposition"):
         verified(*split(discharge=False))
 
