@@ -238,7 +238,7 @@ class Claim:
             and all(
                 same_positive_root(
                     self._put_in(branch, fixed, step),
-                    self._put_in(side.subs(fixed).subs(source.at), fixed, step),
+                    self._put_in(side.subs(source.at).subs(fixed), fixed, step),
                     source.power,
                     where.subs(fixed),
                 )

@@ -7,7 +7,7 @@ of the margin pays for the deviations of the mean direction from its expectation
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim, Shown
+from analysis.claim import Claim, Shown, sideways
 from analysis.claims.averaged_guarantee import beyond, linear_drift, margin, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.drift import chance, drift
@@ -280,8 +280,8 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "probable_bound": sp.Piecewise((beyond(bound), b <= B), (sp.nan, True)),
-        "best_split": sp.Piecewise((beyond(_best), b <= B), (sp.nan, True)),
+        "probable_bound": sp.Piecewise((sideways(beyond(bound)), b <= B), (sp.nan, True)),
+        "best_split": sp.Piecewise((sideways(beyond(_best)), b <= B), (sp.nan, True)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },
     shown={
