@@ -162,7 +162,7 @@ class Claim:
         if self.name in through:
             raise StepError(f"{self.name}: is quoted in its own proof")
         if "trace" in self.__dict__:
-            return self.trace
+            return self.trace  # of a circle there is none
 
         def library(step: Earlier) -> Quoted:
             from analysis import claims
@@ -172,7 +172,9 @@ class Claim:
                 raise StepError(f"{step.name}: there is no claim {step.claim!r}")
             return found.quoted(step, (*through, self.name))
 
-        return Trace(self.name, self.derivation, library, self.random)
+        found = Trace(self.name, self.derivation, library, self.random)
+        self.__dict__["trace"] = found  # where the cached property keeps it
+        return found
 
     def quoted(self, quotation: Earlier, through: tuple[str, ...] = ()) -> Quoted:
         """What stands behind the relation that another claim quotes.

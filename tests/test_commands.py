@@ -258,6 +258,15 @@ def test_check_reports_and_fails(capsys, monkeypatch):
     assert "the attack found a slack of -0.1" in out
 
 
+def test_check_fails_where_a_quoted_claim_does(capsys, monkeypatch):
+    spoilt = dataclasses.replace(CLAIMS["alignment_lemma"], statement=CLAIMS["drift"].statement)
+    monkeypatch.setattr(claims, "alignment_lemma", spoilt)
+    assert analysis.__main__.main(["check", "drift", "minimax", "--json"]) == 1
+    drift, minimax = json.loads(capsys.readouterr().out)["claims"]
+    assert drift["problem"] == "quotes alignment_lemma, which fails"
+    assert minimax["problem"] is None
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_show(capsys, name):
     code, out, _ = call(capsys, f"analysis show {name} --proof")

@@ -1,5 +1,6 @@
 """What is printed of a claim: complete, in step with the code, and every formula can be set."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from matplotlib import mathtext
 
 from analysis.claims import CLAIMS
 from analysis.latex import latex, latex_relation
-from analysis.report import bounds_page, by_part, listing, tex, text
+from analysis.report import bounds_page, by_part, checked, grounds, listing, tex, text
+from analysis.steps import AXIOMS, Axiom, Definition, Suppose
 from analysis.symbols import NOTATION
 
 NOTES = Path(__file__).parents[2] / "paper_notes"
@@ -66,3 +68,32 @@ def test_symbols_are_listed_once():
     assert (
         len({str(e.symbol) for e in NOTATION}) == len({e.name for e in NOTATION}) == len(NOTATION)
     )
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_what_is_machine_checked_and_what_is_taken_as_given(name):
+    claim = CLAIMS[name]
+    derived, total, axioms, *_, behind = map(int, re.findall(r"\d+", checked(claim)))
+    counted = [isinstance(s, (Axiom, Definition, Suppose)) for s in claim.derivation]
+    assert (total, derived) == (len(counted), counted.count(False))
+    assert axioms == sum(isinstance(step, Axiom) for step in claim.derivation)
+    shown = " ".join(text(claim, CLAIMS, proof=False).split())
+    assert " ".join(checked(claim).split()) in shown
+    listed = grounds(claim)
+    assert set(listed) <= set(AXIOMS)
+    assert sum(len(names.split("; ")) for names in listed.values()) == behind == len(claim.givens)
+    for given in claim.givens:
+        assert given.step.name in listed[given.step.axiom]
+
+
+def test_hypotheses_of_quoted_claims_are_listed():
+    """averaged_guarantee quotes drift, which quotes alignment_lemma, which assumes E z = 0."""
+    carried = {(given.claim, given.step.name) for given in CLAIMS["averaged_guarantee"].givens}
+    assert {("alignment_lemma", "mean zero"), ("drift", "contaminated case")} <= carried
+    assert ("averaged_guarantee", "fresh mini-batch") in carried
+
+
+def test_no_identity_says_the_same_twice():
+    for claim in CLAIMS.values():
+        for step in claim.derivation:
+            assert step.relation.lhs != step.relation.rhs, (claim.name, step.name)
