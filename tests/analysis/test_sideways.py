@@ -1,4 +1,4 @@
-"""Sideways draggers, α = 0: p cancels from the radius, also where it is below the smallest float."""
+"""Sideways draggers, α = 0: p cancels from the radius, also where it underflows."""
 
 import numpy as np
 import pytest
