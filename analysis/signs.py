@@ -303,8 +303,10 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     Functions without a formula count as smooth, as the axioms that speak of their slope say. What
     stands below an integral sign is judged by grammar.py.
     """
-    if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
+    if function.is_Symbol or function.is_number:
         return True
+    if isinstance(function, AppliedUndef):
+        return all(regular(part, relations) for part in function.args)
     if isinstance(function, sp.Integral):
         smooth = not function.function.has(sp.Piecewise, sp.Min, sp.Max)
         return smooth and all(regular(end, relations) for end in function.limits[0][1:])
