@@ -126,8 +126,9 @@ def _binder(node: sp.Basic) -> str:
         if signed and not all(non_negative(end, []) for end in ends):
             return f"{node} goes beyond the sign of {limit[0]}"
     if isinstance(node, sp.Limit):
-        inside, x, end, _ = node.args
+        inside, x, end, side = node.args
         positive = all(symbol.is_positive for symbol in inside.free_symbols | {x})
+        positive = positive and (end == sp.oo or str(side) == "+")
         if not positive or end not in (sp.S.Zero, sp.oo) or inside.has(AppliedUndef):
             return f"{node} is no limit at 0 or ∞ of a formula in positive symbols"
     return ""
@@ -164,7 +165,10 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
     if isinstance(expression, sp.Limit):
         value = expression.doit()
         infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
-        return expression if infinite else undefined(value, facts)
+        if infinite or not _holds_at_numbers(expression, value):
+            return expression
+        inside = [fact for fact in facts if expression.args[1] not in fact.free_symbols]
+        return undefined(expression.args[0], inside) or undefined(value, facts)
     if isinstance(expression, sp.Derivative):
         slope = expression.doit()
         found = undefined(expression.expr, facts)
@@ -176,6 +180,18 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
     if isinstance(expression, sp.LambertW) and not non_negative(expression.args[0], facts):
         return expression
     return next((u for u in (undefined(part, facts) for part in expression.args) if u), None)
+
+
+def _holds_at_numbers(limit: sp.Limit, value: sp.Expr) -> bool:
+    """Whether SymPy finds the same limit where the other symbols are numbers, or equal ones."""
+    inside, variable, end, side = limit.args
+    others = sorted(limit.free_symbols, key=str)
+    for numbers in ([1] * len(others), range(2, len(others) + 2), range(len(others) + 1, 1, -1)):
+        at = {other: sp.Integer(number) for other, number in zip(others, numbers, strict=True)}
+        found = sp.Limit(inside.subs(at), variable, end, str(side)).doit()
+        if found.has(sp.Limit) or sp.simplify(found - value.subs(at)) != 0:
+            return False
+    return True
 
 
 def _as_facts(condition: sp.Basic) -> list[Relation]:
