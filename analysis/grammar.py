@@ -120,7 +120,7 @@ def _binder(node: sp.Basic) -> str:
         ends = [end for end in limit[1:] if end != sp.oo]
         if any(end.has(sp.oo, limit[0]) for end in ends):
             return f"{node} is no integral over one interval"
-        if limit[2] == sp.oo and not node.function.has(AppliedUndef):
+        if limit[2] == sp.oo and not _is_of(node.function, limit[0]):
             return f"{node} may be infinite"
         signed = limit[0].is_nonnegative
         if signed and not all(non_negative(end, []) for end in ends):
@@ -132,6 +132,12 @@ def _binder(node: sp.Basic) -> str:
         if not positive or end not in (sp.S.Zero, sp.oo) or inside.has(AppliedUndef):
             return f"{node} is no limit at 0 or ∞ of a formula in positive symbols"
     return ""
+
+
+def _is_of(integrand: sp.Expr, variable: sp.Symbol) -> bool:
+    """Whether a factor is a function without a formula of this variable, or its power."""
+    factors = [f.base if f.is_Pow else f for f in sp.Mul.make_args(integrand)]
+    return any(isinstance(f, AppliedUndef) and variable in f.args for f in factors)
 
 
 def implied(facts: Sequence[Relation]) -> list[Relation]:
