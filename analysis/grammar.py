@@ -37,6 +37,7 @@ OPERATIONS = (sp.Add, sp.Mul, sp.Pow, sp.exp, sp.log, sp.Min, sp.Max, sp.Lambert
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 RESERVED = {"E", "Mean", "Quantile", "I", "oo", "nan", "zoo", "pi", "exp", "log", "sqrt", "Min", "Max"}
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
+KINKED = (sp.Piecewise, sp.Min, sp.Max)  # may have no slope at a point
 SIGNS = ({}, {"nonnegative": True}, {"positive": True})
 
 
@@ -167,7 +168,11 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
         return _undefined_integral(expression, facts)
     if isinstance(expression, sp.Subs):
         value = expression.doit()
-        return expression if value.has(sp.nan, sp.zoo, sp.oo) else undefined(value, facts)
+        points = zip(expression.variables, expression.point, strict=True)
+        beyond = any(x.is_nonnegative and not non_negative(at, facts) for x, at in points)
+        infinite = value.has(sp.nan, sp.zoo, sp.oo)
+        infinite |= any(slope.has(*KINKED) for slope in expression.atoms(sp.Derivative))
+        return expression if beyond or infinite else undefined(value, facts)
     if isinstance(expression, sp.Limit):
         value = expression.doit()
         infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
@@ -176,6 +181,8 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
         inside = [fact for fact in facts if expression.args[1] not in fact.free_symbols]
         return undefined(expression.args[0], inside) or undefined(value, facts)
     if isinstance(expression, sp.Derivative):
+        if expression.has(*KINKED):
+            return expression
         slope = expression.doit()
         found = undefined(expression.expr, facts)
         return found or (None if slope == expression else undefined(slope, facts))
