@@ -234,6 +234,8 @@ def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.
     if t.is_positive and not strictly(low, facts):
         closed = closed.subs(t, sp.Symbol(t.name, nonnegative=True))
     ends = [end for end in (low, high) if end != sp.oo]
-    return next(
-        (u for u in [undefined(closed, inside), *(undefined(e, facts) for e in ends)] if u), None
-    )
+    cases = [pair for p in closed.atoms(sp.Piecewise) for pair in p.args]
+    values = [case.expr for case in cases if t.name in map(str, case.expr.free_symbols)]
+    parts = [closed, *values]  # also where a case ends
+    found = [*(undefined(part, inside) for part in parts), *(undefined(e, facts) for e in ends)]
+    return next((u for u in found if u), None)
