@@ -35,7 +35,22 @@ NUMBERS = (
 )
 OPERATIONS = (sp.Add, sp.Mul, sp.Pow, sp.exp, sp.log, sp.Min, sp.Max, sp.LambertW, sp.erf, sp.Piecewise)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-RESERVED = {"E", "Mean", "Quantile", "I", "oo", "nan", "zoo", "pi", "exp", "log", "sqrt", "Min", "Max"}
+RESERVED = {
+    "E",
+    "e",
+    "Mean",
+    "Quantile",
+    "I",
+    "oo",
+    "nan",
+    "zoo",
+    "pi",
+    "exp",
+    "log",
+    "sqrt",
+    "erf",
+}
+RESERVED |= {"Min", "Max", "LambertW", "Piecewise", "Integral", "Derivative", "Subs", "Limit"}
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
 KINKED = (sp.Piecewise, sp.Min, sp.Max)  # may have no slope at a point
 SIGNS = ({}, {"nonnegative": True}, {"positive": True})
@@ -86,7 +101,8 @@ def _node(node: sp.Basic) -> str:
     if isinstance(node, BooleanTrue):
         return ""
     if type(node) is Quantile:
-        return ""
+        nested = len(node.args) != 2 or any(part.has(Quantile) for part in node.args)
+        return f"{node} is no quantile at a level" if nested else ""
     if type(node) not in OPERATIONS:
         return f"{type(node).__name__} may not be written"
     if isinstance(node, sp.Piecewise) and node.args[-1].cond != sp.true:

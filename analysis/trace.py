@@ -7,6 +7,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.calculus import Monotone, UniqueMinimum
+from analysis.latex import latex
 from analysis.signs import AVERAGES, Quantile, Relation, bound
 from analysis.steps import (
     Axiom,
@@ -98,7 +99,7 @@ class Trace:
             for side in written(step):
                 heads = [node.func for node in side.atoms(AppliedUndef)]
                 for each in [*side.atoms(sp.Symbol), *heads]:
-                    name = str(each)
+                    name = latex(each) if isinstance(each, sp.Symbol) else str(each)
                     if named.setdefault(name, each) != each:
                         raise StepError(f"{step.name}: there are two symbols of the name {name}")
 
