@@ -129,6 +129,10 @@ class Trace:
                     raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
 
     def _add(self, step: Step) -> None:
+        if isinstance(step, Axiom) and step.axiom == "root":
+            raise StepError(f"{step.name}: only a unique minimum finds a root")
+        if type(step.using) is not tuple:
+            raise StepError(f"{step.name}: lists what it rests on in no tuple")
         missing = [name for name in step.using if name not in self.given]
         if missing:
             raise StepError(f"{step.name}: rests on {missing[0]!r}, which comes later or never")
