@@ -183,7 +183,7 @@ class Claim:
         for step in self.derivation:
             derived = not isinstance(step, GIVEN) and not trace.supposed[step.name]
             if derived and step.relation == quotation.relation:
-                definitions = frozenset(trace.definitions.values())
+                definitions = frozenset(trace.named.values())
                 return Quoted(trace.given[step.name], definitions, trace.random)
         raise StepError(f"{quotation.name}: {self.name} does not prove that")
 
