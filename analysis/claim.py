@@ -126,7 +126,8 @@ class Claim:
         for step in self.derivation:
             if type(step) not in KINDS:
                 raise StepError(f"{step.name}: is not a step of a known kind")
-            self._check(step, known)
+            formulas = [given.step.relation for given in trace.given[step.name]]
+            self._check(step, known, [f for f in formulas if isinstance(f.lhs, AppliedUndef)])
             known[step.name] = step.relation
         if type(self.statement) is not Relation:
             raise StepError(f"{self.name}: states no relation")
@@ -143,10 +144,10 @@ class Claim:
         return len(self.derivation)
 
     @staticmethod
-    def _check(step: Step, known: Known) -> None:
+    def _check(step: Step, known: Known, formulas: list[Relation]) -> None:
         """Raise StepError unless the step follows; what SymPy cannot do has not been checked."""
         try:
-            _check_writing(step, [known[n] for n in step.using])
+            _check_writing(step, [known[n] for n in step.using], formulas)
             step.verify(known)
         except StepError:
             raise
@@ -238,8 +239,10 @@ class Claim:
             return False
         chosen = isinstance(step, Axiom) and isinstance(step.relation.lhs, sp.Symbol)
         behind = {given.step for given in self.trace.given[self.steps[-1].name]}
-        return not isinstance(step, GIVEN) or isinstance(step, Definition) or (
-            chosen and step.relation.relation == "=" and step in behind
+        return (
+            not isinstance(step, GIVEN)
+            or isinstance(step, Definition)
+            or (chosen and step.relation.relation == "=" and step in behind)
         )
 
     def _is_zero_of(self, value: Implicit, step: Step) -> bool:
@@ -293,7 +296,7 @@ class Claim:
         return self.lambdify()(**inputs)
 
 
-def _check_writing(step: Step, facts: list[Relation]) -> None:
+def _check_writing(step: Step, facts: list[Relation], behind: list[Relation]) -> None:
     """Raise StepError for what may not be written, or may have no value."""
     if type(step.relation) is not Relation:
         raise StepError(f"{step.name}: states no relation")
@@ -316,8 +319,9 @@ def _with_functions(step: Step, facts: list[Relation]) -> list[sp.Expr]:
     """The two sides where a function has the formula that is given, so that it is judged too."""
     formulas = [f for f in facts if f.relation == "=" and isinstance(f.lhs, AppliedUndef)]
     sides = [step.relation.lhs, step.relation.rhs]
-    for formula in formulas:
-        sides += [new for side in sides if (new := substituted(side, formula)) != side]
+    for formula in len(formulas) * formulas:  # in every order, as one may lead to another
+        new = [substituted(side, formula) for side in sides]
+        sides += [side for side in dict.fromkeys(new) if side not in sides]
     return sides[2:]
 
 
