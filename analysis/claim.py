@@ -205,6 +205,7 @@ class Claim:
             for symbol, value in definitions.items()
             if _closed(value, definitions).free_symbols <= PARAMETERS
         }
+        tied |= self.trace.zeros & PARAMETERS
         for name, value in self.values.items():
             if isinstance(value, Implicit):
                 tied -= {value.symbol}
@@ -218,8 +219,10 @@ class Claim:
 
     def _is_shown(self, value: sp.Expr | Implicit, step: Step, source: Shown) -> bool:
         if isinstance(value, Implicit):
-            return self._is_zero_of(value, step)
-        admitted = all(_admits(symbol, new) for symbol, new in source.at.items())
+            return self._is_zero_of(value, step) and not self.trace.supposed[step.name]
+        admitted = all(
+            _admits(symbol, new) and self._is_free(symbol, new) for symbol, new in source.at.items()
+        )
         side = step.relation.rhs.doit()
         if value == side and self._shows(step):
             return True
@@ -232,6 +235,11 @@ class Claim:
             )
             for branch, fixed, where in _branches(value)
         )
+
+    def _is_free(self, symbol: sp.Expr, new: sp.Expr) -> bool:
+        """Whether this is a symbol that the steps define by nothing else."""
+        defined = self.trace.named.get(symbol)
+        return isinstance(symbol, sp.Symbol) and (defined is None or defined.rhs == new)
 
     def _shows(self, step: Step) -> bool:
         """Whether the step is a definition, is derived, or is a choice that the statement needs."""
