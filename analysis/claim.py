@@ -190,8 +190,10 @@ class Claim:
 
     @property
     def givens(self) -> tuple[Given, ...]:
-        """The axioms behind the statement, those of quoted claims included, in a fixed order."""
-        behind = self.trace.given[self.steps[-1].name]
+        """The axioms behind statement and values, through quotations too, in a fixed order."""
+        sources = [s if isinstance(s, str) else s.step for s in self.shown.values()]
+        names = [self.steps[-1].name, *sources]
+        behind = frozenset().union(*(self.trace.given[name] for name in names))
         axioms = [g for g in behind if isinstance(g.step, Axiom) and g.step.axiom != "root"]
         return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
 
