@@ -310,7 +310,7 @@ def _check_writing(step: Step, facts: list[Relation], behind: list[Relation]) ->
     """Raise StepError for what may not be written, or may have no value."""
     if type(step.relation) is not Relation:
         raise StepError(f"{step.name}: states no relation")
-    for expression in [*written(step), *_with_functions(step, facts)]:
+    for expression in [*written(step), *_with_functions(step, [*facts, *behind])]:
         why = objection(expression)
         if why:
             raise StepError(f"{step.name}: {why}")
@@ -319,7 +319,7 @@ def _check_writing(step: Step, facts: list[Relation], behind: list[Relation]) ->
     known = implied(facts)
     certificates = step.terms if isinstance(step, Inequality) else ()
     sides = [step.relation.lhs, step.relation.rhs, *certificates]
-    for expression in [*sides, *_with_functions(step, facts)]:
+    for expression in [*sides, *_with_functions(step, [*facts, *behind])]:
         part = undefined(expression, known)
         if part is not None:
             raise StepError(f"{step.name}: {part} may have no value")
