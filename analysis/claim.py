@@ -151,7 +151,14 @@ class Claim:
             step.verify(known)
         except StepError:
             raise
-        except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError) as e:
+        except (
+            ArithmeticError,
+            AttributeError,
+            NotImplementedError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as e:
             raise StepError(f"{step.name}: SymPy cannot check it ({e})") from e
 
     @cached_property
