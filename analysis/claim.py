@@ -235,14 +235,18 @@ class Claim:
         side = step.relation.rhs.doit()
         if value == side and self._shows(step):
             return True
-        return admitted and self._shows(step) and all(
-            same_positive_root(
-                self._put_in(branch, fixed, step),
-                self._put_in(side.subs(fixed).subs(source.at), fixed, step),
-                source.power,
-                where.subs(fixed),
+        return (
+            admitted
+            and self._shows(step)
+            and all(
+                same_positive_root(
+                    self._put_in(branch, fixed, step),
+                    self._put_in(side.subs(fixed).subs(source.at), fixed, step),
+                    source.power,
+                    where.subs(fixed),
+                )
+                for branch, fixed, where in _branches(value)
             )
-            for branch, fixed, where in _branches(value)
         )
 
     def _is_free(self, symbol: sp.Expr, new: sp.Expr) -> bool:
@@ -358,9 +362,13 @@ def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr], s
         return [(value, {}, sp.true)]
     found = []
     for branch, condition in value.args:
-        fixed, where = ({}, condition) if not isinstance(condition, sp.Eq) else (
-            {condition.lhs: condition.rhs},
-            sp.true,
+        fixed, where = (
+            ({}, condition)
+            if not isinstance(condition, sp.Eq)
+            else (
+                {condition.lhs: condition.rhs},
+                sp.true,
+            )
         )
         found += [
             (inner, fixed | more, sp.And(where, further))

@@ -33,7 +33,18 @@ NUMBERS = (
     *(sp.Integer, sp.Rational, type(sp.S.Zero), type(sp.S.One), type(sp.S.NegativeOne)),
     *(type(sp.S.Half), type(sp.pi), type(sp.E)),
 )
-OPERATIONS = (sp.Add, sp.Mul, sp.Pow, sp.exp, sp.log, sp.Min, sp.Max, sp.LambertW, sp.erf, sp.Piecewise)
+OPERATIONS = (
+    sp.Add,
+    sp.Mul,
+    sp.Pow,
+    sp.exp,
+    sp.log,
+    sp.Min,
+    sp.Max,
+    sp.LambertW,
+    sp.erf,
+    sp.Piecewise,
+)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 RESERVED = {
     "E",
