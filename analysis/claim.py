@@ -126,7 +126,8 @@ class Claim:
         for step in self.derivation:
             if type(step) not in KINDS:
                 raise StepError(f"{step.name}: is not a step of a known kind")
-            self._check(step, known)
+            formulas = [given.step.relation for given in trace.given[step.name]]
+            self._check(step, known, [f for f in formulas if isinstance(f.lhs, AppliedUndef)])
             known[step.name] = step.relation
         if type(self.statement) is not Relation:
             raise StepError(f"{self.name}: states no relation")
@@ -143,14 +144,21 @@ class Claim:
         return len(self.derivation)
 
     @staticmethod
-    def _check(step: Step, known: Known) -> None:
+    def _check(step: Step, known: Known, formulas: list[Relation]) -> None:
         """Raise StepError unless the step follows; what SymPy cannot do has not been checked."""
         try:
-            _check_writing(step, [known[n] for n in step.using])
+            _check_writing(step, [known[n] for n in step.using], formulas)
             step.verify(known)
         except StepError:
             raise
-        except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError) as e:
+        except (
+            ArithmeticError,
+            AttributeError,
+            NotImplementedError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as e:
             raise StepError(f"{step.name}: SymPy cannot check it ({e})") from e
 
     @cached_property
@@ -185,14 +193,16 @@ class Claim:
         for step in self.derivation:
             derived = not isinstance(step, GIVEN) and not trace.supposed[step.name]
             if derived and step.relation == quotation.relation:
-                definitions = frozenset(trace.definitions.values())
+                definitions = frozenset(trace.named.values())
                 return Quoted(trace.given[step.name], definitions, trace.random)
         raise StepError(f"{quotation.name}: {self.name} does not prove that")
 
     @property
     def givens(self) -> tuple[Given, ...]:
-        """The axioms behind the statement, those of quoted claims included, in a fixed order."""
-        behind = self.trace.given[self.steps[-1].name]
+        """The axioms behind statement and values, through quotations too, in a fixed order."""
+        sources = [s if isinstance(s, str) else s.step for s in self.shown.values()]
+        names = [self.steps[-1].name, *sources]
+        behind = frozenset().union(*(self.trace.given[name] for name in names))
         axioms = [g for g in behind if isinstance(g.step, Axiom) and g.step.axiom != "root"]
         return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
 
@@ -216,6 +226,7 @@ class Claim:
             for symbol, value in definitions.items()
             if _closed(value, definitions).free_symbols <= PARAMETERS
         }
+        tied |= self.trace.zeros & PARAMETERS
         for name, value in self.values.items():
             if isinstance(value, Implicit):
                 tied -= {value.symbol}
@@ -229,8 +240,10 @@ class Claim:
 
     def _is_shown(self, value: sp.Expr | Implicit, step: Step, source: Shown) -> bool:
         if isinstance(value, Implicit):
-            return self._is_zero_of(value, step)
-        admitted = all(_admits(symbol, new) for symbol, new in source.at.items())
+            return self._is_zero_of(value, step) and not self.trace.supposed[step.name]
+        admitted = all(
+            _admits(symbol, new) and self._is_free(symbol, new) for symbol, new in source.at.items()
+        )
         side = step.relation.rhs.doit()
         if value == side and self._shows(step):
             return True
@@ -247,6 +260,11 @@ class Claim:
                 for branch, fixed, where in _branches(value)
             )
         )
+
+    def _is_free(self, symbol: sp.Expr, new: sp.Expr) -> bool:
+        """Whether this is a symbol that the steps define by nothing else."""
+        defined = self.trace.named.get(symbol)
+        return isinstance(symbol, sp.Symbol) and (defined is None or defined.rhs == new)
 
     def _shows(self, step: Step) -> bool:
         """Whether the step is a definition, is derived, or is a choice that the statement needs."""
@@ -311,11 +329,11 @@ class Claim:
         return self.lambdify()(**inputs)
 
 
-def _check_writing(step: Step, facts: list[Relation]) -> None:
+def _check_writing(step: Step, facts: list[Relation], behind: list[Relation]) -> None:
     """Raise StepError for what may not be written, or may have no value."""
     if type(step.relation) is not Relation:
         raise StepError(f"{step.name}: states no relation")
-    for expression in [*written(step), *_with_functions(step, facts)]:
+    for expression in [*written(step), *_with_functions(step, [*facts, *behind])]:
         why = objection(expression)
         if why:
             raise StepError(f"{step.name}: {why}")
@@ -324,7 +342,7 @@ def _check_writing(step: Step, facts: list[Relation]) -> None:
     known = implied(facts)
     certificates = step.terms if isinstance(step, Inequality) else ()
     sides = [step.relation.lhs, step.relation.rhs, *certificates]
-    for expression in [*sides, *_with_functions(step, facts)]:
+    for expression in [*sides, *_with_functions(step, [*facts, *behind])]:
         part = undefined(expression, known)
         if part is not None:
             raise StepError(f"{step.name}: {part} may have no value")
@@ -334,8 +352,9 @@ def _with_functions(step: Step, facts: list[Relation]) -> list[sp.Expr]:
     """The two sides where a function has the formula that is given, so that it is judged too."""
     formulas = [f for f in facts if f.relation == "=" and isinstance(f.lhs, AppliedUndef)]
     sides = [step.relation.lhs, step.relation.rhs]
-    for formula in formulas:
-        sides += [new for side in sides if (new := substituted(side, formula)) != side]
+    for formula in len(formulas) * formulas:  # in every order, as one may lead to another
+        new = [substituted(side, formula) for side in sides]
+        sides += [side for side in dict.fromkeys(new) if side not in sides]
     return sides[2:]
 
 

@@ -48,6 +48,7 @@ OPERATIONS = (
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 RESERVED = {
     "E",
+    "e",
     "Mean",
     "Quantile",
     "I",
@@ -58,10 +59,11 @@ RESERVED = {
     "exp",
     "log",
     "sqrt",
-    "Min",
-    "Max",
+    "erf",
 }
+RESERVED |= {"Min", "Max", "LambertW", "Piecewise", "Integral", "Derivative", "Subs", "Limit"}
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
+KINKED = (sp.Piecewise, sp.Min, sp.Max)  # may have no slope at a point
 SIGNS: tuple[dict[str, bool], ...] = ({}, {"nonnegative": True}, {"positive": True})
 
 
@@ -110,7 +112,8 @@ def _node(node: sp.Basic) -> str:
     if isinstance(node, BooleanTrue):
         return ""
     if type(node) is Quantile:
-        return ""
+        nested = len(node.args) != 2 or any(part.has(Quantile) for part in node.args)
+        return f"{node} is no quantile at a level" if nested else ""
     if type(node) not in OPERATIONS:
         return f"{type(node).__name__} may not be written"
     if isinstance(node, sp.Piecewise) and node.args[-1].cond != sp.true:
@@ -145,17 +148,24 @@ def _binder(node: sp.Basic) -> str:
         ends = [end for end in limit[1:] if end != sp.oo]
         if any(end.has(sp.oo, limit[0]) for end in ends):
             return f"{node} is no integral over one interval"
-        if limit[2] == sp.oo and not node.function.has(AppliedUndef):
+        if limit[2] == sp.oo and not _is_of(node.function, limit[0]):
             return f"{node} may be infinite"
         signed = limit[0].is_nonnegative
         if signed and not all(non_negative(end, []) for end in ends):
             return f"{node} goes beyond the sign of {limit[0]}"
     if isinstance(node, sp.Limit):
-        inside, x, end, _ = node.args
+        inside, x, end, side = node.args
         positive = all(symbol.is_positive for symbol in inside.free_symbols | {x})
+        positive = positive and (end == sp.oo or str(side) == "+")
         if not positive or end not in (sp.S.Zero, sp.oo) or inside.has(AppliedUndef):
             return f"{node} is no limit at 0 or ∞ of a formula in positive symbols"
     return ""
+
+
+def _is_of(integrand: sp.Expr, variable: sp.Symbol) -> bool:
+    """Whether a factor is a function without a formula of this variable, or its power."""
+    factors = [f.base if f.is_Pow else f for f in sp.Mul.make_args(integrand)]
+    return any(isinstance(f, AppliedUndef) and variable in f.args for f in factors)
 
 
 def implied(facts: Sequence[Relation]) -> list[Relation]:
@@ -185,12 +195,21 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
         return _undefined_integral(expression, facts)
     if isinstance(expression, sp.Subs):
         value = expression.doit()
-        return expression if value.has(sp.nan, sp.zoo, sp.oo) else undefined(value, facts)
+        points = zip(expression.variables, expression.point, strict=True)
+        beyond = any(x.is_nonnegative and not non_negative(at, facts) for x, at in points)
+        infinite = value.has(sp.nan, sp.zoo, sp.oo)
+        infinite |= any(slope.has(*KINKED) for slope in expression.atoms(sp.Derivative))
+        return expression if beyond or infinite else undefined(value, facts)
     if isinstance(expression, sp.Limit):
         value = expression.doit()
         infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
-        return expression if infinite else undefined(value, facts)
+        if infinite or not _holds_at_numbers(expression, value):
+            return expression
+        inside = [fact for fact in facts if expression.args[1] not in fact.free_symbols]
+        return undefined(expression.args[0], inside) or undefined(value, facts)
     if isinstance(expression, sp.Derivative):
+        if expression.has(*KINKED):
+            return expression
         slope = expression.doit()
         found = undefined(expression.expr, facts)
         return found or (None if slope == expression else undefined(slope, facts))
@@ -201,6 +220,18 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
     if isinstance(expression, sp.LambertW) and not non_negative(expression.args[0], facts):
         return expression
     return next((u for u in (undefined(part, facts) for part in expression.args) if u), None)
+
+
+def _holds_at_numbers(limit: sp.Limit, value: sp.Expr) -> bool:
+    """Whether SymPy finds the same limit where the other symbols are numbers, or equal ones."""
+    inside, variable, end, side = limit.args
+    others = sorted(limit.free_symbols, key=str)
+    for numbers in ([1] * len(others), range(2, len(others) + 2), range(len(others) + 1, 1, -1)):
+        at = {other: sp.Integer(number) for other, number in zip(others, numbers, strict=True)}
+        found = sp.Limit(inside.subs(at), variable, end, str(side)).doit()
+        if found.has(sp.Limit) or sp.simplify(found - value.subs(at)) != 0:
+            return False
+    return True
 
 
 def _as_facts(condition: sp.Basic) -> list[Relation]:
@@ -230,6 +261,8 @@ def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.
     if t.is_positive and not strictly(low, facts):
         closed = closed.subs(t, sp.Symbol(t.name, nonnegative=True))
     ends = [end for end in (low, high) if end != sp.oo]
-    return next(
-        (u for u in [undefined(closed, inside), *(undefined(e, facts) for e in ends)] if u), None
-    )
+    cases = [pair for p in closed.atoms(sp.Piecewise) for pair in p.args]
+    values = [case.expr for case in cases if t.name in map(str, case.expr.free_symbols)]
+    parts = [closed, *values]  # also where a case ends
+    found = [*(undefined(part, inside) for part in parts), *(undefined(e, facts) for e in ends)]
+    return next((u for u in found if u), None)

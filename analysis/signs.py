@@ -94,10 +94,12 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         return expression
     if remainder == 0 or not others:
         return remainder
-    numerator, *ideal = (sp.numer(sp.together(e)) for e in [remainder, *others])
+    parts = [sp.numer(sp.together(e)) for e in [remainder, *others]]
+    (numerator, *ideal), more = _with_symbols_for_numbers(parts)
+    ideal += more
     denominator = sp.denom(sp.together(remainder))
-    parts = sp.Tuple(numerator, *ideal)
-    generators = sorted(parts.free_symbols | parts.atoms(sp.exp), key=str)
+    both = sp.Tuple(numerator, *ideal)
+    generators = sorted(both.free_symbols | both.atoms(sp.exp), key=str)
     try:
         basis = sp.groebner(ideal, *generators)
         if not non_zero(denominator, relations):  # the expression may have no value
@@ -122,6 +124,27 @@ def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
         numbers = {node: sp.Dummy(real=True) for node in plain.values()}
         expression = expression.xreplace({node: numbers[same] for node, same in plain.items()})
     return expression
+
+
+def _with_symbols_for_numbers(parts: list[sp.Expr]) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """A symbol for every constant that is not rational, as a sum of them may be zero unseen.
+
+    Also what vanishes because a constant is no zero, or a root of a rational number.
+    """
+    found: dict[sp.Expr, sp.Symbol] = {}
+    for node in (node for part in parts for node in sp.preorder_traversal(part)):
+        constant = isinstance(node, sp.Expr) and not node.free_symbols
+        if constant and not (node.is_Rational or node.is_Add or node.is_Mul):
+            found.setdefault(node, sp.Symbol(f"number {node}"))
+    more = [
+        symbol * sp.Symbol(f"over {symbol}") - 1
+        for node, symbol in found.items()
+        if node.is_nonzero
+    ]
+    for node, symbol in found.items():
+        if node.is_Pow and node.base.is_Rational and node.exp.is_Rational:
+            more.append(symbol**node.exp.q - node.base**node.exp.p)
+    return [part.xreplace(found) for part in parts], more
 
 
 def bound(node: sp.Basic) -> set[sp.Symbol]:
@@ -280,8 +303,10 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     Functions without a formula count as smooth, as the axioms that speak of their slope say. What
     stands below an integral sign is judged by grammar.py.
     """
-    if function.is_Symbol or function.is_number or isinstance(function, AppliedUndef):
+    if function.is_Symbol or function.is_number:
         return True
+    if isinstance(function, AppliedUndef):
+        return all(regular(part, relations) for part in function.args)
     if isinstance(function, sp.Integral):
         smooth = not function.function.has(sp.Piecewise, sp.Min, sp.Max)
         return smooth and all(regular(end, relations) for end in function.limits[0][1:])

@@ -7,6 +7,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.calculus import Monotone, UniqueMinimum
+from analysis.latex import latex
 from analysis.signs import AVERAGES, Quantile, Relation, bound
 from analysis.steps import (
     Axiom,
@@ -64,8 +65,13 @@ class Trace:
         self.given: dict[str, frozenset[Given]] = {}
         self.carried: dict[str, frozenset[Given]] = {}
         self.roots: dict[sp.Expr, Relation] = {}
+        self.varied = self._varied()
+        self.zeros = frozenset(s.zero for s in steps if isinstance(s, UniqueMinimum))
         self.definitions = {
             s.relation.lhs: s.relation for s in steps if isinstance(s, Definition) or _names(s)
+        }
+        self.named = self.definitions | {
+            s.relation.rhs: s.relation for s in steps if _names_an_average(s)
         }
         self.random = self._random(random)
         self._one_symbol_a_name()
@@ -98,7 +104,7 @@ class Trace:
             for side in written(step):
                 heads = [node.func for node in side.atoms(AppliedUndef)]
                 for each in [*side.atoms(sp.Symbol), *heads]:
-                    name = str(each)
+                    name = latex(each) if isinstance(each, sp.Symbol) else str(each)
                     if named.setdefault(name, each) != each:
                         raise StepError(f"{step.name}: there are two symbols of the name {name}")
 
@@ -108,26 +114,36 @@ class Trace:
         Where a function without a formula stands below an integral sign, in a derivative or a
         limit, no given may confine the variable that is bound there.
         """
-        varied = {
+        for step in self.steps:
+            if isinstance(step, UniqueMinimum):
+                self._not_tied(_root(step))
+            if isinstance(step, (Axiom, Definition, Suppose)):
+                self._not_tied(step)
+
+    def _varied(self) -> frozenset[sp.Symbol]:
+        """The bound variables of which a function without a formula is taken."""
+        return frozenset(
             symbol
             for step in self.steps
             for side in written(step)
             for node in side.atoms(sp.Integral, sp.Derivative, sp.Limit)
             if node.has(AppliedUndef)
             for symbol in bound(node)
-        }
-        for step in self.steps:
-            if isinstance(step, UniqueMinimum) and step.zero in varied:
-                raise StepError(f"{step.name}: confines {step.zero}, a variable that is bound")
-            if not isinstance(step, (Axiom, Definition, Suppose)):
-                continue
-            for symbol in varied & step.relation.free_symbols:
-                sides = (step.relation.lhs, step.relation.rhs)
-                spoken = any(symbol in f.free_symbols for s in sides for f in s.atoms(AppliedUndef))
-                if not spoken or not isinstance(step, Axiom) or step.axiom == "name":
-                    raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
+        )
+
+    def _not_tied(self, step: Step) -> None:
+        """Refuse a given that confines a variable of which a function is taken under a binder."""
+        for symbol in self.varied & step.relation.free_symbols:
+            sides = (step.relation.lhs, step.relation.rhs)
+            spoken = any(symbol in f.free_symbols for s in sides for f in s.atoms(AppliedUndef))
+            if not spoken or not isinstance(step, Axiom) or step.axiom in ("name", "root"):
+                raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
 
     def _add(self, step: Step) -> None:
+        if isinstance(step, Axiom) and step.axiom == "root":
+            raise StepError(f"{step.name}: only a unique minimum finds a root")
+        if type(step.using) is not tuple:
+            raise StepError(f"{step.name}: lists what it rests on in no tuple")
         missing = [name for name in step.using if name not in self.given]
         if missing:
             raise StepError(f"{step.name}: rests on {missing[0]!r}, which comes later or never")
@@ -167,15 +183,25 @@ class Trace:
                 raise StepError(f"{what}: define {given.step.relation.lhs} here as well")
             if isinstance(given.step, Definition):
                 continue
+            self._not_tied(given.step)
             free = given.step.relation.free_symbols
-            for symbol in free & self.definitions.keys():
+            for symbol in free & self.named.keys():
                 parameter = symbol in PARAMETERS and not free <= PARAMETERS
-                if not parameter and self.definitions[symbol] not in quoted.definitions:
+                if not parameter and self.named[symbol] not in quoted.definitions:
                     raise StepError(f"{what}, and here {symbol} is defined: derive it")
-        fixed = step.relation.free_symbols & self.random - quoted.random
-        averages = any(s.has(*AVERAGES) for s in (step.relation.lhs, step.relation.rhs))
-        if fixed and averages:
-            raise StepError(f"{step.name}: {step.claim} takes {fixed} for fixed numbers")
+            root = isinstance(given.step, Axiom) and given.step.axiom == "root"
+            for symbol in free & self.zeros:
+                if not root:
+                    raise StepError(f"{what}, and here {symbol} is a zero: derive it")
+        for each in [step, *(given.step for given in carried)]:
+            relation = each.relation
+            others = (relation.free_symbols & spoken) - self.random - PARAMETERS
+            tied = _is_assumption(each) and _is_equality(each) and others
+            averages = relation.lhs.atoms(*AVERAGES) | relation.rhs.atoms(*AVERAGES)
+            inside = frozenset().union(*(average.free_symbols for average in averages))
+            fixed = relation.free_symbols & self.random - quoted.random
+            if (fixed and ((each is step and averages) or tied)) or fixed & inside:
+                raise StepError(f"{step.name}: {step.claim} takes {fixed} for fixed numbers")
         for given in carried:
             if isinstance(given.step, Axiom) and given.step.axiom == "root":
                 self._one_root_a_name(given.step)
@@ -278,6 +304,12 @@ def _names(step: Step) -> bool:
         isinstance(step, Axiom)
         and step.axiom == "name"
         and isinstance(step.relation.lhs, sp.Symbol)
+    )
+
+
+def _names_an_average(step: Step) -> bool:
+    return (
+        isinstance(step, Axiom) and step.axiom == "name" and isinstance(step.relation.lhs, AVERAGES)
     )
 
 
