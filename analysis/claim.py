@@ -1,6 +1,6 @@
 """A claim: what it assumes, what it says, why it is true, and how to put numbers in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from analysis.calculus import Monotone, Solution, Tangent, UniqueMinimum
 from analysis.grammar import implied, objection, undefined
-from analysis.signs import Relation, same_positive_root, substituted
+from analysis.signs import Relation, substituted
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -27,30 +27,9 @@ from analysis.steps import (
     StepError,
     Suppose,
 )
-from analysis.trace import PARAMETERS, Given, Quoted, Trace, written
-
-
-@dataclass(frozen=True)
-class Implicit:
-    """The zero of `equation` in `symbol` on the open interval (low, high), found by bracketing."""
-
-    symbol: sp.Symbol
-    equation: sp.Expr
-    low: sp.Expr
-    high: sp.Expr
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Where a value comes from: to this power, it is a side of the relation of a step.
-
-    The step's symbols are replaced by `at`.
-    """
-
-    step: str
-    at: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
-    power: int = 1
-
+from analysis.trace import Given, Quoted, Trace, written
+from analysis.values import Shown, Value
+from analysis.values import check as check_values
 
 GIVEN = (Axiom, Definition, Suppose)
 REPEATING = (Chain, Averaged, Cases, Earlier, UniqueMinimum)  # they write nothing of their own
@@ -93,7 +72,7 @@ class Claim:
     statement: Relation
     steps: tuple[Step, ...]
     witness: tuple[Step, ...]
-    values: dict[str, sp.Expr | Implicit]
+    values: dict[str, Value]
     attack: Callable[[np.random.Generator, float], float]
     shown: dict[str, str | Shown] = field(default_factory=dict)
     random: tuple[sp.Symbol, ...] = ()
@@ -140,7 +119,7 @@ class Claim:
         quoted = {step.claim for step in self.derivation if isinstance(step, Earlier)}
         if quoted != set(self.uses):
             raise StepError(f"{self.name}: uses {self.uses} and quotes {sorted(quoted)}")
-        self._check_values()
+        check_values(self)
         return len(self.derivation)
 
     @staticmethod
@@ -216,105 +195,6 @@ class Claim:
         """How many of the steps are axioms, taken as given."""
         return sum(isinstance(step, Axiom) for step in self.derivation)
 
-    def _check_values(self) -> None:
-        if set(self.shown) != set(self.values):
-            missing = sorted(set(self.shown) ^ set(self.values))
-            raise StepError(f"{self.name}: which step shows {', '.join(missing)}?")
-        definitions = {s: relation.rhs for s, relation in self.trace.definitions.items()}
-        tied = {
-            symbol
-            for symbol, value in definitions.items()
-            if _closed(value, definitions).free_symbols <= PARAMETERS
-        }
-        tied |= self.trace.zeros & PARAMETERS
-        for name, value in self.values.items():
-            if isinstance(value, Implicit):
-                tied -= {value.symbol}
-            elif value.free_symbols & tied:
-                raise StepError(f"{self.name}: {name} has an input that the steps define")
-            source = self.shown[name]
-            source = Shown(source) if isinstance(source, str) else source
-            steps = [step for step in self.derivation if step.name == source.step]
-            if not steps or not self._is_shown(value, steps[0], source):
-                raise StepError(f"{self.name}: {name} is not what {source.step!r} shows")
-
-    def _is_shown(self, value: sp.Expr | Implicit, step: Step, source: Shown) -> bool:
-        if isinstance(value, Implicit):
-            return self._is_zero_of(value, step) and not self.trace.supposed[step.name]
-        admitted = all(
-            _admits(symbol, new) and self._is_free(symbol, new) for symbol, new in source.at.items()
-        )
-        side = step.relation.rhs.doit()
-        if value == side and self._shows(step):
-            return True
-        return (
-            admitted
-            and self._shows(step)
-            and all(
-                same_positive_root(
-                    self._put_in(branch, fixed, step),
-                    self._put_in(side.subs(source.at).subs(fixed), fixed, step),
-                    source.power,
-                    where.subs(fixed),
-                )
-                for branch, fixed, where in _branches(value)
-            )
-        )
-
-    def _is_free(self, symbol: sp.Expr, new: sp.Expr) -> bool:
-        """Whether this is a symbol that the steps define by nothing else."""
-        defined = self.trace.named.get(symbol)
-        return isinstance(symbol, sp.Symbol) and (defined is None or defined.rhs == new)
-
-    def _shows(self, step: Step) -> bool:
-        """Whether the step is a definition, is derived, or is a choice that the statement needs."""
-        if self.trace.supposed[step.name]:
-            return False
-        chosen = isinstance(step, Axiom) and isinstance(step.relation.lhs, sp.Symbol)
-        behind = {given.step for given in self.trace.given[self.steps[-1].name]}
-        return (
-            not isinstance(step, GIVEN)
-            or isinstance(step, Definition)
-            or (chosen and step.relation.relation == "=" and step in behind)
-        )
-
-    def _is_zero_of(self, value: Implicit, step: Step) -> bool:
-        """Whether the step is about the zero of that equation, between ends that steps name."""
-        if isinstance(step, UniqueMinimum):
-            low, high = (self._put_in(end, {}, step) for end in step.interval)
-            shorter = isinstance(value.high, sp.Min) and high in value.high.args
-            ends = value.low == low and (value.high == high or shorter)
-            same = self._put_in(step.numerator, {}, step) == value.equation
-            return ends and same and step.symbol == value.symbol
-        slacks = [sign * s.relation.slack for s in self.derivation for sign in (1, -1)]
-        at_ends = [value.equation.subs(value.symbol, end) for end in (value.low, value.high)]
-        named = [value.equation.subs(value.symbol, zero) for zero in step.relation.free_symbols]
-        equations = (step.relation.slack, -step.relation.slack)
-        given = isinstance(step, Axiom) and any(equation in named for equation in equations)
-        return given and all(
-            any(sp.expand(slack - end) == 0 for slack in slacks) for end in at_ends
-        )
-
-    def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any], step: Step) -> sp.Expr:
-        """The expression with definitions put in, and with what is chosen behind step or statement.
-
-        The symbols in `fixed` keep their numbers.
-        """
-        behind = self.trace.given[step.name] | self.trace.given[self.steps[-1].name]
-        chosen = [
-            other
-            for other in self.derivation
-            if isinstance(other, Axiom)
-            and Given(self.name, other) in behind
-            and other.relation.relation == "="
-            and isinstance(other.relation.lhs, sp.Symbol)
-        ]
-        definitions = [other for other in self.derivation if isinstance(other, Definition)]
-        named = {
-            other.relation.lhs: other.relation.rhs.subs(fixed) for other in [*chosen, *definitions]
-        }
-        return _closed(expression, named)
-
     def lambdify(self) -> Callable[..., dict[str, Any]]:
         """Function of the claim's inputs, by name or symbol, scalars or arrays that broadcast."""
         from analysis.numeric import compiled
@@ -356,48 +236,3 @@ def _with_functions(step: Step, facts: list[Relation]) -> list[sp.Expr]:
         new = [substituted(side, formula) for side in sides]
         sides += [side for side in dict.fromkeys(new) if side not in sides]
     return sides[2:]
-
-
-def _closed(expression: sp.Expr, named: Mapping[Any, sp.Expr]) -> sp.Expr:
-    """The expression with every name replaced, until none is left."""
-    for _ in named:
-        expression = expression.subs(named)
-    return expression
-
-
-def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr], sp.Basic]]:
-    """What the value is where it says something.
-
-    With the symbol that a branch puts to a number, and the condition under which it holds.
-    """
-    if not isinstance(value, sp.Piecewise):
-        return [(value, {}, sp.true)]
-    found = []
-    for branch, condition in value.args:
-        fixed, where = (
-            ({}, condition)
-            if not isinstance(condition, sp.Eq)
-            else (
-                {condition.lhs: condition.rhs},
-                sp.true,
-            )
-        )
-        found += [
-            (inner, fixed | more, sp.And(where, further))
-            for inner, more, further in _branches(branch)
-            if inner is not sp.nan
-        ]
-    return found
-
-
-def _admits(symbol: sp.Symbol, new: sp.Expr) -> bool:
-    """Whether the replacement varies with the inputs and has the symbol's sign."""
-    signed = symbol in PARAMETERS and symbol.is_positive
-    return bool(new.free_symbols) and (not signed or bool(new.is_positive))
-
-
-def sideways(value: sp.Expr) -> sp.Expr:
-    """The value with a branch of its own for α = 0, where p cancels and may have underflowed."""
-    from analysis.symbols import alpha
-
-    return sp.Piecewise((value.subs(alpha, 0), sp.Eq(alpha, 0)), (value, True))

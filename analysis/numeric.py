@@ -9,9 +9,10 @@ import sympy as sp
 from scipy.optimize import elementwise
 from sympy.codegen.cfunctions import expm1, log1p
 
-from analysis.claim import Claim, Implicit
+from analysis.claim import Claim
 from analysis.fields import SpecificationError, percent_hint, refuse, suggestion
 from analysis.symbols import BY_NAME, Entry, epsilon, lam
+from analysis.values import Implicit
 
 Values = dict[str, Any]
 

@@ -4,12 +4,13 @@ import textwrap
 
 import sympy as sp
 
-from analysis.claim import PARTS, Claim, Implicit
+from analysis.claim import PARTS, Claim
 from analysis.latex import latex, latex_relation
 from analysis.numeric import inputs
 from analysis.signs import FORMS, Relation
 from analysis.steps import AXIOMS, Axiom, Earlier, Inequality, Step
 from analysis.symbols import NOTATION, Entry
+from analysis.values import Implicit
 
 WIDTH = 96
 
@@ -47,7 +48,7 @@ def checked(claim: Claim) -> str:
     named = f", {defined} are definitions" if defined else ""
     return (
         f"{claim.derived} of {total} steps are derived and checked by SymPy, {claim.stated} are "
-        f"axioms{named}; the statement rests on {_counted(len(claim.givens), 'axiom')}"
+        f"axioms{named}; statement and values rest on {_counted(len(claim.givens), 'axiom')}"
     )
 
 
@@ -81,7 +82,7 @@ def text(claim: Claim, claims: dict[str, Claim], proof: bool) -> str:
         "\nAssumptions",
         *(_filled(line, "  ") for line in claim.assumptions),
         "\nStatement\n" + _pretty(claim.statement),
-        "\nTaken as given behind the statement",
+        "\nTaken as given behind statement and values",
         *(_filled(f"{kind}: {names}", "  ") for kind, names in grounds(claim).items()),
         "\nSymbols",
         *(f"  {e.symbol!s:<10}{e.name:<20}{e.unit:<14}{e.meaning}" for e in legend(claim)),

@@ -187,20 +187,26 @@ def _vanishes_at_numbers(expression: sp.Expr) -> bool:
 
 
 def same_positive_root(
-    one: sp.Expr, other: sp.Expr, power: int = 1, where: sp.Basic = sp.true
+    one: sp.Expr,
+    other: sp.Expr,
+    power: int = 1,
+    where: sp.Basic = sp.true,
+    given: sp.Basic = sp.true,
 ) -> bool:
     """Whether one^power is the other where both are real, and one ≥ 0 if the power is even.
 
     By agreement to 20 digits at random numbers between 10^-9 and 10^11 at which the condition holds
-    (below 1 what the notation says is); False as well where too few such numbers are found.
+    (below 1 what the notation says is); False as well where too few such numbers are found, and
+    where what is given does not hold at one of them.
     """
     if any(side.has(*OPAQUE) for side in (one, other)):
         return one == other and power == 1
-    if one == other and power == 1:
+    if one == other and power == 1 and given == sp.true:
         return True
-    symbols = sorted(one.free_symbols | other.free_symbols | where.free_symbols, key=str)
+    free = one.free_symbols | other.free_symbols | where.free_symbols | given.free_symbols
+    symbols = sorted(free, key=str)
     function = sp.lambdify(symbols, [one, other], modules="mpmath")
-    holds = sp.lambdify(symbols, where, modules="mpmath")
+    holds, as_given = (sp.lambdify(symbols, c, modules="mpmath") for c in (where, given))
     met = 0
     with mpmath.workdps(DIGITS):
         for seed in range(3000):
@@ -214,7 +220,7 @@ def same_positive_root(
             if first.imag or second.imag or mpmath.isinf(first) or mpmath.isinf(second):
                 continue
             apart = abs(first.real**power - second.real) > EXACT * abs(second.real)
-            if apart or (power % 2 == 0 and first.real < 0):
+            if apart or not as_given(*numbers) or (power % 2 == 0 and first.real < 0):
                 return False
             met += 1
             if met == 10 * TRIALS:

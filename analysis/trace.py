@@ -119,6 +119,21 @@ class Trace:
                 self._not_tied(_root(step))
             if isinstance(step, (Axiom, Definition, Suppose)):
                 self._not_tied(step)
+            self._no_name_hides_a_variable(step)
+
+    def _no_name_hides_a_variable(self, step: Step) -> None:
+        """Refuse z below a binder of k where z is a name for something in k."""
+        roots = [_root(s).relation for s in self.steps if isinstance(s, UniqueMinimum)]
+        behind = {r.lhs: set(r.rhs.free_symbols) for r in [*self.named.values(), *roots]}
+        for _ in behind:
+            for symbols in behind.values():
+                symbols |= set().union(*(behind.get(symbol, set()) for symbol in symbols))
+        for side in written(step):
+            for node in side.atoms(sp.Integral, sp.Derivative, sp.Limit):
+                for name in node.args[0].free_symbols & behind.keys():
+                    hidden = (behind[name] - {name}) & bound(node)
+                    if hidden:
+                        raise StepError(f"{step.name}: {name} is a name for something in {hidden}")
 
     def _varied(self) -> frozenset[sp.Symbol]:
         """The bound variables of which a function without a formula is taken."""

@@ -9,7 +9,7 @@ import sympy as sp
 
 from analysis.assumptions import BOUNDED, FRESH, SMOOTH
 from analysis.calculus import Solution, Tangent, UniqueMinimum
-from analysis.claim import Claim, sideways
+from analysis.claim import Claim
 from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import breakdown, chance, drift, tangent
@@ -26,6 +26,7 @@ from analysis.steps import (
     Inequality,
 )
 from analysis.symbols import Delta, G, L, T, alpha, b, gamma, kappa, lam, p, s, sigma, x
+from analysis.values import sideways
 
 progress, pull = sp.symbols("progress pull", real=True)
 square = sp.Symbol("square", nonnegative=True)

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import NOISE
-from analysis.claim import Claim, sideways
+from analysis.claim import Claim
 from analysis.claims.drift import breakdown, chance, drift, h, random_case
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import statement as drift_bound
@@ -16,6 +16,7 @@ from analysis.paths import mean_law
 from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
+from analysis.values import sideways
 
 beta = sp.Symbol("beta", positive=True)
 spread = sp.Symbol("spread", nonnegative=True)

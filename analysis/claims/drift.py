@@ -8,13 +8,14 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import IID
-from analysis.claim import Claim, Shown
+from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
 from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Inequality
 from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
+from analysis.values import Shown
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 spread = sp.Symbol("spread", nonnegative=True)

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.calculus import Tangent, UniqueMinimum
-from analysis.claim import Claim, Implicit, Shown
+from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import bound, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import condition as long_run
@@ -16,6 +16,7 @@ from analysis.claims.averaged_guarantee import margin as margin_at_b
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
+from analysis.values import Implicit, Shown
 
 r = sp.Symbol("r", positive=True)
 best, size = sp.symbols("x_star b_star", positive=True)

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import IID, NOISE
-from analysis.claim import Claim, sideways
+from analysis.claim import Claim
 from analysis.claims.convexity_lemma import H, potential
 from analysis.claims.convexity_lemma import pull as scored
 from analysis.claims.convexity_lemma import statement as lemma
@@ -17,6 +17,7 @@ from analysis.claims.drift import chance, spread
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, R_m, alpha, b, m, p, s, sigma
+from analysis.values import sideways
 
 clean, contaminated, mean = sp.symbols("clean contaminated mean", real=True)
 usual, longest, far = sp.symbols("H_s H_oo r_0", positive=True)

@@ -7,7 +7,7 @@ of the margin pays for the deviations of the mean direction from its expectation
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim, Shown, sideways
+from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import beyond, linear_drift, margin, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.drift import chance, drift
@@ -38,6 +38,7 @@ from analysis.symbols import (
     sigma,
     zeta,
 )
+from analysis.values import Shown, sideways
 
 progress, pull, surprise = sp.symbols("progress pull surprise", real=True)
 log_one, log_growth = sp.symbols("log_one log_growth", real=True)

@@ -8,7 +8,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.claim import Claim, sideways
+from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import square
 from analysis.claims.bias_radius import beta, factored, independent, radius
 from analysis.claims.bias_radius import claim as radius_claim
@@ -19,6 +19,7 @@ from analysis.paths import Batch, Loss, hitting_time, random_batch, random_loss
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
 from analysis.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, sigma
+from analysis.values import sideways
 
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)

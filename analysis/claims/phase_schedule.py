@@ -9,7 +9,7 @@ import sympy as sp
 from scipy import optimize
 
 from analysis.calculus import Tangent
-from analysis.claim import Claim, Shown
+from analysis.claim import Claim
 from analysis.claims.alignment_lemma import slack
 from analysis.claims.drift import chance
 from analysis.claims.drift import claim as drift_claim
@@ -18,6 +18,7 @@ from analysis.claims.sweet_spot import phi as squared_radius
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Earlier, Identity, Inequality
 from analysis.symbols import G, alpha, b, lam, p, s, sigma, x
+from analysis.values import Shown
 
 best, whole = sp.symbols("b_G b_w", positive=True)
 

@@ -7,7 +7,7 @@ when all come from one domain, as with one domain per accelerator core.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim, sideways
+from analysis.claim import Claim
 from analysis.claims.bias_radius import at_rest, beta, chance, push, radius, spread
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import random_case
@@ -15,6 +15,7 @@ from analysis.paths import mean_law
 from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import G, alpha, b, kappa, p, s, sigma, sigma_w, tau
+from analysis.values import sideways
 
 within, between = sp.symbols("within between", nonnegative=True)
 share, distance = sp.symbols("pi_2 Delta_o", positive=True)

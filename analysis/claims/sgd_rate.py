@@ -7,7 +7,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
-from analysis.claim import Claim, Shown
+from analysis.claim import Claim
 from analysis.paths import (
     Loss,
     Mixture,
@@ -28,6 +28,7 @@ from analysis.steps import (
     Inequality,
 )
 from analysis.symbols import B, D, Delta, G, L, T, epsilon, eta, sigma
+from analysis.values import Shown
 
 V = sp.Symbol("V", positive=True)
 h = sp.Symbol("h", positive=True)

@@ -8,12 +8,13 @@ import numpy as np
 import sympy as sp
 
 from analysis.calculus import Solution, Tangent, UniqueMinimum
-from analysis.claim import Claim, Implicit, Shown
+from analysis.claim import Claim
 from analysis.claims.bias_radius import b_break, radius
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
+from analysis.values import Implicit, Shown
 
 best, size = sp.symbols("x_star b_star", positive=True)
 

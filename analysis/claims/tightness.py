@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 
 from analysis.calculus import Monotone, Tangent
-from analysis.claim import Claim, Implicit, Shown
+from analysis.claim import Claim
 from analysis.claims.bias_radius import radius
 from analysis.claims.rare_outlier import bias as outlier_bias
 from analysis.claims.rare_outlier import ell as outlier_rarity
@@ -25,6 +25,7 @@ from analysis.claims.rare_signal import measured as signal_measured
 from analysis.signs import Relation
 from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
 from analysis.symbols import alpha, kappa, x
+from analysis.values import Implicit, Shown
 
 crossing = sp.Symbol("kappa_0", positive=True)
 largest = sp.Symbol("largest", nonnegative=True)

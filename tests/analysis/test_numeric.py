@@ -6,11 +6,11 @@ import pytest
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from analysis.claim import Implicit
 from analysis.claims import CLAIMS
 from analysis.fields import SpecificationError
 from analysis.numeric import accurate
 from analysis.symbols import BY_NAME, epsilon, lam
+from analysis.values import Implicit
 
 AT = {"noise_scale": 1.3, "smoothness": 2.0, "initial_gap": 3.0, "batch_size": 64}
 

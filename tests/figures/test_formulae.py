@@ -7,10 +7,10 @@ import pytest
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from analysis.claim import Implicit
 from analysis.claims import CLAIMS
 from analysis.signs import E, Mean, Quantile, Relation
 from analysis.symbols import alpha, b, kappa, lam, p, sigma
+from analysis.values import Implicit
 from figures.formulae import BETA, WORDS, formula, shortened
 from figures.mathml import mathml
 

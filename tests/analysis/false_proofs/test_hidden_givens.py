@@ -6,7 +6,6 @@ import pytest
 import sympy as sp
 
 from analysis import claims
-from analysis.claim import Implicit, Shown
 from analysis.signs import E, Quantile, Relation
 from analysis.steps import (
     Axiom,
@@ -19,6 +18,7 @@ from analysis.steps import (
 )
 from analysis.symbols import G, s, sigma
 from analysis.symbols import x as size
+from analysis.values import Implicit, Shown
 
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
 BOUND = sp.sqrt(G**2 + sigma**2)

@@ -6,10 +6,10 @@ import pytest
 import sympy as sp
 
 from analysis import claims
-from analysis.claim import Implicit, Shown
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Inequality, Suppose
 from analysis.symbols import G, alpha, sigma, x
+from analysis.values import Implicit, Shown
 
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
 SQUARE = G**2 + sigma**2
