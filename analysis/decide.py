@@ -396,7 +396,10 @@ def _horizon(options: argparse.Namespace) -> int:
     if b is None:
         lines.append(f"{name}: no size of a batch of {B} has a bound{_and_enough(options.rule)}")
     else:
-        lines.append(f"best size for {name}, a batch of {B}: {_cut(B, b)} (bound {_number(bound)})")
+        lines.append(
+            f"best size for {name}, a batch of {B}: {_cut(B, b)} "
+            f"(normalized rule's bound {_number(bound)})"
+        )
     own = options.micro_batch_size
     if result["enough_micro_batches"] is False and own != B:
         lines.append(

@@ -37,9 +37,10 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     """Read ε, σ and D from per-sample gradients [n, d], recorded at one point near a run's end.
 
     An outlier is a gradient whose distance from the vector of coordinate medians exceeds `multiple`
-    times the median of these distances. Of clean Gaussian noise a share of at most 2.4·10⁻⁶ is
-    taken for outliers at the multiple 7: that is the case where all of it lies on one axis,
-    P(|Z| > 7·0.6745); with more axes it is less, and in many dimensions a smaller multiple will do.
+    times the median of these distances. Of many clean Gaussian samples a share of 2.4·10⁻⁶ is taken
+    for outliers at the multiple 7, if all the noise lies on one axis: P(|Z| > 7·0.6745). With more
+    axes it is less, and in many dimensions a smaller multiple will do. With few samples the medians
+    are uncertain, and it is more: on one axis 7 % of 3 samples, 0.6 % of 10 and 0.003 % of 100.
     Fewer than half of the samples may be draggers. Raises SpecificationError unless the gradients
     are a finite matrix of at least two rows, not more than half of them equal.
     """

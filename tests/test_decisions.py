@@ -86,6 +86,13 @@ def test_the_bounds_cross_at_the_crossover(capsys):
     assert clipping_bound(result["micro_batch_size"], outside) > sgd_bound(outside)
 
 
+def test_no_bound_over_a_run_is_called_algorithm_1s(capsys):
+    """None is known: the line that names its best size says whose bound is beside it."""
+    (line,) = [one for one in printed(capsys, HORIZON).splitlines() if "Algorithm 1" in one]
+    assert "best size for Algorithm 1" in line
+    assert "(normalized rule's bound" in line
+
+
 def test_the_horizon_takes_a_size(capsys):
     result = document(capsys, HORIZON + " --micro-batch-size 4")
     assert result["micro_batch_size"] == 4
@@ -483,6 +490,8 @@ def test_the_readme_shows_what_the_commands_print(capsys):
     assert pytest.approx(1.03, abs=0.005) == 0.0730246 / 0.0710669
     weak = "sweet-spot --dragger-fraction 0.005 --batch-size 1024 --dragger-norm 5"
     assert document(capsys, weak)["admissible"]["plain_sgd"]
+    as_good = best_threshold(1, 0.005, 1.0)["bias_radius"] * 0.995 / 0.005  # D up to which SGD is
+    assert as_good == pytest.approx(0.005**-0.5, rel=0.01)
     rate = best_sizes(1e-6, 1.0, 1.0)["micro_batch_size"] * 1e-6
     assert rate == pytest.approx(0.315, abs=5e-4)
 

@@ -1,4 +1,4 @@
-"""How small the gradient of the normalized rule gets on average, after T steps.
+"""How small the gradient of the normalized rule is, averaged over T steps.
 
 Each step lowers f by the drift, up to the curvature's share; f cannot fall by more than Δ in all.
 What remains for ever is the averaged bias ps/κ, a little larger than the radius of bias_radius.
@@ -276,7 +276,7 @@ def beyond(expression: sp.Expr) -> sp.Expr:
 claim = Claim(
     name="averaged_guarantee",
     part="How fast it gets there",
-    title="the mean gradient norm of the normalized rule after T steps",
+    title="the gradient norm of the normalized rule, averaged over T steps",
     kind="upper bound, tight in the limit",
     assumptions=(
         FRESH,

@@ -16,7 +16,7 @@ from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import b, kappa, lam, p, sigma
 
-ell, y = sp.symbols("ell_2 y", positive=True)  # the rarity, of the limit and of a law
+ell, y, kept = sp.symbols("ell_2 y ell_0", positive=True)  # the rarity, of the limit and of a law
 w_y, w = sp.symbols("w_y w", positive=True)  # the chances of a rare sample
 rest, bias = sp.symbols("G_y beta_2", positive=True)
 
@@ -217,8 +217,9 @@ witness = (
     ),
     Identity(
         "large size",
-        Relation(sp.Limit(b * (1 - usual(ell)), b, sp.oo), "=", ell),
-        "bw → ell, so √b times the bias tends to σ(1 - ell)/√ell as b → ∞ at one λb",
+        Relation(sp.Limit(b * (1 - usual(kept)), b, sp.oo), "=", kept),
+        "at one λb, where ell keeps its value: bw → ell, so √b times the bias tends to "
+        "σ(1 - ell)/√ell as b → ∞",
     ),
 )
 

@@ -20,7 +20,7 @@ from analysis.signs import Relation
 from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, kappa, p, sigma
 
-ell, y = sp.symbols("ell y", positive=True)
+ell, y, kept = sp.symbols("ell y ell_0", positive=True)
 rest, bias = sp.symbols("G_y beta_1", positive=True)
 
 
@@ -195,8 +195,8 @@ witness = (
     ),
     Identity(
         "large size",
-        Relation(sp.Limit(b * (jump(ell) - 1), b, sp.oo), "=", ell),
-        "so √b times the bias tends to σ√ell as b → ∞ at one λb",
+        Relation(sp.Limit(b * (jump(kept) - 1), b, sp.oo), "=", kept),
+        "at one λb, where ell keeps its value: √b times the bias tends to σ√ell as b → ∞",
     ),
 )
 

@@ -233,7 +233,7 @@ def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
 claim = Claim(
     name="sgd_rate",
     part="Against SGD",
-    title="the mean squared gradient norm of SGD after T steps, draggers averaging out",
+    title="the squared gradient norm of SGD, averaged over T steps, draggers averaging out",
     kind="upper bound",
     assumptions=(
         FRESH,

@@ -9,6 +9,7 @@ import sympy as sp
 from scipy import optimize
 
 from analysis.advice import bias_radius
+from analysis.claims import CLAIMS
 from analysis.claims.bias_radius import attack, claim, steps
 from analysis.fields import SpecificationError
 from analysis.signs import Relation
@@ -94,3 +95,14 @@ def test_nothing_beyond_the_breakdown_and_nothing_without_noise():
 def test_inputs_are_refused_by_name(inputs, message):
     with pytest.raises(SpecificationError, match=message):
         claim.evaluate(**inputs)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.9])
+def test_sideways_draggers_leave_the_noise_however_few_are_clean(fraction):
+    """α = 0: σ/√b, also where (1-ε)^b is below the smallest float."""
+    at = {"micro_batch_size": 65536, "dragger_fraction": fraction, "noise_scale": 2.0}
+    at["alignment"] = 0.0
+    assert claim.evaluate(**at)["bias_radius"] == pytest.approx(2 / 256, rel=1e-12)
+    run = {"smoothness": 1.0, "initial_gap": 1.0, "horizon": 100.0}
+    averaged = CLAIMS["averaged_guarantee"].evaluate(**at, **run)
+    assert averaged["averaged_bias"] == pytest.approx(2 / 256, rel=1e-12)

@@ -6,6 +6,8 @@ from scipy import optimize
 
 from analysis.claims import CLAIMS
 from analysis.claims.high_probability import attack, claim
+from analysis.signs import Mean, Quantile
+from analysis.symbols import G, q
 
 AT = {
     "smoothness": 2.0,
@@ -31,6 +33,10 @@ def test_every_step_follows():
 
 def test_the_attack_fails():
     assert attack(np.random.default_rng(7)) > 0
+
+
+def test_it_speaks_of_a_quantile_over_runs():
+    assert claim.statement.lhs == Quantile(Mean(G), 1 - q)
 
 
 def test_value_by_hand():

@@ -206,6 +206,80 @@ def test_it_grows_with_the_norm_and_falls_with_the_number():
     assert by_count[-1] == pytest.approx(cut_radius(WorstCase(0.01), 31, np.array([31]))[0])
 
 
+def least_pull(gradient_norm, fraction, b, m, norm, additive):
+    """∫ min{K(t): t between the two quantiles} dv, both bounds and the minimum on a grid of t."""
+    G, p, s2 = gradient_norm, (1 - fraction) ** b, 1 / b
+    k = b * fraction / (1 - p)
+    r = (k * norm + np.sqrt(((b if additive else b - k) * G) ** 2 + b - k)) / b
+    t = np.append(np.linspace(1e-9, 3 * G, 6000), np.geomspace(3 * G, 1e3 * (r + G), 6000)[1:])
+    low = np.where(t < G, p * (G - t) ** 2 / ((G - t) ** 2 + s2), 0)
+    tail = np.minimum(1, (G**2 + s2) / t**2)
+    tail = np.where(t >= G + s2 / G, np.minimum(tail, s2 / (s2 + (t - G) ** 2)), tail)
+    width, square = np.hypot(G - t, np.sqrt(s2)), (G + t) ** 2
+    pull = np.where(width <= 2 * t, (G + t - width) / 2, t * (square - s2) / (square + s2))
+    K = p * pull - (1 - p) * np.minimum(t, r)
+    v = np.exp(np.linspace(-30, 0, 4001))
+    S = v ** (1 / (m - 1))
+    start = np.maximum(np.searchsorted(-low, -S, side="right") - 1, 0)
+    stop = np.minimum(np.searchsorted(-(1 - p + p * tail), -S), t.size - 1) + 1
+    return np.trapezoid([K[i:j].min() for i, j in zip(start, stop, strict=True)], v)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "b", "m", "norm", "additive"),
+    [(0.3, 1, 3, 3.0, True), (0.4, 1, 4, 1.0, True), (0.01, 50, 4, 20.0, False)],
+)
+def test_it_is_the_root_of_the_bound_by_brute_force(fraction, b, m, norm, additive):
+    """Beyond the normalized rule's radius; of additive draggers the drift stays in r."""
+    case = WorstCase(fraction, dragger_norm=norm)
+    radius = adaptive_radius(case, b * m, b, additive)
+    assert radius > 1.1 * cut_radius(case, b * m, np.array([b]))[0]
+    inside, outside = (least_pull(f * radius, fraction, b, m, norm, additive) for f in (0.99, 1.01))
+    assert inside < 0 < outside
+
+
+@pytest.mark.parametrize(
+    ("b", "gap"), [(35, 0.0), (31, 0.0), (40, 0.0714), (50, 0.578)], ids=lambda v: str(v)
+)
+def test_how_far_many_micro_batches_come(b, gap):
+    """D = 10⁶ σ and a million micro-batches: none at λb = 0.31 and 0.35, a gap from 0.4 on."""
+    case = WorstCase(1e-4, dragger_norm=1e6)
+    radius = cut_radius(case, 100 * b, np.array([100 * b]))[0]
+    found = adaptive_radius(case, 10**6 * 100 * b, 100 * b)
+    assert found / radius - 1 == pytest.approx(gap, abs=1e-3)
+
+
+def weaker_update(alignment, case, m, gradient_norm, noise):
+    """The update of m single samples whose draggers meet the condition for α with equality.
+
+    Of norm D, forth with chance (1-α)/2 and back else: E ψ_c = -α min(c, D) at every c.
+    """
+    eps, D = case.dragger_fraction, case.dragger_norm
+    points = np.concatenate([gradient_norm + noise[0], [-D, D]])
+    ends = eps * np.array([1 + alignment, 1 - alignment]) / 2
+    return certain_update(points, np.append((1 - eps) * noise[1], ends), micro_batches(m, 1))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "m", "alignment", "norm"),
+    [(0.3, 8, 0.3, 3.0), (0.2, 4, 0.5, 5.0), (0.4, 3, 0.2, 30.0), (0.3, 2, 0.3, 30.0)],
+)
+def test_no_law_rests_beyond_the_radius_of_weaker_pushes(fraction, m, alignment, norm):
+    rng = np.random.default_rng(m)
+    case = WorstCase(fraction, 1.0, alignment, norm)
+    radius = adaptive_radius(case, m, 1)
+    assert np.isfinite(radius)
+    inside = 0
+    for i in range(300):
+        below = radius * rng.choice([1 + 1e-9, rng.uniform(0.3, 3)])
+        back = 1 / (1 + below**2)
+        noise = np.array([-below, 1 / below]), np.array([back, 1 - back])
+        outside = radius * (1 + (i % 4 == 0) * rng.exponential())
+        assert weaker_update(alignment, case, m, outside, noise) > 0
+        inside += weaker_update(alignment, case, m, rng.uniform(0.2, 1) * radius, noise) < 0
+    assert inside > 0
+
+
 def test_the_unit_is_free():
     small = adaptive_radius(WorstCase(0.02, 1.0, 0.8, 30.0), 64, 16)
     assert adaptive_radius(WorstCase(0.02, 50.0, 0.8, 1500.0), 64, 16) == pytest.approx(50 * small)

@@ -71,6 +71,16 @@ def test_the_false_alarms_are_those_of_the_tail():
     assert read_gradients(rng.normal(size=(n, 16)), multiple=3).outliers.sum() == 0
 
 
+@pytest.mark.parametrize(
+    ("n", "low", "high"), [(3, 0.06, 0.09), (10, 0.003, 0.007), (100, 0, 2e-4)]
+)
+def test_few_samples_raise_more_false_alarms(n, low, high):
+    """On one axis, 4000 times n clean samples."""
+    rng = np.random.default_rng(n)
+    shares = [read_gradients(rng.normal(size=(n, 1))).dragger_fraction for _ in range(4000)]
+    assert low <= np.mean(shares) < high
+
+
 def test_no_draggers_leave_an_upper_limit():
     found = read_gradients(np.random.default_rng(1).normal(size=(1000, 3)))
     assert found.dragger_fraction == 0
