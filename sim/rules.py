@@ -87,7 +87,7 @@ def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
     zero = norm == 0
     divisor = xp.where(zero, norm + 1, norm)
     factor = xp.where(zero, xp.zeros_like(norm), length) / divisor
-    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (factor > 0)
+    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (length > 0)
     return xp.where(faint, h / divisor * length, h * factor)
 
 
@@ -140,7 +140,7 @@ def fixed(g: Any, threshold: Any, xp: Any = np) -> Any:
     norm = _ordinary(g, xp)
     if norm is not None:
         length = xp.zeros_like(norm) + threshold
-        if float(xp.min(length)) ** 2 > _squares(g.dtype, xp)[0]:
+        if float(xp.min(length)) > math.sqrt(_squares(g.dtype, xp)[0]):
             return _mean(g * (xp.where(norm > length, length, norm) / norm), xp)
     h, number, norm = _polar(g, xp)
     length = xp.zeros_like(norm) + threshold

@@ -190,6 +190,28 @@ def test_a_threshold_far_below_the_gradient():
     assert found == pytest.approx([1e-30], rel=1e-6, abs=0)
 
 
+@pytest.mark.parametrize(
+    ("threshold", "kind", "size"),
+    [(1e-300, np.float64, 1e150), (1e-320, np.float64, 1e20), (1e-38, np.float32, 1e19)],
+)
+def test_the_quotient_of_threshold_and_norm_may_vanish(threshold, kind, size):
+    """Beside a huge neighbour, too, and where the other norm sets the threshold."""
+    small = float(kind(threshold))
+    found = rule("fixed", threshold=threshold)(np.array([[size], [np.finfo(kind).max]], kind))
+    assert found == pytest.approx([small], rel=1e-2, abs=0)
+    found = rule("adaptive")(np.array([[size], [small]], kind))
+    assert found == pytest.approx([small], rel=1e-2, abs=0)
+
+
+@pytest.mark.parametrize("name", ["fixed", "global"])
+@pytest.mark.parametrize("threshold", [1e160, 1e300, np.finfo(float).max])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_threshold_whose_square_overflows_clips_nothing(name, threshold, kind):
+    g = G.astype(kind)
+    found = rule(name, threshold=threshold)(g)
+    assert found == pytest.approx(rule("sgd")(g), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("size", [1e-200, 1e-140, 1.0, 1e140, 1e200, 1e307])
 def test_the_oracle_is_right_whatever_the_size(name, size):
