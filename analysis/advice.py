@@ -244,7 +244,7 @@ def at_horizon(
         smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
     )
     low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
-    result["crossover"] = None if np.isnan(low) or high < 1 else [max(low, 1.0), high]
+    result["crossover"] = [max(low, 1.0), high] if low < np.inf and high >= 1 else None
     return result
 
 
