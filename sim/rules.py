@@ -15,6 +15,7 @@ vanish. Numbers of less than 32 bits are computed with in float32; the result ha
 """
 
 import math
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from numbers import Real
@@ -32,7 +33,7 @@ NOT_REAL = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("complex64", "complex128"),
 )
-
+NO_NUMBERS = tuple("OSUTMm")  # kinds of NumPy's types: objects, texts, dates
 
 quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
 
@@ -44,8 +45,11 @@ def _working_type(dtype: Any, xp: Any) -> Any:
     def among(types: tuple[str, ...]) -> bool:
         return any(hasattr(xp, name) and dtype == getattr(xp, name) for name in types)
 
-    if among(NOT_REAL):
+    if among(NOT_REAL) or getattr(dtype, "kind", "") in NO_NUMBERS:
         refuse("g.dtype", str(dtype), "a real floating-point type")
+    if not getattr(dtype, "isnative", True):  # NumPy's, with its bytes in the other order
+        native = dtype.newbyteorder("=")
+        return _working_type(native, xp) or native
     return None if among(WIDE) else xp.float32
 
 
@@ -169,7 +173,10 @@ def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp:
             refuse("threshold", threshold, f"absent with rule {name!r}")
         limit = math.inf
     elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
-        limit = float(threshold)
+        try:
+            limit = float(threshold)
+        except OverflowError:  # an integer of hundreds of digits
+            limit = sys.float_info.max
     else:
         refuse("threshold", threshold, f"a number > 0, or inf, with rule {name!r}")
     functions: dict[str, Callable[..., Any]] = {
