@@ -92,6 +92,15 @@ def test_the_horizon_takes_a_size(capsys):
     assert result["clipping_bound"] == pytest.approx(clipping_bound(4), rel=1e-12)
 
 
+@pytest.mark.parametrize("fraction", [1e-30, 1e-20, 1e-10])
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_the_fixed_radius_where_hardly_any_sample_drags(fraction, factor):
+    """s²/(4c(1-θ)) + θc, all its digits: not 0 where 1 - ε rounds to 1."""
+    best = best_threshold(4, fraction, 1.0)
+    radius = fixed_radius(WorstCase(fraction), 64, 4, factor * best["threshold"])
+    assert radius == pytest.approx(best["bias_radius"] * (factor + 1 / factor) / 2, rel=1e-9, abs=0)
+
+
 def test_a_crossover_beyond_all_numbers(capsys):
     line = "horizon --horizon 1000 --dragger-fraction 0.01 --dragger-norm 1e308 --batch-size 64 "
     line += "--micro-batch-size 1"
