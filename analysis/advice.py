@@ -244,7 +244,7 @@ def at_horizon(
         smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
     )
     low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
-    result["crossover"] = None if np.isnan(low) or high < 1 else [max(low, 1.0), high]
+    result["crossover"] = [max(low, 1.0), high] if low < np.inf and high >= 1 else None
     return result
 
 
@@ -325,7 +325,7 @@ def fixed_radius(
 
     cut = micro_batches(batch_size, micro_batch_size)
     clean = [(number, float(np.exp(-case.rate * b)), b) for b, number in cut]
-    push = sum(number * case.alignment * (1 - p) for number, p, _ in clean)
+    push = sum(-number * case.alignment * np.expm1(-case.rate * b) for b, number in cut)
     unit = threshold / case.noise_scale
 
     def pull(G: float) -> float:
@@ -337,7 +337,7 @@ def fixed_radius(
     high = 1.0
     while pull(high) <= 0:
         high *= 2
-    return float(case.noise_scale * optimize.brentq(pull, 0.0, high, xtol=1e-13, rtol=1e-13))
+    return float(case.noise_scale * optimize.brentq(pull, 0.0, high, xtol=1e-200, rtol=1e-13))
 
 
 def divisors(batch_size: int) -> np.ndarray:

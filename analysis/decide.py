@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.001 --b
 keys with --json: sgd_bound, clipping_bound (of the normalized rule at micro_batch_size; null beyond
 the breakdown), micro_batch_size (the one that was asked for; else for normalized the one with the
 smallest clipping_bound at T, between 1 and B, for adaptive admissible.micro_batch_size), crossover
-[low, high] (at that size clipping's bound is the smaller one between these horizons) or null
-(never), enough_micro_batches (whether the rule has enough of them at a size that was asked for,
-else null), admissible{ADMISSIBLE},
+[low, high] (at that size clipping's bound is the smaller one between these horizons; high is null
+where it is too large for a number) or null (never), enough_micro_batches (whether the rule has
+enough of them at a size that was asked for, else null), admissible{ADMISSIBLE},
 clipping_bound}}, the best size for this batch (all null when there is none), sgd_persistent_bias
 (SGD's for small steps if the draggers do not average out but all agree, claim
 sgd_persistent_bias)"""
@@ -413,8 +414,11 @@ def _horizon(options: argparse.Namespace) -> int:
 def _crossover_line(crossover: list[float] | None) -> str:
     if crossover is None:
         return "at this size the normalized rule's bound is never smaller than SGD's"
-    low, high = math.ceil(crossover[0]), math.floor(crossover[1])
-    return f"at this size the normalized rule's bound is below SGD's for T = {low} to {high}"
+    low, high = math.ceil(crossover[0]), crossover[1]
+    last = f"more than {sys.float_info.max:.2g}"
+    if math.isfinite(high):
+        last = command.number(float(math.floor(high)))
+    return f"at this size the normalized rule's bound is below SGD's for T = {low} to {last}"
 
 
 def _schedule(options: argparse.Namespace) -> int:
@@ -430,7 +434,7 @@ def _schedule(options: argparse.Namespace) -> int:
         dragger_norm=options.dragger_norm,
     )
     lines = [
-        f"the normalized rule, for any batch size (pull in units of {_unit(options)}, squared)",
+        f"the normalized rule, for any batch size (pull in units of {_unit(options)})",
         f"micro-batch size  {_number(result['micro_batch_size'])}",
         f"guaranteed pull   {_number(result['drift'])}",
     ]

@@ -107,6 +107,7 @@ class _Cut:
     alignment: float
     additive: bool
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows certifies nothing
     def certified(self, G: Array) -> NDArray[np.bool_]:
         """Whether the bound of the module is positive at the gradient norms G [n].
 

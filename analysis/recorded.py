@@ -13,6 +13,7 @@ import numpy as np
 from analysis.fields import SpecificationError, real
 
 MULTIPLE = 7.0
+LARGEST = 1e300  # of a gradient's entries
 CHANCE = 0.025  # that ε lies below the interval, and that it lies above
 
 
@@ -42,18 +43,14 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     axes it is less, and in many dimensions a smaller multiple will do. With few samples the medians
     are uncertain, and it is more: on one axis 7 % of 3 samples, 0.6 % of 10 and 0.003 % of 100.
     Fewer than half of the samples may be draggers. Raises SpecificationError unless the gradients
-    are a finite matrix of at least two rows, not more than half of them equal.
+    are a matrix of real numbers of at most 1e300, none of them masked, with at least two rows, not
+    more than half of them equal.
     """
     from scipy import special
 
     real(1, open_low=True)("multiple", multiple)
-    g = np.asarray(gradients, dtype=float)
-    if g.ndim != 2 or g.shape[0] < 2 or not np.isfinite(g).all():
-        raise SpecificationError(
-            f"gradients of shape {g.shape}: must be a matrix of finite numbers, a row per sample, "
-            "at least two"
-        )
-    distance = np.linalg.norm(g - np.median(g, axis=0), axis=1)
+    g = _matrix(gradients)
+    distance = _lengths(g - np.median(g, axis=0))
     usual = float(np.median(distance))
     if usual == 0:
         raise SpecificationError("gradients: must not be equal for more than half of the samples")
@@ -64,7 +61,34 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     return Reading(
         dragger_fraction=k / n,
         interval=(float(low), float(special.betaincinv(k + 1, n - k, 1 - CHANCE))),
-        noise_scale=float(np.sqrt(kept.var(axis=0).sum())),
-        dragger_norm=float(np.linalg.norm(g[outliers], axis=1).mean()) if k else None,
+        noise_scale=float(_lengths((kept - kept.mean(axis=0)).reshape(1, -1))[0] / np.sqrt(n - k)),
+        dragger_norm=float((_lengths(g[outliers]) / k).sum()) if k else None,
         outliers=outliers,
     )
+
+
+def _matrix(gradients: Any) -> np.ndarray:
+    """The gradients in float64, or the refusal of what is no matrix of them."""
+    allowed = "a matrix of finite numbers, a row per sample, at least two"
+    try:
+        g = np.asanyarray(gradients)
+    except ValueError:  # rows of different lengths
+        raise SpecificationError(f"gradients: must be {allowed}") from None
+    shape = f"gradients of shape {g.shape}"
+    if np.ma.is_masked(g):
+        raise SpecificationError(f"{shape}, some of them masked: must be {allowed}")
+    if g.dtype.kind not in "fiu":
+        raise SpecificationError(f"{shape} and type {g.dtype}: must be {allowed}")
+    g = np.asarray(g, dtype=float)
+    if g.ndim != 2 or g.shape[0] < 2 or g.shape[1] < 1 or not np.isfinite(g).all():
+        raise SpecificationError(f"{shape}: must be {allowed}")
+    if np.abs(g).max() > LARGEST:
+        raise SpecificationError(f"{shape}: must be numbers of at most {LARGEST:g}")
+    return g
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    """The norms of the rows, also where their squares overflow or vanish."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    unit = np.where(largest > 0, largest, 1.0)
+    return np.asarray(unit[:, 0] * np.linalg.norm(rows / unit, axis=1))

@@ -19,6 +19,7 @@ from analysis.laws import LARGEST_STEP
 Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]
 
+SMALLEST_SCALE, LARGEST_SCALE = 1e-100, 1e100  # of the noise: beyond, squares leave the range
 INDIFFERENT = 1.02  # costs that differ by less than this factor are as good as equal
 
 
@@ -27,7 +28,7 @@ class WorstCase:
     """All that is known of noise and draggers; the guarantees hold for every such problem.
 
     `dragger_fraction` ε in [0, 1) and `alignment` α in [0, 1] are dimensionless; `noise_scale`
-    σ > 0 is the standard deviation of a benign gradient over all coordinates together;
+    σ, from 1e-100 to 1e100, is the standard deviation of a benign gradient over all coordinates;
     `dragger_norm` D >= 0, in the same unit, bounds E‖d‖ of a dragger's gradient d, and is None
     where it is unknown.
     Raises SpecificationError for a value outside its domain.
@@ -40,7 +41,7 @@ class WorstCase:
 
     def __post_init__(self) -> None:
         real(0, 1, open_high=True)("dragger_fraction", self.dragger_fraction)
-        real(0, open_low=True)("noise_scale", self.noise_scale)
+        real(SMALLEST_SCALE, LARGEST_SCALE)("noise_scale", self.noise_scale)
         real(0, 1)("alignment", self.alignment)
         if self.dragger_norm is not None:
             real(0)("dragger_norm", self.dragger_norm)
@@ -148,7 +149,8 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
     margin = mean(lambda p, b: p - case.alignment * (1 - p))
     noise = mean(lambda p, b: p * case.noise_scale / np.sqrt(b))
     known = margin > 0
-    return np.where(known, (pace + noise) / np.where(known, margin, 1.0), np.inf)
+    with np.errstate(over="ignore"):  # next to the breakdown
+        return np.where(known, (pace + noise) / np.where(known, margin, 1.0), np.inf)
 
 
 def cheapest(

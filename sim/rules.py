@@ -15,6 +15,7 @@ vanish. Numbers of less than 32 bits are computed with in float32; the result ha
 """
 
 import math
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from numbers import Real
@@ -32,7 +33,7 @@ NOT_REAL = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("complex64", "complex128"),
 )
-
+NO_NUMBERS = tuple("OSUTMm")  # kinds of NumPy's types: objects, texts, dates
 
 quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
 
@@ -44,8 +45,11 @@ def _working_type(dtype: Any, xp: Any) -> Any:
     def among(types: tuple[str, ...]) -> bool:
         return any(hasattr(xp, name) and dtype == getattr(xp, name) for name in types)
 
-    if among(NOT_REAL):
+    if among(NOT_REAL) or getattr(dtype, "kind", "") in NO_NUMBERS:
         refuse("g.dtype", str(dtype), "a real floating-point type")
+    if not getattr(dtype, "isnative", True):  # NumPy's, with its bytes in the other order
+        native = dtype.newbyteorder("=")
+        return _working_type(native, xp) or native
     return None if among(WIDE) else xp.float32
 
 
@@ -87,7 +91,7 @@ def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
     zero = norm == 0
     divisor = xp.where(zero, norm + 1, norm)
     factor = xp.where(zero, xp.zeros_like(norm), length) / divisor
-    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (factor > 0)
+    faint = (factor < xp.finfo(h.dtype).smallest_normal) & (length > 0)
     return xp.where(faint, h / divisor * length, h * factor)
 
 
@@ -140,7 +144,7 @@ def fixed(g: Any, threshold: Any, xp: Any = np) -> Any:
     norm = _ordinary(g, xp)
     if norm is not None:
         length = xp.zeros_like(norm) + threshold
-        if float(xp.min(length)) ** 2 > _squares(g.dtype, xp)[0]:
+        if float(xp.min(length)) > math.sqrt(_squares(g.dtype, xp)[0]):
             return _mean(g * (xp.where(norm > length, length, norm) / norm), xp)
     h, number, norm = _polar(g, xp)
     length = xp.zeros_like(norm) + threshold
@@ -169,7 +173,10 @@ def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp:
             refuse("threshold", threshold, f"absent with rule {name!r}")
         limit = math.inf
     elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
-        limit = float(threshold)
+        try:
+            limit = float(threshold)
+        except OverflowError:  # an integer of hundreds of digits
+            limit = sys.float_info.max
     else:
         refuse("threshold", threshold, f"a number > 0, or inf, with rule {name!r}")
     functions: dict[str, Callable[..., Any]] = {

@@ -99,6 +99,56 @@ def test_the_horizon_takes_a_size(capsys):
     assert result["clipping_bound"] == pytest.approx(clipping_bound(4), rel=1e-12)
 
 
+@pytest.mark.parametrize("fraction", [1e-30, 1e-20, 1e-10])
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
+def test_the_fixed_radius_where_hardly_any_sample_drags(fraction, factor):
+    """s²/(4c(1-θ)) + θc, all its digits: not 0 where 1 - ε rounds to 1."""
+    best = best_threshold(4, fraction, 1.0)
+    radius = fixed_radius(WorstCase(fraction), 64, 4, factor * best["threshold"])
+    assert radius == pytest.approx(best["bias_radius"] * (factor + 1 / factor) / 2, rel=1e-9, abs=0)
+
+
+def test_a_crossover_beyond_all_numbers(capsys):
+    line = "horizon --horizon 1000 --dragger-fraction 0.01 --dragger-norm 1e308 --batch-size 64 "
+    line += "--micro-batch-size 1"
+    assert document(capsys, line)["crossover"] == [1.0, None]
+    assert main(line.split()) == 0
+    assert "for T = 1 to more than 1.8e+308" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "horizon --horizon 1000 --dragger-fraction 0.49 --dragger-norm 1 --alignment 0 "
+        "--batch-size 65537",
+        "sweet-spot --dragger-fraction 0.01 --dragger-norm 1e200 --noise-scale 1e-100 "
+        "--batch-size 256",
+        "schedule --gradient-norm 1 --dragger-fraction 0.01 --dragger-norm 1e300 --batch-size 64",
+    ],
+)
+def test_numbers_that_overflow_on_the_way_are_no_warning(capsys, line):
+    document(capsys, line)
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scale", ["5e-324", "1e-101", "1e101", "1e308"])
+def test_noise_whose_square_leaves_the_range_is_refused(capsys, scale):
+    line = f"sweet-spot --dragger-fraction 0.49 --batch-size 97 --noise-scale {scale}"
+    assert main(line.split()) == 2
+    assert "noise_scale = " in capsys.readouterr().err
+
+
+def test_the_pull_has_the_unit_of_the_gradient(capsys):
+    lines = [
+        f"schedule --gradient-norm {s} --noise-scale {s} --dragger-fraction 0.01" for s in "13"
+    ]
+    one, three = (document(capsys, line)["drift"] for line in lines)
+    assert three == pytest.approx(3 * one)
+    assert main(lines[1].split()) == 0
+    assert "(pull in units of --noise-scale)" in capsys.readouterr().out
+
+
 def test_weak_draggers_are_better_left_alone(capsys):
     line = "horizon --horizon 100 --dragger-fraction 0.01 --batch-size 256 --dragger-norm 1"
     assert document(capsys, line)["crossover"] is None

@@ -193,7 +193,8 @@ def value(gradient_norm: float, threshold: float, noise: float) -> float:
     """The bound in floating point."""
     r = np.hypot(gradient_norm - threshold, noise)
     if r <= 2 * threshold:
-        return float((gradient_norm + threshold - r) / 2)
+        difference = 4 * gradient_norm * threshold - noise**2  # of (G + c)² and r², all its digits
+        return float(difference / (gradient_norm + threshold + r) / 2)
     square = (gradient_norm + threshold) ** 2
     return float(threshold * (square - noise**2) / (square + noise**2))
 

@@ -88,6 +88,17 @@ def test_no_draggers_leave_an_upper_limit():
     assert found.interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 1000)))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200])
+def test_the_unit_of_the_gradients_does_not_matter(unit):
+    """Squares would overflow, or vanish: then there were no draggers, or no noise."""
+    g, draggers = recorded(20.0)
+    plain, found = read_gradients(g), read_gradients(g * unit)
+    assert (found.outliers == draggers).all()
+    assert found.noise_scale == pytest.approx(plain.noise_scale * unit, rel=1e-12)
+    assert found.dragger_norm == pytest.approx(plain.dragger_norm * unit, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("gradients", "word"),
     [
@@ -95,6 +106,16 @@ def test_no_draggers_leave_an_upper_limit():
         (np.zeros((1, 5)), "at least two"),
         (np.full((5, 2), np.nan), "finite"),
         (np.zeros((5, 2)), "equal"),
+        (np.zeros((5, 0)), "shape (5, 0)"),
+        (np.eye(5) * 1e301, "at most 1e+300"),
+        (np.eye(5) * 1j, "complex128"),
+        (np.eye(5) > 0, "bool"),
+        (np.eye(5).astype(object), "object"),
+        (np.eye(5).astype("datetime64[D]"), "datetime64"),
+        (np.ma.array(np.eye(5), mask=np.eye(5)), "masked"),
+        ([[1.0, 2.0], [3.0]], "matrix"),
+        ("gradients", "shape ()"),
+        ({}, "shape ()"),
     ],
 )
 def test_what_cannot_be_read(gradients, word):

@@ -85,10 +85,22 @@ def test_no_steps_have_no_directions(name):
     assert apply(name, np.zeros((0, 4, 3))).shape == (0, 3)
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.bool_, np.complex128])
+@pytest.mark.parametrize(
+    "kind",
+    [np.int64, np.bool_, np.complex128, object, "U3", "S3", "datetime64[D]", "timedelta64[D]"],
+)
 def test_other_numbers_are_refused(kind):
     with pytest.raises(ValueError, match=r"g.dtype = .*: must be a real floating-point type"):
         apply("normalized", np.ones((2, 3), kind))
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_the_order_of_the_bytes_does_not_matter(name, kind):
+    g = (G / 1e6).astype(f"<{kind}")
+    found = apply(name, g.astype(f">{kind}"))
+    assert found.dtype == f">{kind}"
+    assert np.array_equal(found, apply(name, g))
 
 
 @pytest.mark.parametrize("name", ["fixed", "global"])
@@ -188,6 +200,28 @@ def test_a_threshold_far_below_the_gradient():
     """1e-30 of 1e15: the quotient is subnormal in float32, the result is not."""
     found = rule("fixed", threshold=1e-30)(np.array([[1e15], [1e15]], np.float32))
     assert found == pytest.approx([1e-30], rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "kind", "size"),
+    [(1e-300, np.float64, 1e150), (1e-320, np.float64, 1e20), (1e-38, np.float32, 1e19)],
+)
+def test_the_quotient_of_threshold_and_norm_may_vanish(threshold, kind, size):
+    """Beside a huge neighbour, too, and where the other norm sets the threshold."""
+    small = float(kind(threshold))
+    found = rule("fixed", threshold=threshold)(np.array([[size], [np.finfo(kind).max]], kind))
+    assert found == pytest.approx([small], rel=1e-2, abs=0)
+    found = rule("adaptive")(np.array([[size], [small]], kind))
+    assert found == pytest.approx([small], rel=1e-2, abs=0)
+
+
+@pytest.mark.parametrize("name", ["fixed", "global"])
+@pytest.mark.parametrize("threshold", [1e160, 1e300, np.finfo(float).max, 10**400])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_threshold_whose_square_overflows_clips_nothing(name, threshold, kind):
+    g = G.astype(kind)
+    found = rule(name, threshold=threshold)(g)
+    assert found == pytest.approx(rule("sgd")(g), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -52,6 +52,17 @@ def walked(e):
 
 
 @pytest.mark.parametrize("rule", ["fixed", "global"])
+@pytest.mark.parametrize("noise", [NORMAL, HEAVY])
+def test_a_threshold_whose_square_overflows_clips_nothing(rule, noise):
+    """In both engines."""
+    ends = []
+    for name, keys in (("sgd", {}), (rule, {"threshold": 1e200})):
+        e = experiment(name, noise, **keys)
+        ends.append(walked(replace(e, run=replace(e.run, precision="float64"))).w)
+    assert ends[1] == pytest.approx(ends[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "global"])
 @pytest.mark.parametrize("aggregate", ["mean", "sum"])
 @pytest.mark.parametrize("noise", [NORMAL, HEAVY])
 def test_an_infinite_threshold_is_sgd_bit_by_bit(rule, aggregate, noise):
