@@ -29,6 +29,7 @@ MEASURES = ("bias", "trajectory", "hitting")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
+CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardly differ
 
 positive = real(0, open_low=True)
 
@@ -230,8 +231,9 @@ class Run(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(set(self.steps)) < len(self.steps):
-            refuse("run.steps", list(self.steps), "different step sizes")
+        close = any(x < CLOSEST_STEPS * y for y, x in pairwise(sorted(self.steps)))
+        if close:
+            refuse("run.steps", list(self.steps), "step sizes that differ by 1 % at least")
         for key, measure, default in (
             ("burn_in", "bias", 0.5),
             ("points", "trajectory", 20),

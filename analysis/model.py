@@ -48,6 +48,7 @@ __all__ = [
 LONGEST_PATH = 300  # characters of it in a message
 # Numbers whose squares are far from overflow in the precision of the iterates.
 LARGEST_SINGLE, LARGEST_DOUBLE = 1e15, 1e150
+SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
 LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
 
 
@@ -132,6 +133,26 @@ class Experiment(Checked):
             allowed = f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
             allowed += f"or steps beyond {1 / limit:g} to {limit:g}"
             refuse("run.precision", precision, allowed)
+
+    def require_relaxation(self) -> None:
+        """Raise SpecificationError if a bias is asked of runs that cannot have forgotten w_0.
+
+        One step takes at most its size times the largest curvature of the way to a point of rest,
+        under every rule but `normalized`, whose steps do not shrink with the gradient.
+        """
+        model, run = self.model, self.run
+        if not isinstance(model, GradientModel) or self.algorithm.rule == "normalized":
+            return
+        if run.measure != "bias":
+            return
+        curvature = float(np.max(model.curvature))
+        if self.algorithm.aggregate == "sum":
+            curvature *= -(-self.algorithm.batch_size // min(self.algorithm.sizes))
+        least = SHORTEST_RUN / (run.iterations * curvature)
+        for i, step in enumerate(run.steps):
+            if step < least:
+                allowed = f"at least {least:.3g} with run.iterations = {run.iterations}"
+                refuse(f"run.steps[{i}]", step, f"{allowed} (a shorter run does not come to rest)")
 
     def centred(self) -> Self:
         """The same experiment in coordinates in which the minimum of the loss is at 0.

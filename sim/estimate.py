@@ -107,6 +107,12 @@ class Estimate:
         cannot be told: where those of first order are small by themselves, or cancel, there is no
         warning, and only smaller steps show whether the result depends on them.
         """
+        if not self.memory <= LONGEST_MEMORY:
+            return (
+                f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
+                "too narrow: raise run.iterations or run.steps (with opposing draggers there may "
+                "also be points of rest at several distances)"
+            )
         sure = max(self.shift - 3 * self.standard_error, 0.0)  # beyond its own statistical error
         first_order = sure**2 <= self.bias * self.standard_error
         small = self.shift <= LARGEST_SHIFT * self.bias + 4 * self.standard_error
@@ -114,12 +120,6 @@ class Estimate:
             return (
                 f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
                 "of higher order may matter: use smaller run.steps"
-            )
-        if not self.memory <= LONGEST_MEMORY:
-            return (
-                f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
-                "too narrow: raise run.iterations (with opposing draggers there may also be points "
-                "of rest at several distances)"
             )
         if not self.drift <= quantile(1 - 5e-4 / len(self.mean), self.degrees):
             return (

@@ -42,10 +42,10 @@ def run(
     """
     done = measure(experiment, out, workers, progress, backend)
     for b, found in done.items():
-        for message in (found.problem, found.warning):
-            if message:
-                what = "schedule" if b is None else f"micro-batch size {b}"
-                print(f"{what}: {message}", file=sys.stderr)
+        message = found.problem or found.warning
+        if message:
+            what = "schedule" if b is None else f"micro-batch size {b}"
+            print(f"{what}: {message}", file=sys.stderr)
     return summary(experiment, done)
 
 
@@ -71,6 +71,7 @@ def measure(
     """What was measured by micro-batch size (None: the schedule), in the experiment's order."""
     experiment.require_memory()
     experiment.require_precision()
+    experiment.require_relaxation()
     device = Device() if resolve(backend) == "cuda" else None
     store = _store(experiment, out)
     variants = experiment.algorithm.variants

@@ -209,6 +209,15 @@ def test_steps_whose_powers_are_no_numbers_are_refused(steps):
         run(tiny)
 
 
+@pytest.mark.parametrize("steps", [(2e-6, 1e-6), (0.1, 1e-4)])
+def test_runs_too_short_to_come_to_rest_are_refused(steps):
+    """100 steps of at most 1e-6 of the way each: what is recorded is where the run began."""
+    short = replace(SMALL, run=replace(SMALL.run, precision="float64", steps=steps))
+    with pytest.raises(SpecificationError, match="does not come to rest"):
+        run(short)
+    run(replace(short, run=replace(short.run, steps=(0.2, 0.1))))
+
+
 @pytest.mark.parametrize(
     ("precision", "step", "start"),
     [("float64", 1e-70, 0.0), ("float64", 1e-17, 1.0), ("float32", 1e-9, 1.0)],
@@ -216,7 +225,8 @@ def test_steps_whose_powers_are_no_numbers_are_refused(steps):
 def test_steps_that_move_nothing_give_no_bias(precision, step, start, capsys):
     """Smaller than the iterates' rounding, or so small that rest is far away."""
     changes = {"precision": precision, "steps": (2 * step, step), "start": start}
-    result = run(replace(SMALL, run=replace(SMALL.run, **changes)))
+    algorithm = replace(SMALL.algorithm, rule="normalized", threshold=None)
+    result = run(replace(SMALL, algorithm=algorithm, run=replace(SMALL.run, **changes)))
     assert [r.bias for r in result.results] == [None] * 3
     assert result.best.micro_batch_size is None
     assert capsys.readouterr().err.count("not at rest") == 3
