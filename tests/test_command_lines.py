@@ -57,6 +57,8 @@ def numbers(action):
     """Numbers that suit the option, by its name; any positive one where nothing is known of it."""
     if "fraction" in action.dest or action.dest == "alignment":
         return fractions
+    if action.dest == "micro_batch_size" and action.type is int:
+        return st.integers(1, 2)  # of any batch
     if action.dest in ("horizon", "micro_batch_size"):
         return st.floats(1, 100)
     return {int: batches}.get(action.type, positive)
@@ -235,6 +237,8 @@ def judge(words):
         assert out == ""
         assert len(messages) == 1
         assert err.startswith(f"python -m {words[0]}")
+    elif words[0] == "figures" and "--list" not in words:
+        assert out == ""  # none is made here
     elif code == 0 and not SHOWN.intersection(words):
         if "--json" in words:
             json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} in JSON: {words}"))
