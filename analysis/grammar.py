@@ -46,22 +46,31 @@ OPERATIONS = (
     sp.Piecewise,
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-RESERVED = {
-    "E",
-    "e",
-    "Mean",
-    "Quantile",
-    "I",
-    "oo",
-    "nan",
-    "zoo",
-    "pi",
-    "exp",
-    "log",
-    "sqrt",
-    "erf",
-}
-RESERVED |= {"Min", "Max", "LambertW", "Piecewise", "Integral", "Derivative", "Subs", "Limit"}
+RESERVED = frozenset(
+    [
+        "E",
+        "e",
+        "Mean",
+        "Quantile",
+        "I",
+        "oo",
+        "nan",
+        "zoo",
+        "pi",
+        "exp",
+        "log",
+        "sqrt",
+        "erf",
+        "Min",
+        "Max",
+        "LambertW",
+        "Piecewise",
+        "Integral",
+        "Derivative",
+        "Subs",
+        "Limit",
+    ]
+)  # names that would be read as something else
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
 KINKED = (sp.Piecewise, sp.Min, sp.Max)  # may have no slope at a point
 SIGNS: tuple[dict[str, bool], ...] = ({}, {"nonnegative": True}, {"positive": True})

@@ -191,32 +191,11 @@ class Trace:
             name = here[given.step.relation]
             self.given[step.name] |= self.given[name]
             self.supposed[step.name] |= self.supposed[name]
-        spoken = {s for other in self.steps for s in other.relation.free_symbols}
         for given in carried:
-            what = f"{step.name}: {given.claim} takes {given.step.name!r} as given"
-            if isinstance(given.step, Definition) and given.step.relation.lhs in spoken:
-                raise StepError(f"{what}: define {given.step.relation.lhs} here as well")
-            if isinstance(given.step, Definition):
-                continue
-            self._not_tied(given.step)
-            free = given.step.relation.free_symbols
-            for symbol in free & self.named.keys():
-                parameter = symbol in PARAMETERS and not free <= PARAMETERS
-                if not parameter and self.named[symbol] not in quoted.definitions:
-                    raise StepError(f"{what}, and here {symbol} is defined: derive it")
-            root = isinstance(given.step, Axiom) and given.step.axiom == "root"
-            for symbol in free & self.zeros:
-                if not root:
-                    raise StepError(f"{what}, and here {symbol} is a zero: derive it")
+            self._may_be_carried(step, given, quoted)
         for each in [step, *(given.step for given in carried)]:
-            relation = each.relation
-            others = (relation.free_symbols & spoken) - self.random - PARAMETERS
-            tied = _is_assumption(each) and _is_equality(each) and others
-            averages = relation.lhs.atoms(*AVERAGES) | relation.rhs.atoms(*AVERAGES)
-            inside = frozenset().union(*(average.free_symbols for average in averages))
-            fixed = relation.free_symbols & self.random - quoted.random
-            if (fixed and ((each is step and averages) or tied)) or fixed & inside:
-                raise StepError(f"{step.name}: {step.claim} takes {fixed} for fixed numbers")
+            if self._fixes_what_is_random(each, quoted, is_quotation=each is step):
+                raise StepError(f"{step.name}: {step.claim} takes what is random for fixed numbers")
         for given in carried:
             if isinstance(given.step, Axiom) and given.step.axiom == "root":
                 self._one_root_a_name(given.step)
@@ -226,6 +205,41 @@ class Trace:
             raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
         self.carried[step.name] = carried
         self.given[step.name] |= carried
+
+    def _may_be_carried(self, step: Earlier, given: Given, quoted: Quoted) -> None:
+        """Refuse a hypothesis about what is defined here otherwise: it has to be derived."""
+        what = f"{step.name}: {given.claim} takes {given.step.name!r} as given"
+        relation = given.step.relation
+        if isinstance(given.step, Definition):
+            if relation.lhs in self._spoken():
+                raise StepError(f"{what}: define {relation.lhs} here as well")
+            return
+        self._not_tied(given.step)
+        free = relation.free_symbols
+        for symbol in free & self.named.keys():
+            parameter = symbol in PARAMETERS and not free <= PARAMETERS
+            if not parameter and self.named[symbol] not in quoted.definitions:
+                raise StepError(f"{what}, and here {symbol} is defined: derive it")
+        if not (isinstance(given.step, Axiom) and given.step.axiom == "root"):
+            for symbol in free & self.zeros:
+                raise StepError(f"{what}, and here {symbol} is a zero: derive it")
+
+    def _fixes_what_is_random(self, step: Step, quoted: Quoted, is_quotation: bool) -> bool:
+        """Whether a symbol is random here, and a fixed number where it matters in what is quoted.
+
+        It matters inside an average, anywhere in a quoted relation with an average, and where an
+        assumption equates it with something else that is spoken of here.
+        """
+        relation = step.relation
+        averages = relation.lhs.atoms(*AVERAGES) | relation.rhs.atoms(*AVERAGES)
+        inside = frozenset().union(*(average.free_symbols for average in averages))
+        others = (relation.free_symbols & self._spoken()) - self.random - PARAMETERS
+        equated = _is_assumption(step) and _is_equality(step) and others
+        fixed = relation.free_symbols & self.random - quoted.random
+        return bool(fixed & inside or (fixed and (equated or (is_quotation and averages))))
+
+    def _spoken(self) -> set[sp.Symbol]:
+        return {symbol for step in self.steps for symbol in step.relation.free_symbols}
 
     def _one_root_a_name(self, root: Axiom) -> None:
         """Refuse a symbol that stands for the zeros of two functions."""
@@ -256,7 +270,8 @@ class Trace:
     def _averages(self, step: Step) -> None:
         """An average is over every value of what is random, and knows all that is."""
         for name in self.supposed[step.name]:
-            (supposed,) = (g.step for g in self.given[step.name] if g.step.name == name)
+            own = (g.step for g in self.given[step.name] if g.claim == self.claim)
+            (supposed,) = (step for step in own if step.name == name)
             if supposed.relation.free_symbols & self.random:
                 raise StepError(f"{step.name}: averages under {name!r}, on a random quantity")
         if isinstance(step, Expectation):
