@@ -46,31 +46,19 @@ OPERATIONS = (
     sp.Piecewise,
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-RESERVED = frozenset(
-    [
-        "E",
-        "e",
-        "Mean",
-        "Quantile",
-        "I",
-        "oo",
-        "nan",
-        "zoo",
-        "pi",
-        "exp",
-        "log",
-        "sqrt",
-        "erf",
-        "Min",
-        "Max",
-        "LambertW",
-        "Piecewise",
-        "Integral",
-        "Derivative",
-        "Subs",
-        "Limit",
-    ]
-)  # names that would be read as something else
+# Names that would be read as something else.
+RESERVED = {"E", "e", "Mean", "Quantile", "I", "oo", "nan", "zoo", "pi", "exp", "log", "sqrt"}
+RESERVED |= {
+    "erf",
+    "Min",
+    "Max",
+    "LambertW",
+    "Piecewise",
+    "Integral",
+    "Derivative",
+    "Subs",
+    "Limit",
+}
 CONDITIONS = (sp.Le, sp.Lt, sp.Ge, sp.Gt)
 KINKED = (sp.Piecewise, sp.Min, sp.Max)  # may have no slope at a point
 SIGNS: tuple[dict[str, bool], ...] = ({}, {"nonnegative": True}, {"positive": True})
