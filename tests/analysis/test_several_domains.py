@@ -6,6 +6,7 @@ import importlib
 import numpy as np
 import pytest
 
+from analysis.assumptions import IID
 from analysis.claims import CLAIMS
 from analysis.claims.several_domains import attack, claim
 from analysis.symbols import lam, tau
@@ -55,3 +56,11 @@ def test_large_pure_micro_batches_end_at_the_spread():
 
 def test_beyond_the_breakdown_there_is_no_number():
     assert np.isnan(claim.evaluate(micro_batch_size=80, **AT)["pure_radius"])
+
+
+def test_it_does_not_assume_what_a_shared_domain_contradicts():
+    """The samples of a pure micro-batch share their domain: they are i.i.d. given it only."""
+    said = " ".join(claim.assumptions)
+    assert IID not in said
+    assert "independently of the others and of the micro-batch's domain" in said
+    assert "given k its samples are i.i.d." in said
