@@ -8,11 +8,11 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.calculus import Solution, Tangent, UniqueMinimum
+from analysis.calculus import Solution, UniqueMinimum
 from analysis.claim import Claim
 from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import breakdown, chance, drift, tangent
+from analysis.claims.drift import breakdown, chance, drift, last, scaled_breakdown, tangent
 from analysis.paths import Batch, Loss, normalized_run, random_batch, random_loss
 from analysis.signs import E, Relation
 from analysis.steps import (
@@ -45,7 +45,6 @@ statement = Relation(E(G), "<=", bound)
 scaled = sp.exp(-x) / (sp.sqrt(x) * ((1 + alpha) * sp.exp(-x) - alpha))
 condition = (1 + alpha) * sp.exp(-x) - alpha * (1 + 2 * x)
 factor = sp.exp(-x) / (2 * sp.sqrt(x) ** 3 * ((1 + alpha) * sp.exp(-x) - alpha) ** 2)
-last = sp.log(1 + 1 / alpha)
 closed_form = sp.LambertW(sp.exp(sp.S.Half)) - sp.S.Half
 
 # From the samples to the linear drift bound; high_probability begins in the same way.
@@ -165,26 +164,7 @@ witness = (
         certificate=((p * s / kappa) ** 2 - beta**2) / (p * s / kappa + beta),
     ),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    Axiom(
-        "below the breakdown, scaled",
-        Relation(x, "<", last),
-        "x < ln(1 + 1/α)",
-        ("not sideways",),
-    ),
-    Tangent(
-        "room",
-        Relation(sp.exp(last - x), ">=", 1 + last - x),
-        "e^y ≥ 1 + y at the distance from the breakdown",
-        ("not sideways",),
-        exponent=last - x,
-    ),
-    Inequality(
-        "scaled margin",
-        Relation((1 + alpha) * sp.exp(-x) - alpha, ">", sp.S.Zero),
-        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
-        ("below the breakdown, scaled", "not sideways", "room"),
-        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
-    ),
+    *scaled_breakdown,
     Identity(
         "scaled bias",
         Relation(sp.Subs(bias, b, x / lam), "=", sigma * sp.sqrt(lam) * scaled),

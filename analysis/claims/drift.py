@@ -8,13 +8,14 @@ import numpy as np
 import sympy as sp
 
 from analysis.assumptions import IID
+from analysis.calculus import Tangent
 from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
 from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
 from analysis.signs import E, Relation
 from analysis.steps import Axiom, Chain, Definition, Earlier, Inequality
-from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
+from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma, x
 from analysis.values import Shown
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
@@ -38,6 +39,32 @@ breakdown = (
         Relation(kappa, "=", p - alpha * (1 - p)),
         "clean pull minus contaminated push",
         ("below the breakdown",),
+    ),
+)
+
+last = sp.log(1 + 1 / alpha)  # the breakdown in the scaled size x = λb
+
+# The same in the scaled size, for claims about the best one, after the step "not sideways" (α > 0).
+scaled_breakdown = (
+    Axiom(
+        "below the breakdown, scaled",
+        Relation(x, "<", last),
+        "x < ln(1 + 1/α)",
+        ("not sideways",),
+    ),
+    Tangent(
+        "room",
+        Relation(sp.exp(last - x), ">=", 1 + last - x),
+        "e^y ≥ 1 + y at the distance from the breakdown",
+        ("not sideways",),
+        exponent=last - x,
+    ),
+    Inequality(
+        "scaled margin",
+        Relation((1 + alpha) * sp.exp(-x) - alpha, ">", sp.S.Zero),
+        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
+        ("below the breakdown, scaled", "not sideways", "room"),
+        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
     ),
 )
 

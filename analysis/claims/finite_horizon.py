@@ -13,6 +13,7 @@ from analysis.claims.averaged_guarantee import bound, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import condition as long_run
 from analysis.claims.averaged_guarantee import margin as margin_at_b
+from analysis.claims.drift import last, scaled_breakdown
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
@@ -27,7 +28,6 @@ phi = (r + sp.exp(-x) / sp.sqrt(x)) / margin
 condition = long_run - 2 * (1 + alpha) * r * sp.sqrt(x) ** 3
 guarantee = sigma * sp.sqrt(lam) * phi
 factor = sigma * sp.sqrt(lam) * sp.exp(-x) / (2 * sp.sqrt(x) ** 3 * margin**2)
-last = sp.log(1 + 1 / alpha)
 far = (2 * (1 + alpha) * r) ** -sp.Rational(2, 3)
 scaled = 2 * (1 + alpha) * r * sp.sqrt(best) ** 3
 
@@ -36,37 +36,18 @@ statement = Relation(guarantee.subs(x, best), "<=", guarantee)
 steps = (
     Definition("pace", Relation(r, "=", pace), "the speed in units of the bias; falls like T^(-½)"),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    Axiom(
-        "below the breakdown",
-        Relation(x, "<", last),
-        "x < ln(1 + 1/α)",
-        ("not sideways",),
-    ),
-    Tangent(
-        "room",
-        Relation(sp.exp(last - x), ">=", 1 + last - x),
-        "e^y ≥ 1 + y at the distance from the breakdown",
-        ("not sideways",),
-        exponent=last - x,
-    ),
-    Inequality(
-        "positive margin",
-        Relation(margin, ">", sp.S.Zero),
-        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
-        ("below the breakdown", "not sideways", "room"),
-        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
-    ),
+    *scaled_breakdown,
     Identity(
         "guarantee",
         Relation(sp.Subs(bound, b, x / lam), "=", sigma * sp.sqrt(lam) * phi),
         "averaged_guarantee in the scaled size x = λb",
-        ("pace", "positive margin"),
+        ("pace", "scaled margin"),
     ),
     Identity(
         "slope",
         Relation(sp.diff(guarantee, x), "=", -factor * condition),
         "the derivative has the sign of -N, N the last factor on the right",
-        ("positive margin",),
+        ("scaled margin",),
     ),
     Inequality(
         "N falls",
@@ -91,7 +72,7 @@ steps = (
         "N has exactly one zero x*; φ falls strictly before it and rises strictly after it",
         (
             *("slope", "N falls", "N at 0", "N at the breakdown"),
-            *("positive margin", "not sideways"),
+            *("scaled margin", "not sideways"),
         ),
         function=guarantee,
         numerator=condition,

@@ -7,10 +7,11 @@ negative value at the breakdown: φ falls up to N's zero x* and rises after it.
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Solution, Tangent, UniqueMinimum
+from analysis.calculus import Solution, UniqueMinimum
 from analysis.claim import Claim
 from analysis.claims.bias_radius import b_break, radius
 from analysis.claims.bias_radius import claim as radius_claim
+from analysis.claims.drift import last, scaled_breakdown
 from analysis.signs import Relation
 from analysis.steps import Axiom, Definition, Identity, Inequality
 from analysis.symbols import alpha, b, lam, sigma, x
@@ -24,7 +25,6 @@ condition = (1 - alpha**2) * sp.exp(-x) - alpha**2 * sp.exp(x) + 2 * alpha**2 - 
 margin = (1 + alpha) * sp.exp(-x) - alpha
 squared = sigma**2 * lam * phi
 factor = sigma**2 * lam * sp.exp(-x) / (x * margin) ** 2
-last = sp.log(1 + 1 / alpha)
 closed_form = 1 - sp.LambertW(sp.E / 2)
 
 statement = Relation(squared.subs(x, best), "<=", squared)
@@ -32,37 +32,18 @@ statement = Relation(squared.subs(x, best), "<=", squared)
 steps = (
     Axiom("at most straight back", Relation(alpha, "<=", sp.S.One), "α ∈ (0, 1]"),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    Axiom(
-        "below the breakdown",
-        Relation(x, "<", last),
-        "x < ln(1 + 1/α)",
-        ("not sideways",),
-    ),
-    Tangent(
-        "room",
-        Relation(sp.exp(last - x), ">=", 1 + last - x),
-        "e^y ≥ 1 + y at the distance from the breakdown",
-        ("not sideways",),
-        exponent=last - x,
-    ),
-    Inequality(
-        "positive margin",
-        Relation(margin, ">", sp.S.Zero),
-        "κ > 0: it is α(e^(ln(1 + 1/α) - x) - 1)",
-        ("below the breakdown", "not sideways", "room"),
-        certificate=(alpha * (sp.exp(last - x) - 1 - last + x), alpha * (last - x)),
-    ),
+    *scaled_breakdown,
     Identity(
         "squared radius",
         Relation(sp.Subs(radius**2, b, x / lam), "=", sigma**2 * lam * phi),
         "the bias radius in the scaled size x = λb",
-        ("positive margin",),
+        ("scaled margin",),
     ),
     Identity(
         "slope",
         Relation(sp.diff(squared, x), "=", -factor * condition),
         "the derivative has the sign of -N, N the numerator on the right",
-        ("positive margin",),
+        ("scaled margin",),
     ),
     Inequality(
         "N falls",
@@ -84,7 +65,7 @@ steps = (
         "N has exactly one zero x*; φ falls strictly before it and rises strictly after it",
         (
             *("slope", "N falls", "N at 0", "N at the breakdown"),
-            *("positive margin", "not sideways"),
+            *("scaled margin", "not sideways"),
         ),
         function=squared,
         numerator=condition,

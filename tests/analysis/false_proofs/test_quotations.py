@@ -92,7 +92,7 @@ def test_two_quotations_of_one_name(prove, refused):
         quote(
             "sweet_spot",
             "conclusion",
-            ("at most straight back", "not sideways", "below the breakdown"),
+            ("at most straight back", "not sideways", "below the breakdown, scaled"),
         ),
         name="worst case",
     )
