@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 from analysis.calculus import Solution, UniqueMinimum
-from analysis.signs import E, Relation, non_negative, strictly
+from analysis.signs import E, Relation, non_negative, strictly, substituted
 from analysis.steps import (
     Averaged,
     Axiom,
@@ -198,3 +198,13 @@ def test_signs():
     assert not strictly(sp.log(x), [])
     assert not strictly(a**2, [])
     assert not strictly(x**sp.I, [])
+
+
+def test_nothing_is_put_in_below_a_binder_that_would_capture_it():
+    """With t for z, ∫ z H(t) dt is not ∫ t H(t) dt; b for z may be put in, and H for every t."""
+    t, function = sp.Symbol("t", real=True), sp.Function("H", nonnegative=True)
+    integral = sp.Integral(z * function(t), (t, 0, 1))
+    assert substituted(integral, Relation(z, "=", t)) == integral
+    assert substituted(integral, Relation(z, "=", b)) == sp.Integral(b * function(t), (t, 0, 1))
+    everywhere = Relation(function(t), "=", t**2)
+    assert substituted(integral, everywhere) == sp.Integral(z * t**2, (t, 0, 1))
