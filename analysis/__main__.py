@@ -3,7 +3,7 @@
 import sys
 
 if __name__ == "__main__":  # before the other imports, which take a while and may fail
-    from analysis.entry import start
+    from analysis.cli.entry import start
 
     start("analysis")
 
@@ -12,8 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from analysis import claims, command, decide
-from analysis.fields import integer, named, refuse
+from analysis import claims
+from analysis.cli import advice, common
+from analysis.spec.checking import integer, named, refuse
 
 DESCRIPTION = """\
 Symbolic bounds and exact bias of SGD with micro-batch clipping.
@@ -39,30 +40,30 @@ def _claims(names: Sequence[str]):  # type: ignore[no-untyped-def]
 
 def _list(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
-    from analysis.report import listing
+    from analysis.proof.render import listing
 
     rows = [
         {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title} for c in CLAIMS.values()
     ]
-    print(command.to_json({"claims": rows}) if options.json else listing(CLAIMS))
+    print(common.to_json({"claims": rows}) if options.json else listing(CLAIMS))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     [claim] = _claims([options.name])
-    from analysis import report
     from analysis.claims import CLAIMS
+    from analysis.proof import render
 
     if options.latex:
-        print(report.tex(claim, options.proof))
+        print(render.tex(claim, options.proof))
     else:
-        print(report.text(claim, CLAIMS, options.proof))
+        print(render.text(claim, CLAIMS, options.proof))
     return 0
 
 
 def _problem(claim: Any, known: dict[str, str]) -> str:
     """Why the claim or one that it quotes does not hold; empty if all do. Fills in `known`."""
-    from analysis.steps import StepError
+    from analysis.proof.steps import StepError
 
     if claim.name not in known:
         known[claim.name] = ""  # quotations in a circle are refused by `verify`
@@ -106,16 +107,16 @@ def _check(options: argparse.Namespace) -> int:
         numbers = [str(steps), str(claim.stated), f"{seconds:.2f}", f"{slack + 0.0:.1e}"]
         rows.append([claim.name, claim.kind, *numbers, verdict])
     if options.json:
-        print(command.to_json({"claims": results}))
+        print(common.to_json({"claims": results}))
     else:
         header = ["claim", "kind", "steps", "axioms", "seconds", "smallest slack", "verdict"]
-        print(command.table(header, rows))
+        print(common.table(header, rows))
     return int(any(result["problem"] for result in results))
 
 
 def _eval(options: argparse.Namespace) -> int:
     [claim] = _claims([options.name])
-    from analysis import grid
+    from analysis.cli import grid
 
     if not claim.values:
         refuse("claim", claim.name, "one with values (this one has no values to evaluate)")
@@ -125,76 +126,76 @@ def _eval(options: argparse.Namespace) -> int:
     if not grids:
         values = claim.evaluate(**given)
         if options.json:
-            print(command.to_json({"claim": claim.name, "inputs": given, "values": values}))
+            print(common.to_json({"claim": claim.name, "inputs": given, "values": values}))
         elif options.csv:
             print(grid.csv([given | values]))
         else:
-            lines = command.pairs([(name, command.number(v)) for name, v in values.items()])
+            lines = common.pairs([(name, common.number(v)) for name, v in values.items()])
             print("\n".join(lines))
         return 0
     rows = grid.table(claim, given, grids)
     if options.json:
-        print(command.to_json({"claim": claim.name, "inputs": given, "rows": rows}))
+        print(common.to_json({"claim": claim.name, "inputs": given, "rows": rows}))
     elif options.csv:
         print(grid.csv(rows))
     else:
-        cells = [[command.number(value) for value in row.values()] for row in rows]
-        print(command.table(list(rows[0]), cells))
+        cells = [[common.number(value) for value in row.values()] for row in rows]
+        print(common.table(list(rows[0]), cells))
     return 0
 
 
 def _bounds(options: argparse.Namespace) -> int:
     from analysis.claims import CLAIMS
-    from analysis.report import bounds_page
+    from analysis.proof.render import bounds_page
 
     print(bounds_page(CLAIMS), end="")
     return 0
 
 
 def _notation(options: argparse.Namespace) -> int:
-    from analysis.symbols import notation_page
+    from analysis.proof.symbols import notation_page
 
     print(notation_page(), end="")
     return 0
 
 
-def parser() -> command.Parser:
+def parser() -> common.Parser:
     """The command's parser."""
-    top = command.Parser(prog="python -m analysis", description=DESCRIPTION)
+    top = common.Parser(prog="python -m analysis", description=DESCRIPTION)
     commands = top.add_subparsers()
-    new = command.add_command(
+    new = common.add_command(
         commands, "list", _list, "list the claims", "example: python -m analysis list"
     )
-    command.add_json(new)
+    common.add_json(new)
     example = "example: python -m analysis show sweet_spot --proof"
-    new = command.add_command(commands, "show", _show, "show a claim", example)
+    new = common.add_command(commands, "show", _show, "show a claim", example)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--proof", action="store_true", help="with every step and how it is checked")
     new.add_argument("--latex", action="store_true", help="as LaTeX")
     details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
-    new = command.add_command(
+    new = common.add_command(
         commands, "check", _check, "verify every step and attack every claim", details
     )
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
     new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
-    command.add_json(new)
-    new = command.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
+    common.add_json(new)
+    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
     new.add_argument(
         "--grid", nargs="+", default=[], metavar="NAME=LOW:HIGH[:STEP]", action="extend"
     )
     new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
-    command.add_json(new)
-    decide.add(commands)
-    command.add_command(
+    common.add_json(new)
+    advice.add(commands)
+    common.add_command(
         commands,
         "notation",
         _notation,
         "print the table of symbols",
         "example: python -m analysis notation > paper_notes/notation.md",
     )
-    command.add_command(
+    common.add_command(
         commands,
         "bounds",
         _bounds,
@@ -206,7 +207,7 @@ def parser() -> command.Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
-    return command.run(parser(), arguments)
+    return common.run(parser(), arguments)
 
 
 if __name__ == "__main__":

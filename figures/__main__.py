@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":  # before the other imports, which take a while and may fail
     try:
-        from analysis.entry import start
+        from analysis.cli.entry import start
     except ImportError:
         print("python -m figures: another package called analysis is in the way", file=sys.stderr)
         sys.exit(2)
@@ -19,8 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import command
-from analysis.fields import choice, named, refuse
+from analysis.cli import common
+from analysis.spec.checking import choice, named, refuse
 from figures import folder
 from figures.formats import METADATA, SHOWN
 from sim.backend import BACKENDS
@@ -71,7 +71,7 @@ def _act(options: argparse.Namespace) -> int:
 def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
     rows = [{"name": f.name, "title": f.title, "claims": f.claims} for f in figures.values()]
     if as_json:
-        print(command.to_json({"figures": rows}))
+        print(common.to_json({"figures": rows}))
     else:
         print("\n".join(f"{f.name:<20}{f.title}" for f in figures.values()))
     return 0
@@ -97,11 +97,11 @@ def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.N
         raise KeyboardInterrupt(_kept(str(interrupt), len(made), options)) from None
     if options.json:
         shown = None if page is None else str(page)
-        print(command.to_json({"figures": made, "failed": failed, "page": shown}))
+        print(common.to_json({"figures": made, "failed": failed, "page": shown}))
     elif page:
         print(page, flush=True)
     for entry in failed:
-        command.say(f"python -m figures: {entry['name']}: {entry['problem']}")
+        common.say(f"python -m figures: {entry['name']}: {entry['problem']}")
     return int(bool(failed))
 
 
@@ -133,7 +133,7 @@ def _tell_damaged(damaged: Mapping[str, str], out: Path) -> None:
     """Say which files of other figures the page leaves out."""
     for name, problem in damaged.items():
         line = f"{out / name}: left out of the page, make this figure again: {problem}"
-        command.say(f"python -m figures: {line}")
+        common.say(f"python -m figures: {line}")
 
 
 def _kept(told: str, made: int, options: argparse.Namespace) -> str:
@@ -150,7 +150,7 @@ def _drawn(
     figure: "Figure", out: Path, options: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
     """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
-    from sim.sweep import available_cores
+    from sim.sweep.measure import available_cores
 
     document = figure.prepare(
         options.profile, Path(options.results), available_cores(), options.backend
@@ -179,9 +179,9 @@ def _formats(words: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check("--formats", word) for word in words.split(",")))
 
 
-def parser() -> command.Parser:
+def parser() -> common.Parser:
     """The command's parser."""
-    top = command.Parser(prog="python -m figures", description=DESCRIPTION)
+    top = common.Parser(prog="python -m figures", description=DESCRIPTION)
     top.set_defaults(act=_act)
     top.add_argument("names", metavar="NAME", nargs="*", help="figures to make (default: all)")
     top.add_argument(
@@ -207,13 +207,13 @@ def parser() -> command.Parser:
         "--results", default="results", metavar="DIR", help="finished runs (default: results)"
     )
     top.add_argument("--list", action="store_true", help="list the figures instead")
-    command.add_json(top)
+    common.add_json(top)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
-    return command.run(parser(), arguments)
+    return common.run(parser(), arguments)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patheffects import withStroke
 from scipy import optimize
 
-from analysis.advice import best_sizes, bias_radius
-from analysis.exact import exact_bias, expected_update
-from analysis.gradient import GradientModel
-from analysis.mixture import mixture
-from analysis.model import Algorithm, Experiment, Run
+from analysis.advice.sizes import best_sizes, bias_radius
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import exact_bias, expected_update
+from analysis.spec.experiment import Algorithm, Experiment, Run
+from analysis.spec.model import GradientModel
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
 from figures.marks import BOUND, DASHED, direct_label, plain_ticks

@@ -11,17 +11,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.exact import exact_bias
-from analysis.model import Algorithm, Experiment
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Algorithm, Experiment
 from figures import marks
 from figures.checks import ALARM, Check, CheckError, agreement
 from figures.figure import Figure, Simulated
-from sim import philox
-from sim.composition import kinds
 from sim.estimate import estimate, quantile
 from sim.presets import presets
+from sim.random import philox
+from sim.random.addresses import Draws
+from sim.reduction.compositions import kinds
 from sim.rules import average_then_clip, fixed
-from sim.samples import Draws
 
 BATCH, SIZE = 64, 4
 COUNT = BATCH // SIZE  # m

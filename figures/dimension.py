@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
 
-from analysis.advice import bias_radius
-from analysis.exact import clipping_norm, exact_bias
-from analysis.mixture import mixture
-from analysis.model import Experiment, GradientModel
+from analysis.advice.sizes import bias_radius
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import clipping_norm, exact_bias
+from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from analysis import claims
-from analysis.fields import SpecificationError, choice, refuse
-from analysis.files import read_whole
+from analysis.spec.checking import SpecificationError, choice, refuse
+from analysis.spec.files import read_whole
 from figures.checks import Check
 
 LARGEST = 2**24  # bytes of a file that is read; the gallery's largest have a tenth of that

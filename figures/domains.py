@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims import CLAIMS
-from analysis.exact import stable_roots
-from analysis.model import Experiment, GradientModel
-from analysis.span import span
+from analysis.rest.axes import span
+from analysis.rest.stable import stable_roots
+from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated

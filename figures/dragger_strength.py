@@ -9,11 +9,11 @@ from matplotlib.figure import Figure as Canvas
 from scipy import optimize
 
 from analysis import claims
-from analysis.advice import bias_radius
-from analysis.exact import clipping_norm, exact_bias, expected_update, stable_roots
-from analysis.mixture import mixture
-from analysis.model import Experiment, GradientModel
-from analysis.tails import tails
+from analysis.advice.sizes import bias_radius
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
+from analysis.rest.tails import tails
+from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated

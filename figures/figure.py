@@ -19,13 +19,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Canvas
 
-from analysis import __version__, command
-from analysis.model import Experiment
+from analysis import __version__
+from analysis.cli import common
+from analysis.spec.experiment import Experiment
 from figures import folder
 from figures.checks import Check, CheckError
 from figures.formats import METADATA
-from sim.store import digest, specification
-from sim.sweep import measure
+from sim.sweep.measure import measure
+from sim.sweep.store import digest, specification
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 PACKAGES = ("numpy", "scipy", "sympy", "numba", "matplotlib")
@@ -84,7 +85,7 @@ class Figure(ABC):
             for b, found in simulated[run].items():
                 if problem := found.problem or found.warning:
                     raise CheckError(f"{self.name}: {run}, micro-batch size {b}: {problem}")
-        data = command.document(self.data(profile, simulated))
+        data = common.document(self.data(profile, simulated))
         checks = self.check(data)
         for c in checks:
             if not c.passed:
@@ -96,7 +97,7 @@ class Figure(ABC):
             "caption": self.caption(data),
             "alt": self.alt(data),
             "claims": list(self.claims),
-            "checks": command.document(checks),
+            "checks": common.document(checks),
             "data": data,
             "provenance": {
                 "command": f"python -m figures {self.name} --profile {profile}",
@@ -132,5 +133,5 @@ class Figure(ABC):
                 canvas.savefig(buffer, format=form, metadata=METADATA[form])
                 pictures[form] = buffer.getvalue()
             plt.close(canvas)
-        content = (command.to_json(document) + "\n").encode()
+        content = (common.to_json(document) + "\n").encode()
         return folder.put(out, self.name, content, pictures)

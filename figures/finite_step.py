@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from analysis.claims import CLAIMS
-from analysis.exact import expected_update, stable_roots
-from analysis.fluctuation import fluctuation
-from analysis.mixture import Mixture, mixture
-from analysis.model import Experiment
+from analysis.rest.fluctuation import fluctuation
+from analysis.rest.mixture import Mixture, mixture
+from analysis.rest.stable import expected_update, stable_roots
+from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
 from figures.marks import ADAPTIVE, DASHED, NORMALIZED, ORANGE, SGD, direct_label, simulated
@@ -22,7 +22,7 @@ from sim.engines import engine
 from sim.engines.state import start
 from sim.estimate import CONFIDENCE, estimate, extrapolation_weights, quantile
 from sim.measures import Bias
-from sim.sweep import available_cores
+from sim.sweep.measure import available_cores
 
 Array = NDArray[np.float64]
 b, m, FRACTION = 8, 4, 0.05

@@ -4,8 +4,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from analysis.fields import refuse
-from analysis.files import read_whole, write_whole
+from analysis.spec.checking import refuse
+from analysis.spec.files import read_whole, write_whole
 from figures.formats import METADATA
 
 PAGE = "index.html"

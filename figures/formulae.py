@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from analysis.claim import Claim
-from analysis.signs import Mean, Quantile, Relation
-from analysis.symbols import NOTATION, alpha, b, kappa, lam, p, sigma
-from analysis.values import Implicit
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Mean, Quantile, Relation
+from analysis.proof.symbols import NOTATION, alpha, b, kappa, lam, p, sigma
+from analysis.proof.values import Implicit
 from figures.markup import Markup, element, joined
 from figures.mathml import mathml
 

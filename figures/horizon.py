@@ -11,20 +11,20 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import stats
 
-from analysis.advice import divisors
+from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
 from analysis.claims.averaged_guarantee import closed_form
 from analysis.claims.finite_horizon import best
-from analysis.exact import exact_bias
-from analysis.model import Experiment
-from analysis.symbols import alpha
+from analysis.proof.symbols import alpha
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Experiment
 from figures import marks
 from figures.checks import ALARM, Check, not_above
 from figures.figure import Figure, Simulated
 from sim.engines import engine
 from sim.engines.state import start
 from sim.estimate import quantile
-from sim.sweep import available_cores
+from sim.sweep.measure import available_cores
 
 BATCH, b, START, GAUSSIAN = 32, 8, 10.0, 0.03  # a bit of Gaussian noise: no lattice
 FRACTION, FEWER = 0.01, 0.001  # the first is that of the runs

@@ -7,16 +7,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.advice import best_sizes, bias_radius
-from analysis.model import Experiment
+from analysis.advice.sizes import best_sizes, bias_radius
+from analysis.spec.experiment import Experiment
 from figures.checks import ALARM, Check
 from figures.figure import Figure, Simulated
 from figures.marks import ADAPTIVE, BOUND, DASHED, ORANGE, SGD, plain_ticks, simulated
 from sim.estimate import quantile
 from sim.presets import presets
 from sim.problems import build
+from sim.random.addresses import Draws
 from sim.rules import rule
-from sim.samples import Draws
 
 CLASSIFIER = "logistic_regression"
 # Step size to rest at the full batch, displacement for derivatives, sizes of a quick run.

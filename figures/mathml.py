@@ -13,7 +13,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
-from analysis.signs import E, Mean, Quantile, Relation
+from analysis.proof.relations import E, Mean, Quantile, Relation
 from figures.markup import Markup
 
 TIMES, APPLY = "<mo>\u2062</mo>", "<mo>\u2061</mo>"  # not seen: a product; a function of

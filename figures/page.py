@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from analysis import __version__, claims
-from analysis.report import checked, grounds
-from analysis.symbols import NOTATION
+from analysis.proof.render import checked, grounds
+from analysis.proof.symbols import NOTATION
 from figures import marks
 from figures.abstract import BEYOND, PAPER, SENTENCES, Sentence
 from figures.checks import Check

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure as Canvas
 from scipy import optimize
 
 from analysis.claims import CLAIMS
-from analysis.exact import exact_bias, stable_roots
-from analysis.fluctuation import fluctuation
-from analysis.model import Experiment
+from analysis.rest.fluctuation import fluctuation
+from analysis.rest.stable import exact_bias, stable_roots
+from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
 from figures.marks import ADAPTIVE, NORMALIZED, ORANGE, SGD, direct_label, plain_ticks, simulated

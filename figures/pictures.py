@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from figures.document import read_bounded
 from figures.formats import SHOWN
 

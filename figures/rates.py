@@ -15,9 +15,9 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
 from analysis import claims
-from analysis.advice import divisors
-from analysis.exact import exact_bias
-from analysis.model import Experiment, Run
+from analysis.advice.sizes import divisors
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Experiment, Run
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import __version__, command
-from analysis.fields import SpecificationError
-from analysis.files import read_whole
+from analysis import __version__
+from analysis.cli import common
+from analysis.spec.checking import SpecificationError
+from analysis.spec.files import read_whole
 from figures import document, folder, pictures
 from figures.document import Failed
 from figures.figure import Figure
@@ -92,4 +93,4 @@ def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> None
             "version": __version__,
         },
     }
-    folder.put(out, figure.name, (command.to_json(failed) + "\n").encode(), {})
+    folder.put(out, figure.name, (common.to_json(failed) + "\n").encode(), {})

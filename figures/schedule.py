@@ -11,13 +11,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.advice import bias_radius, divisors
+from analysis.advice.sizes import bias_radius, divisors
 from analysis.claims.drift import claim as drift
 from analysis.claims.hitting_time import claim as hitting_time
 from analysis.claims.phase_schedule import claim as phase_schedule
-from analysis.exact import expected_update
-from analysis.mixture import mixture
-from analysis.model import Experiment, GradientModel, Run
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import expected_update
+from analysis.spec.experiment import Experiment, GradientModel, Run
 from figures import marks
 from figures.checks import ALARM, Check, agreement
 from figures.figure import Figure, Simulated
@@ -75,7 +75,7 @@ def guaranteed(norms: np.ndarray, b: Any) -> np.ndarray:
 
 
 def exact_pull(model: GradientModel, b: int, norms: np.ndarray) -> np.ndarray:
-    """E⟨∇f, u⟩ [n] at the gradient norms [n], exactly, in one dimension (analysis/exact.py)."""
+    """E⟨∇f, u⟩ [n] at gradient norms [n], exactly, in one dimension (analysis/rest/stable.py)."""
     law = mixture(model, b, 1)
     updates = [expected_update(law, np.array([g]), "normalized", 1, None)[0] for g in norms]
     return norms * np.array(updates)

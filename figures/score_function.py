@@ -8,20 +8,20 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import interpolate
 
-from analysis.exact import clipping_norm, expected_update
-from analysis.mixture import mixture
-from analysis.model import Experiment, GradientModel, Run
-from analysis.tails import tails
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import clipping_norm, expected_update
+from analysis.rest.tails import tails
+from analysis.spec.experiment import Experiment, GradientModel, Run
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
-from sim import philox
 from sim.estimate import quantile
 from sim.measures import GROUPS, QUANTITIES
 from sim.presets import presets
 from sim.problems import build
+from sim.random import philox
+from sim.random.addresses import Draws
 from sim.rules import adaptive
-from sim.samples import Draws
 
 CLIPPING = QUANTITIES.index("clipping_norm")
 SIZE = 8
@@ -53,7 +53,7 @@ def _model() -> tuple[GradientModel, float]:
 def score(model: GradientModel, a: Any, count: int) -> Any:
     """H as a function of r, at ∇f = a in the span: the integral of S^(count-1) from 0.
 
-    Between the nodes of analysis/tails.py the integrand is interpolated; second route: the
+    Between the nodes of analysis/rest/tails.py the integrand is interpolated; second route: the
     quadrature there, cut off at r (tests/figures/test_score_function.py).
     """
     found = tails(mixture(model, SIZE), a)

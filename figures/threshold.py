@@ -6,10 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.advice import best_sizes
+from analysis.advice.sizes import best_sizes
 from analysis.claims import CLAIMS
-from analysis.exact import exact_bias
-from analysis.model import Experiment
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Experiment
 from figures import marks
 from figures.checks import Check, CheckError, agreement, not_above
 from figures.figure import Figure, Simulated

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis import claims
-from analysis.advice import bias_radius
-from analysis.exact import exact_bias
-from analysis.model import Experiment, GradientModel
+from analysis.advice.sizes import bias_radius
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated

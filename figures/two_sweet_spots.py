@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
 
-from analysis.advice import best_sizes, bias_radius
+from analysis.advice.sizes import best_sizes, bias_radius
 from analysis.claims import CLAIMS
 from analysis.claims.skewness_expansion import median_bias
-from analysis.exact import stable_roots
-from analysis.model import Experiment
+from analysis.rest.stable import stable_roots
+from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
 from figures.marks import BOUND, DASHED, DOTTED, NORMALIZED, direct_label, plain_ticks, simulated

@@ -4,12 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.model import Experiment
-    from sim.sweep import Result, run
+    from analysis.spec.experiment import Experiment
+    from sim.sweep.measure import Result, run
 
 __all__ = ["Experiment", "Result", "run"]
 
-_HOMES = {"Experiment": "analysis.model", "Result": "sim.sweep", "run": "sim.sweep"}
+_HOMES = {
+    "Experiment": "analysis.spec.experiment",
+    "Result": "sim.sweep.measure",
+    "run": "sim.sweep.measure",
+}
 
 
 def __getattr__(name: str) -> Any:

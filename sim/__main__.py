@@ -4,7 +4,7 @@ import sys
 
 if __name__ == "__main__":  # before the other imports, which take a while and may fail
     try:
-        from analysis.entry import start
+        from analysis.cli.entry import start
     except ImportError:
         print("python -m sim: another package called analysis is in the way", file=sys.stderr)
         sys.exit(2)
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis import command
-from analysis.fields import integer, named
-from analysis.model import Experiment
+from analysis.cli import common
+from analysis.spec.checking import integer, named
+from analysis.spec.experiment import Experiment
 from sim import environment
 from sim.presets import presets
 
@@ -87,7 +87,7 @@ def _list(options: argparse.Namespace) -> int:
         about = [line[1:].strip() for line in lines if line.startswith("#")]
         rows.append({"name": name, "about": " ".join(about)})
     if options.json:
-        print(command.to_json({"presets": rows}))
+        print(common.to_json({"presets": rows}))
     else:
         print("\n".join(f"{row['name']}: {row['about']}" for row in rows))
     return 0
@@ -103,17 +103,17 @@ def _load(name: str) -> Experiment:
 def _run(options: argparse.Namespace) -> int:
     experiment = _load(options.experiment)
     from sim.results import Result
-    from sim.sweep import available_cores, run
+    from sim.sweep.measure import available_cores, run
 
     workers = available_cores() if options.workers is None else options.workers
     integer(1, 4096)("--workers", workers)
     result = run(experiment, options.out, workers, backend=options.backend)
     if options.json:
-        print(command.to_json(result))
+        print(common.to_json(result))
         return 0
     print(f"rule {result.rule}, batch size {result.batch_size}")
     _print_bias(result) if isinstance(result, Result) else _print_measured(result)
-    command.say(f"results are in {Path(options.out) / experiment.name}")
+    common.say(f"results are in {Path(options.out) / experiment.name}")
     return 0
 
 
@@ -125,12 +125,12 @@ def _print_bias(result: "Result") -> None:
     rows = [
         [
             _name(r.micro_batch_size),
-            *(command.number(v) for v in (r.bias, r.standard_error, *r.interval)),
+            *(common.number(v) for v in (r.bias, r.standard_error, *r.interval)),
         ]
         for r in result.results
     ]
     header = ["micro-batch size", "bias", "standard error", "99 % from", "to"]
-    print(command.table(header, rows))
+    print(common.table(header, rows))
     kept = ", ".join(map(str, result.best.confidence_set))
     if result.best.micro_batch_size is not None:
         best = result.best.micro_batch_size
@@ -149,14 +149,14 @@ def _print_measured(result: "MeasuredResult") -> None:
         print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
     rows = []
     for row in result.results:
-        cells = [_name(row["micro_batch_size"]), command.number(row["step"])]
+        cells = [_name(row["micro_batch_size"]), common.number(row["step"])]
         cells += [_with_error(row[name], row[error]) for name, error in pairs]
         if result.measure == "hitting":
             cells.append(f"{row['reached']} of {row['replicates']}")
         rows.append(cells)
     names = [name.replace("_", " ") for name, _ in pairs]
     reached = ["reached"] if result.measure == "hitting" else []
-    print(command.table(["micro-batch size", "step", *names, *reached], rows))
+    print(common.table(["micro-batch size", "step", *names, *reached], rows))
 
 
 def _with_error(value: Any, error: Any) -> str:
@@ -170,29 +170,29 @@ def _bench(options: argparse.Namespace) -> int:
     from sim.bench.report import bench, text
 
     report = bench(options.variants, options.backend, options.rounds)
-    print(command.to_json(report) if options.json else text(report))
+    print(common.to_json(report) if options.json else text(report))
     return 0 if report.agree else 1
 
 
-def parser() -> command.Parser:
+def parser() -> common.Parser:
     """The command's parser."""
-    top = command.Parser(prog="python -m sim", description=DESCRIPTION)
+    top = common.Parser(prog="python -m sim", description=DESCRIPTION)
     commands = top.add_subparsers()
-    new = command.add_command(
+    new = common.add_command(
         commands, "list", _list, "list the presets", "example: python -m sim list"
     )
-    command.add_json(new)
-    new = command.add_command(commands, "run", _run, "run an experiment", RUN)
+    common.add_json(new)
+    new = common.add_command(commands, "run", _run, "run an experiment", RUN)
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
     new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
     _add_backend(new)
-    command.add_json(new)
-    new = command.add_command(commands, "bench", _bench, "compare with other programs", BENCH)
+    common.add_json(new)
+    new = common.add_command(commands, "bench", _bench, "compare with other programs", BENCH)
     new.add_argument("variants", nargs="*", metavar="VARIANT", help="default: all that suit")
     new.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     _add_backend(new)
-    command.add_json(new)
+    common.add_json(new)
     return top
 
 
@@ -207,7 +207,7 @@ def _add_backend(new: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code."""
-    return command.run(parser(), arguments)
+    return common.run(parser(), arguments)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from analysis.fields import choice, refuse
+from analysis.spec.checking import choice, refuse
 
 BACKENDS = ("auto", "cpu", "cuda")
 INSTALL = "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"

@@ -2,7 +2,7 @@
 
 import os
 
-from analysis.fields import refuse
+from analysis.spec.checking import refuse
 
 LANES = (4, 8, 16)  # 32 bits each: registers of SSE, AVX2 and AVX-512
 

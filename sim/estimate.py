@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import UNITS
+from analysis.spec.experiment import UNITS
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99

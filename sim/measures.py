@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import Experiment, Run
+from analysis.spec.experiment import Experiment, Run
 from sim.engines.state import State
 
 GROUPS = 1024

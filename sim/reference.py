@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.model import Experiment, Gamma, GradientModel, Rare, StudentT
+from analysis.spec.experiment import Experiment, Gamma, GradientModel, Rare, StudentT
 
 Vector = list[float]
 

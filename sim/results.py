@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.measures import QUANTITIES, mean_and_error, points
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.fields import choice, refuse
-from analysis.model import RULES
+from analysis.spec.checking import choice, refuse
+from analysis.spec.experiment import RULES
 
 Rule = Callable[[Any], Any]
 LIMITED = ("fixed", "global")  # the rules with a threshold

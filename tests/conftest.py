@@ -64,7 +64,7 @@ class Family:
 
     def rest(self, experiment):
         """The stationary bias; what is in doubt is run again, twice at most, with finer steps."""
-        from sim.sweep import simulate
+        from sim.sweep.measure import simulate
 
         self.runs += 1
         for attempt in range(3):

@@ -19,7 +19,7 @@ import analysis.__main__
 import figures.__main__
 import sim.__main__
 from analysis import claims
-from analysis.numeric import inputs
+from analysis.proof.evaluate import inputs
 
 COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
 LONG = {"analysis bounds", "analysis check", "sim bench"}

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import analysis.__main__
-from analysis.fields import SpecificationError
-from analysis.model import Experiment
+from analysis.spec.checking import SpecificationError
+from analysis.spec.experiment import Experiment
 from sim.presets import presets
 
 FILES = [Path(path).read_text(encoding="utf-8") for path in presets().values()]

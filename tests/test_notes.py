@@ -9,8 +9,8 @@ import pytest
 
 import figures.__main__
 from analysis.claims import CLAIMS
-from analysis.model import Experiment
-from analysis.symbols import notation_page
+from analysis.proof.symbols import notation_page
+from analysis.spec.experiment import Experiment
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def test_every_claim_has_a_row_a_test_and_a_figure(path):
     assert list(table) == list(CLAIMS)
     made = figures.__main__.found()
     for name, row in table.items():
-        assert (ROOT / "tests" / "analysis" / f"test_{name}.py").exists()
+        assert (ROOT / "tests" / "analysis" / "claims" / f"test_{name}.py").exists()
         if path.endswith("claims.md"):
             assert f"| {CLAIMS[name].kind} |" in row
         shown = re.findall(r"`(\w+)` \|$", row)

@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.claim import Claim
+    from analysis.proof.claim import Claim
 
-NAMES = frozenset(name for _, name, _ in iter_modules(__path__))
+NAMES = frozenset(name for _, name, package in iter_modules(__path__) if not package)
 
 
 class _Package(ModuleType):
@@ -41,7 +41,7 @@ def _load(name: str) -> "Claim":
 
 def _in_order(found: dict[str, "Claim"]) -> dict[str, "Claim"]:
     """By part of the argument; every claim after those it uses or is about, otherwise by name."""
-    from analysis.claim import PARTS  # SymPy comes with it, and the names need none
+    from analysis.proof.claim import PARTS  # SymPy comes with it, and the names need none
 
     ordered: dict[str, Claim] = {}
 

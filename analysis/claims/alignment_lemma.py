@@ -6,10 +6,18 @@ v = Ge + z with a unit vector e, G > 0, E z = 0 and E‖z‖² ≤ s²; cos(v, e
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
-from analysis.signs import E, Relation
-from analysis.steps import Averaged, Axiom, Chain, Definition, Expectation, Identity, Inequality
-from analysis.symbols import G, s
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
+    Averaged,
+    Axiom,
+    Chain,
+    Definition,
+    Expectation,
+    Identity,
+    Inequality,
+)
+from analysis.proof.symbols import G, s
 
 R = sp.Symbol("R", positive=True)
 k = sp.Symbol("k", real=True)

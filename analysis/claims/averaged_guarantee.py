@@ -7,15 +7,21 @@ What remains for ever is the averaged bias ps/κ, a little larger than the radiu
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.calculus import Solution, UniqueMinimum
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import (
+    Batch,
+    Loss,
+    normalized_run,
+    random_batch,
+    random_loss,
+)
 from analysis.claims.bias_radius import beta, independent
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import breakdown, chance, drift, last, scaled_breakdown, tangent
-from analysis.paths import Batch, Loss, normalized_run, random_batch, random_loss
-from analysis.signs import E, Relation
-from analysis.steps import (
+from analysis.proof.assumptions import BOUNDED, FRESH, SMOOTH
+from analysis.proof.calculus import Solution, UniqueMinimum
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Chain,
@@ -25,8 +31,8 @@ from analysis.steps import (
     Identity,
     Inequality,
 )
-from analysis.symbols import Delta, G, L, T, alpha, b, gamma, kappa, lam, p, s, sigma, x
-from analysis.values import sideways
+from analysis.proof.symbols import Delta, G, L, T, alpha, b, gamma, kappa, lam, p, s, sigma, x
+from analysis.proof.values import sideways
 
 progress, pull = sp.symbols("progress pull", real=True)
 square = sp.Symbol("square", nonnegative=True)

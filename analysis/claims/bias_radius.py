@@ -7,16 +7,16 @@ there.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import NOISE
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import mean_law
 from analysis.claims.drift import breakdown, chance, drift, h, random_case
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import statement as drift_bound
-from analysis.paths import mean_law
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
-from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma
-from analysis.values import sideways
+from analysis.proof.assumptions import NOISE
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
+from analysis.proof.symbols import G, alpha, b, kappa, lam, p, s, sigma
+from analysis.proof.values import sideways
 
 beta = sp.Symbol("beta", positive=True)
 spread = sp.Symbol("spread", nonnegative=True)

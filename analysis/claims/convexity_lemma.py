@@ -10,11 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Monotone
-from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound as mean_cosine
-from analysis.signs import E, Relation
-from analysis.steps import (
+from analysis.proof.calculus import Monotone
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Chain,
@@ -23,7 +23,7 @@ from analysis.steps import (
     Identity,
     Inequality,
 )
-from analysis.symbols import G, b, s, sigma
+from analysis.proof.symbols import G, b, s, sigma
 
 H = sp.Function("H", nonnegative=True)
 r, r_z = sp.symbols("r r_z", nonnegative=True)

@@ -7,8 +7,6 @@ two roots: SGD wins short runs by its constant 1 - ε, and long ones because it 
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Tangent
-from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import bound as clipped
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import margin
@@ -16,9 +14,11 @@ from analysis.claims.drift import breakdown, chance
 from analysis.claims.sgd_rate import V, benign, variance
 from analysis.claims.sgd_rate import bound as unclipped
 from analysis.claims.sgd_rate import claim as sgd_claim
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
-from analysis.symbols import B, Delta, L, T, alpha, b, epsilon, kappa, lam, p, s, sigma
+from analysis.proof.calculus import Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import B, Delta, L, T, alpha, b, epsilon, kappa, lam, p, s, sigma
 
 v, A, Q, C, w = sp.symbols("v A Q C w", positive=True)
 low, high = sp.symbols("v_low v_high", positive=True)

@@ -7,16 +7,16 @@ with strength α at most. u is the direction of a micro-batch's mean gradient.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import IID
-from analysis.calculus import Tangent
-from analysis.claim import Claim
 from analysis.claims.alignment_lemma import bound, slack
 from analysis.claims.alignment_lemma import k as cosine
 from analysis.claims.alignment_lemma import statement as lemma
-from analysis.signs import E, Relation
-from analysis.steps import Axiom, Chain, Definition, Earlier, Inequality
-from analysis.symbols import G, alpha, b, kappa, lam, p, s, sigma, x
-from analysis.values import Shown
+from analysis.proof.assumptions import IID
+from analysis.proof.calculus import Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Earlier, Inequality
+from analysis.proof.symbols import G, alpha, b, kappa, lam, p, s, sigma, x
+from analysis.proof.values import Shown
 
 drift, clean, contaminated = sp.symbols("drift clean contaminated", real=True)
 spread = sp.Symbol("spread", nonnegative=True)

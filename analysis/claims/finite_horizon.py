@@ -7,17 +7,17 @@ falls strictly from 1 to a negative value at the breakdown. Long runs want small
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Tangent, UniqueMinimum
-from analysis.claim import Claim
 from analysis.claims.averaged_guarantee import bound, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.averaged_guarantee import condition as long_run
 from analysis.claims.averaged_guarantee import margin as margin_at_b
 from analysis.claims.drift import last, scaled_breakdown
-from analysis.signs import Relation
-from analysis.steps import Axiom, Definition, Identity, Inequality
-from analysis.symbols import alpha, b, lam, sigma, x
-from analysis.values import Implicit, Shown
+from analysis.proof.calculus import Tangent, UniqueMinimum
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Definition, Identity, Inequality
+from analysis.proof.symbols import alpha, b, lam, sigma, x
+from analysis.proof.values import Implicit, Shown
 
 r = sp.Symbol("r", positive=True)
 best, size = sp.symbols("x_star b_star", positive=True)

@@ -8,16 +8,16 @@ so, and the ratio R_m of the two takes the place of 1 in the margin.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import IID, NOISE
-from analysis.claim import Claim
 from analysis.claims.convexity_lemma import H, potential
 from analysis.claims.convexity_lemma import pull as scored
 from analysis.claims.convexity_lemma import statement as lemma
 from analysis.claims.drift import chance, spread
-from analysis.signs import E, Relation
-from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
-from analysis.symbols import G, R_m, alpha, b, m, p, s, sigma
-from analysis.values import sideways
+from analysis.proof.assumptions import IID, NOISE
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
+from analysis.proof.symbols import G, R_m, alpha, b, m, p, s, sigma
+from analysis.proof.values import sideways
 
 clean, contaminated, mean = sp.symbols("clean contaminated mean", real=True)
 usual, longest, far = sp.symbols("H_s H_oo r_0", positive=True)
@@ -301,7 +301,8 @@ claim = Claim(
     figure="dragger_strength",
     remarks=(
         "largest_ratio is the R_m from which on nothing is said; R_m depends on the law of ‖g‖, so "
-        "that the bound cannot be computed from ε, σ, D, m and b: analysis/law_free.py has one",
+        "that the bound cannot be computed from ε, σ, D, m and b: "
+        "analysis/advice/law_free.py has one",
         "tight without draggers only, where it is s; that ψ is the score: m_estimator_identity",
     ),
 )

@@ -6,10 +6,10 @@ Close to a point of rest w* = 0 the update is w⁺ = w - γ(F(w) + ξ), F(0) = 0
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
-from analysis.signs import E, Relation
-from analysis.steps import Axiom, Chain, Expectation, Identity
-from analysis.symbols import bend, gamma, slope, variance
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import Axiom, Chain, Expectation, Identity
+from analysis.proof.symbols import bend, gamma, slope, variance
 
 w, w2 = sp.symbols("w w_2", real=True)
 mean, square = sp.symbols("mu v", real=True)

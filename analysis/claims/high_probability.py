@@ -7,13 +7,18 @@ of the margin pays for the deviations of the mean direction from its expectation
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import (
+    every_path,
+    normalized_outcomes,
+    random_batch,
+    random_loss,
+)
 from analysis.claims.averaged_guarantee import beyond, linear_drift, margin, speed
 from analysis.claims.averaged_guarantee import claim as averaged_claim
 from analysis.claims.drift import chance, drift
-from analysis.paths import every_path, normalized_outcomes, random_batch, random_loss
-from analysis.signs import Mean, Quantile, Relation
-from analysis.steps import (
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Mean, Quantile, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Chain,
@@ -22,7 +27,7 @@ from analysis.steps import (
     Identity,
     Inequality,
 )
-from analysis.symbols import (
+from analysis.proof.symbols import (
     B,
     Delta,
     G,
@@ -38,7 +43,7 @@ from analysis.symbols import (
     sigma,
     zeta,
 )
-from analysis.values import Shown, sideways
+from analysis.proof.values import Shown, sideways
 
 progress, pull, surprise = sp.symbols("progress pull surprise", real=True)
 log_one, log_growth = sp.symbols("log_one log_growth", real=True)

@@ -7,19 +7,19 @@ on average: a supermartingale, which cannot fall below f*.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import BOUNDED, FRESH, SMOOTH
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import Batch, Loss, hitting_time, random_batch, random_loss
 from analysis.claims.averaged_guarantee import square
 from analysis.claims.bias_radius import beta, factored, independent, radius
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import breakdown, chance, drift
 from analysis.claims.drift import h as drift_at
 from analysis.claims.drift import statement as drift_bound
-from analysis.paths import Batch, Loss, hitting_time, random_batch, random_loss
-from analysis.signs import E, Relation
-from analysis.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
-from analysis.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, sigma
-from analysis.values import sideways
+from analysis.proof.assumptions import BOUNDED, FRESH, SMOOTH
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
+from analysis.proof.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, sigma
+from analysis.proof.values import sideways
 
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)

@@ -7,9 +7,9 @@ v = Ge + z with a unit vector e, G > 0, E z = 0 and E‖z‖² ≤ s²; clipping
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
-from analysis.signs import E, Relation
-from analysis.steps import (
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Cases,
@@ -21,7 +21,7 @@ from analysis.steps import (
     Step,
     Suppose,
 )
-from analysis.symbols import G, c, s
+from analysis.proof.symbols import G, c, s
 
 ell, o = sp.symbols("ell o", nonnegative=True)
 k, z1, z2 = sp.symbols("k z_1 z_2", real=True)

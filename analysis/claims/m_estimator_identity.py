@@ -9,10 +9,10 @@ from itertools import product
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
-from analysis.signs import E, Relation
-from analysis.steps import Averaged, Axiom, Chain, Identity, Inequality
-from analysis.symbols import m
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import Averaged, Axiom, Chain, Identity, Inequality
+from analysis.proof.symbols import m
 
 update, u, c = sp.symbols("update u c", real=True)
 rho, r = sp.symbols("rho r", nonnegative=True)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
-from analysis.symbols import epsilon, sigma
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import epsilon, sigma
 
 w, A, mu = sp.symbols("w A mu", positive=True)
 plus, minus, worst = sp.symbols("error_plus error_minus error", nonnegative=True)

@@ -8,16 +8,25 @@ back with αc at most.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import NOISE
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import mean_law
 from analysis.claims.bias_radius import radius as normalized
 from analysis.claims.drift import chance, random_case, spread
 from analysis.claims.huber_lemma import far, near, pull, pull_of, reach
-from analysis.paths import mean_law
-from analysis.signs import E, Relation
-from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
-from analysis.symbols import G, alpha, b, c, p, s, sigma, theta
-from analysis.values import Shown
+from analysis.proof.assumptions import NOISE
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
+    Axiom,
+    Cases,
+    Chain,
+    Definition,
+    Earlier,
+    Identity,
+    Inequality,
+    Suppose,
+)
+from analysis.proof.symbols import G, alpha, b, c, p, s, sigma, theta
+from analysis.proof.values import Shown
 
 clean, contaminated, mean, M = sp.symbols("clean contaminated mean M", real=True)
 best, beta = sp.symbols("c_star beta", positive=True)

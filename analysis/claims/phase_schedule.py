@@ -8,17 +8,17 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from analysis.calculus import Tangent
-from analysis.claim import Claim
 from analysis.claims.alignment_lemma import slack
 from analysis.claims.drift import chance
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import h as drift_at
 from analysis.claims.sweet_spot import phi as squared_radius
-from analysis.signs import Relation
-from analysis.steps import Axiom, Definition, Earlier, Identity, Inequality
-from analysis.symbols import G, alpha, b, lam, p, s, sigma, x
-from analysis.values import Shown
+from analysis.proof.calculus import Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Definition, Earlier, Identity, Inequality
+from analysis.proof.symbols import G, alpha, b, lam, p, s, sigma, x
+from analysis.proof.values import Shown
 
 best, whole = sp.symbols("b_G b_w", positive=True)
 

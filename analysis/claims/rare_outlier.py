@@ -8,13 +8,13 @@ exactly half the points of rest fill an interval, as in rare_signal: the value h
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Tangent
-from analysis.claim import Claim
 from analysis.claims.rare_signal import claim as signal_claim
 from analysis.claims.rare_signal import deviations, farthest, points_of_rest, setting
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
-from analysis.symbols import b, kappa, lam, p, sigma
+from analysis.proof.calculus import Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import b, kappa, lam, p, sigma
 
 ell, y, kept = sp.symbols("ell_2 y ell_0", positive=True)  # the rarity, of the limit and of a law
 w_y, w = sp.symbols("w_y w", positive=True)  # the chances of a rare sample

@@ -13,12 +13,12 @@ import numpy as np
 import sympy as sp
 from scipy import special
 
-from analysis.calculus import Tangent
-from analysis.claim import Claim
 from analysis.claims.bias_radius import chance, radius
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
-from analysis.symbols import alpha, b, kappa, p, sigma
+from analysis.proof.calculus import Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import alpha, b, kappa, p, sigma
 
 ell, y, kept = sp.symbols("ell y ell_0", positive=True)
 rest, bias = sp.symbols("G_y beta_1", positive=True)

@@ -7,15 +7,15 @@ when all come from one domain, as with one domain per accelerator core.
 import numpy as np
 import sympy as sp
 
-from analysis.claim import Claim
+from analysis.claims.attacks.exact_runs import mean_law
 from analysis.claims.bias_radius import at_rest, beta, chance, push, radius, spread
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import random_case
-from analysis.paths import mean_law
-from analysis.signs import Relation
-from analysis.steps import Axiom, Chain, Definition, Identity, Inequality
-from analysis.symbols import G, alpha, b, kappa, p, s, sigma, sigma_w, tau
-from analysis.values import sideways
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import G, alpha, b, kappa, p, s, sigma, sigma_w, tau
+from analysis.proof.values import sideways
 
 within, between = sp.symbols("within between", nonnegative=True)
 share, distance = sp.symbols("pi_2 Delta_o", positive=True)

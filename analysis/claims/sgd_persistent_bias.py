@@ -7,10 +7,7 @@ the mean of B of them.
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
-from analysis.claim import Claim
-from analysis.claims.sgd_rate import benign, progress, pull, square
-from analysis.paths import (
+from analysis.claims.attacks.exact_runs import (
     Law,
     Loss,
     Mixture,
@@ -20,8 +17,11 @@ from analysis.paths import (
     random_noise,
     sgd_outcomes,
 )
-from analysis.signs import E, Relation
-from analysis.steps import (
+from analysis.claims.sgd_rate import benign, progress, pull, square
+from analysis.proof.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Chain,
@@ -30,7 +30,7 @@ from analysis.steps import (
     Identity,
     Inequality,
 )
-from analysis.symbols import B, D, D_bar, Delta, G, L, T, alpha, epsilon, eta, sigma
+from analysis.proof.symbols import B, D, D_bar, Delta, G, L, T, alpha, epsilon, eta, sigma
 
 product = sp.Symbol("product", real=True)
 push = sp.Symbol("push", nonnegative=True)

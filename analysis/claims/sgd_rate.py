@@ -6,9 +6,7 @@ A sample's gradient is ∇f + ξ, or with chance ε a dragger's d; ḡ is the me
 import numpy as np
 import sympy as sp
 
-from analysis.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
-from analysis.claim import Claim
-from analysis.paths import (
+from analysis.claims.attacks.exact_runs import (
     Loss,
     Mixture,
     every_path,
@@ -17,8 +15,10 @@ from analysis.paths import (
     random_noise,
     sgd_outcomes,
 )
-from analysis.signs import E, Relation
-from analysis.steps import (
+from analysis.proof.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
+from analysis.proof.claim import Claim
+from analysis.proof.relations import E, Relation
+from analysis.proof.steps import (
     Averaged,
     Axiom,
     Chain,
@@ -27,8 +27,8 @@ from analysis.steps import (
     Identity,
     Inequality,
 )
-from analysis.symbols import B, D, Delta, G, L, T, epsilon, eta, sigma
-from analysis.values import Shown
+from analysis.proof.symbols import B, D, Delta, G, L, T, epsilon, eta, sigma
+from analysis.proof.values import Shown
 
 V = sp.Symbol("V", positive=True)
 h = sp.Symbol("h", positive=True)

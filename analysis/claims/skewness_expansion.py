@@ -7,11 +7,11 @@ at the same order; F is the distribution function of the standardised noise of a
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import UniqueMinimum
-from analysis.claim import Claim
-from analysis.signs import Relation
-from analysis.steps import Axiom, Definition, Identity, Inequality
-from analysis.symbols import b, lam, p, sigma, skewness
+from analysis.proof.calculus import UniqueMinimum
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Definition, Identity, Inequality
+from analysis.proof.symbols import b, lam, p, sigma, skewness
 
 nu, ell, g = sp.symbols("nu ell g", positive=True)
 mass, bias = sp.symbols("F bias", real=True)

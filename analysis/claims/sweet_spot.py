@@ -7,15 +7,15 @@ negative value at the breakdown: φ falls up to N's zero x* and rises after it.
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Solution, UniqueMinimum
-from analysis.claim import Claim
 from analysis.claims.bias_radius import b_break, radius
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.drift import last, scaled_breakdown
-from analysis.signs import Relation
-from analysis.steps import Axiom, Definition, Identity, Inequality
-from analysis.symbols import alpha, b, lam, sigma, x
-from analysis.values import Implicit, Shown
+from analysis.proof.calculus import Solution, UniqueMinimum
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Definition, Identity, Inequality
+from analysis.proof.symbols import alpha, b, lam, sigma, x
+from analysis.proof.values import Implicit, Shown
 
 best, size = sp.symbols("x_star b_star", positive=True)
 

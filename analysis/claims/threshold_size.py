@@ -7,15 +7,15 @@ With x = λb the squared radius of optimal_threshold is σ²λα φ(x), φ(x) = 
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Monotone, Tangent
-from analysis.claim import Claim
 from analysis.claims.minimax import bound as minimax_bound
 from analysis.claims.optimal_threshold import claim as threshold_claim
 from analysis.claims.optimal_threshold import radius
-from analysis.signs import Relation
-from analysis.steps import Axiom, Identity, Inequality, Step
-from analysis.symbols import alpha, b, epsilon, lam, sigma, x
-from analysis.values import Shown
+from analysis.proof.calculus import Monotone, Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import Axiom, Identity, Inequality, Step
+from analysis.proof.symbols import alpha, b, epsilon, lam, sigma, x
+from analysis.proof.values import Shown
 
 
 def quotient(t: sp.Expr) -> sp.Expr:

@@ -8,8 +8,6 @@ at least, and rare_outlier f₂(κ) at least, κ = 2p - 1 the margin. f₁ rises
 import numpy as np
 import sympy as sp
 
-from analysis.calculus import Monotone, Tangent
-from analysis.claim import Claim
 from analysis.claims.bias_radius import radius
 from analysis.claims.rare_outlier import bias as outlier_bias
 from analysis.claims.rare_outlier import ell as outlier_rarity
@@ -22,10 +20,21 @@ from analysis.claims.rare_signal import ell, setting, unit
 from analysis.claims.rare_signal import in_parameters as signal_in_parameters
 from analysis.claims.rare_signal import limit as signal_limit
 from analysis.claims.rare_signal import measured as signal_measured
-from analysis.signs import Relation
-from analysis.steps import Axiom, Cases, Chain, Definition, Earlier, Identity, Inequality, Suppose
-from analysis.symbols import alpha, kappa, x
-from analysis.values import Implicit, Shown
+from analysis.proof.calculus import Monotone, Tangent
+from analysis.proof.claim import Claim
+from analysis.proof.relations import Relation
+from analysis.proof.steps import (
+    Axiom,
+    Cases,
+    Chain,
+    Definition,
+    Earlier,
+    Identity,
+    Inequality,
+    Suppose,
+)
+from analysis.proof.symbols import alpha, kappa, x
+from analysis.proof.values import Implicit, Shown
 
 crossing = sp.Symbol("kappa_0", positive=True)
 largest = sp.Symbol("largest", nonnegative=True)
@@ -317,6 +326,6 @@ claim = Claim(
         "at b = 1 rare_signal approaches the radius itself",
         "conjecture: for b > 1 no law comes closer than the larger of the two limits; a search by "
         "differential evolution over noise with two values, at b = 2 and 4, found none "
-        "(tests/analysis/test_tightness.py)",
+        "(tests/analysis/claims/test_tightness.py)",
     ),
 )

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.worker import Program, Statistics, serve
-from sim.engines.compiled import compiled
-from sim.engines.normals import NUMBERS, store_normals
+from sim.compiled.jit import compiled
 from sim.measures import points
-from sim.philox import NORMALS
+from sim.random.normals import NUMBERS, store_normals
+from sim.random.philox import NORMALS
 from sim.results import Trajectories
-from sim.sweep import available_cores, measure
+from sim.sweep.measure import available_cores, measure
 
 BLOCK = 4096  # normals at a time, as in the engine
 BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.job import Job, job
 from sim.bench.worker import Program
 

@@ -6,7 +6,7 @@ As in `sim.bench.numpy_reduced`, a micro-batch costs one number of draggers and 
 from collections.abc import Callable
 from typing import Any
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.jax_program import build as build_program
 from sim.bench.jax_program import normals
 from sim.bench.job import Job, job

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.jax_program import build as build_program
 from sim.bench.jax_program import normals
 from sim.bench.job import Job, job

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fields import refuse
-from analysis.model import Experiment
+from analysis.spec.checking import refuse
+from analysis.spec.experiment import Experiment
 from sim.measures import points
 from sim.presets import presets
 

@@ -9,7 +9,7 @@ from statistics import median
 
 import numpy as np
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.programs import Worker, fresh
 
 MANY = 100_000  # replicates whose memory is measured
@@ -141,7 +141,7 @@ def exponent(values: Sequence[float], seconds: Sequence[float]) -> tuple[float, 
 MEMORY = """
 import json, resource, sys
 from dataclasses import replace
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.engine import run
 experiment = Experiment.from_mapping(json.loads({text!r}))
 peaks = []
@@ -155,7 +155,7 @@ print(json.dumps(peaks))
 
 COLD = """
 import json
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.engine import run
 run(Experiment.from_mapping(json.loads({text!r})), {backend!r})
 """

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.job import Job, Vector, job
 from sim.bench.worker import Program
 

@@ -6,7 +6,7 @@ normal vector z are all that must be drawn.
 
 import numpy as np
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.job import Job, Vector, job
 from sim.bench.numpy_program import Draw, uniforms
 from sim.bench.numpy_program import build as build_program

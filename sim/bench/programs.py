@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from analysis.fields import SpecificationError
-from analysis.model import Experiment
+from analysis.spec.checking import SpecificationError
+from analysis.spec.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds that one run may take

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from analysis import command
-from analysis.fields import choice, integer, refuse
+from analysis.cli import common
+from analysis.spec.checking import choice, integer, refuse
 from sim.backend import resolve
 from sim.bench.job import variants
 from sim.bench.limits import (
@@ -25,7 +25,7 @@ from sim.bench.limits import (
 )
 from sim.bench.programs import OURS, PROGRAMS, Worker
 from sim.bench.rounds import Comparison, compare
-from sim.sweep import available_cores
+from sim.sweep.measure import available_cores
 
 ROUNDS = 5
 FOR_A_GPU = ("R65536",)
@@ -140,7 +140,7 @@ def text(report: Report) -> str:
         ]
         for s in report.scaling
     ]
-    lines.append(command.table(header, rows))
+    lines.append(common.table(header, rows))
     m, cold = report.memory, report.cold_start
     lines += [
         "",
@@ -174,9 +174,9 @@ def _comparison(found: Comparison) -> list[str]:
     if told.worst_pair is not None:
         verdict += (
             f": χ² = {told.chi_squared:.1f} with {told.degrees_of_freedom} degrees of freedom, "
-            f"largest z = {command.number(told.largest_z)} ({' and '.join(told.worst_pair)})"
+            f"largest z = {common.number(told.largest_z)} ({' and '.join(told.worst_pair)})"
         )
-    table = command.table([*header, ""], rows)
+    table = common.table([*header, ""], rows)
     return [title, "\n".join(line.rstrip() for line in table.splitlines()), verdict]
 
 

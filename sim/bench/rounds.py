@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.bench.agreement import Agreement, agreement
 from sim.bench.job import job
 from sim.bench.programs import OURS, PROGRAMS, Entry, Worker, WorkerError

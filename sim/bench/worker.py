@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 
 Statistics = tuple[list[float], list[float]]  # mean of ‖w‖ and its standard error [points]
 

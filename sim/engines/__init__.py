@@ -6,10 +6,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import Experiment, GradientModel, StudentT
-from sim import philox
+from analysis.spec.experiment import Experiment, GradientModel, StudentT
 from sim.backend import Device
 from sim.engines.state import State
+from sim.random import philox
 
 
 class Engine(Protocol):
@@ -47,17 +47,17 @@ def engine(
     """
     stop = np.zeros(1, np.bool_) if stop is None else stop
     if not reducible(experiment):
-        from sim.engines.persample import Samples
+        from sim.engines.sampled import Samples
 
         return Samples(experiment, b, step, pool, device, stop)
-    from sim.composition import plan
+    from sim.reduction.compositions import plan
 
     run = experiment.run
     what = (plan(experiment, b), philox.key(run.seed, b or 0, step), step, run.radius)
     if device is None:
-        from sim.engines.mixture import Mixture
+        from sim.engines.cpu.engine import Mixture
 
         return Mixture(*what, precision=run.precision, pool=pool, stop=stop)
-    from sim.engines.cuda import Cuda
+    from sim.engines.cuda.launch import Cuda
 
     return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.backend import Device
 
 ARRAYS = ("w", "sums", "hit", "last", "steps")

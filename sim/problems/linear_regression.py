@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.fields import refuse
-from analysis.model import LearningModel
-from sim.philox import DATA, FEATURES, LABEL, key
+from analysis.spec.checking import refuse
+from analysis.spec.experiment import LearningModel
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import Draws, DrawsLike
+from sim.random.addresses import Draws, DrawsLike
+from sim.random.philox import DATA, FEATURES, LABEL, key
 
 
 class LinearRegression(Problem):

@@ -21,10 +21,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import LearningModel
-from sim.philox import FEATURES, LABEL
+from analysis.spec.experiment import LearningModel
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import DrawsLike
+from sim.random.addresses import DrawsLike
+from sim.random.philox import FEATURES, LABEL
 
 NODES, REACH = 257, 8.5  # the normal density beyond is below 1e-16
 

@@ -1,17 +1,17 @@
 """Gradients with noise on them: a benign sample has ∇f + ξ, whatever the loss.
 
-The noise laws are those of analysis/laws.py, drawn sample by sample. With domains, sample s has the
-noise of its domain k(s), and the gradient of that domain's loss: ∇f + shift_k.
+The noise laws are those of analysis/spec/laws.py, drawn sample by sample. With domains, sample s
+has the noise of its domain k(s), and the gradient of that domain's loss: ∇f + shift_k.
 """
 
 from typing import Any
 
 import numpy as np
 
-from analysis.model import Gamma, GradientModel, Rare, StudentT
-from sim.philox import COMPOSITION, GAMMA, LABEL, NORMALS
+from analysis.spec.experiment import Gamma, GradientModel, Rare, StudentT
 from sim.problems.problem import Problem, weighted_sums
-from sim.samples import DrawsLike
+from sim.random.addresses import DrawsLike
+from sim.random.philox import COMPOSITION, GAMMA, LABEL, NORMALS
 
 
 class NoisyGradient(Problem):

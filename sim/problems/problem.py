@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import GradientModel, LearningModel, micro_batches
-from sim.philox import NORMALS, SAMPLE
-from sim.samples import Draws, DrawsLike, Shared
+from analysis.spec.experiment import GradientModel, LearningModel, micro_batches
+from sim.random.addresses import Draws, DrawsLike, Shared
+from sim.random.philox import NORMALS, SAMPLE
 
 
 class Problem(ABC):
@@ -105,7 +105,7 @@ class Problem(ABC):
         return sums / b, ~xp.any(wrong, axis=-1)
 
     def _replaced_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
-        """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.laws."""
+        """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.spec.laws."""
         xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
         if law == "isotropic":
             size, d = norm / self.dimension**0.5, self.dimension

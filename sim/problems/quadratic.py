@@ -4,14 +4,14 @@
 
 Λ is diagonal. Where draggers are orthogonal, f is flat along their direction v: Λ is replaced by
 PΛP with P = I - vvᵀ. L = max λ, f* = 0 at w = 0. Everything about it can be computed exactly, see
-analysis/exact.py: the problem on which simulation and theory meet.
+analysis/rest/stable.py: the problem on which simulation and theory meet.
 """
 
 from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import GradientModel
+from analysis.spec.experiment import GradientModel
 from sim.problems.noisy import NoisyGradient
 
 

@@ -26,11 +26,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.model import LearningModel
-from sim.philox import FEATURES, LABEL
+from analysis.spec.experiment import LearningModel
 from sim.problems.problem import Problem
 from sim.problems.special import erf
-from sim.samples import DrawsLike
+from sim.random.addresses import DrawsLike
+from sim.random.philox import FEATURES, LABEL
 
 
 class TwoLayer(Problem):

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.model import Experiment
-from sim import philox
+from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.state import start
 from sim.problems import build
-from sim.samples import Draws
+from sim.random import philox
+from sim.random.addresses import Draws
 
 LAWS = ("persistent", "additive", "orthogonal", "opposing", "isotropic")
 FEWER = 0.97  # of the clean chance: at that of the claim the pull below the point of rest is zero

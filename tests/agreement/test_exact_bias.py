@@ -13,9 +13,9 @@ from functools import cache
 import pytest
 
 import sim.engines
-from analysis.exact import exact_bias
-from analysis.model import Experiment
-from sim.sweep import simulate
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import Experiment
+from sim.sweep.measure import simulate
 
 LIMIT = 6.5
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.exact import exact_bias, expected_update, stable_roots
-from analysis.mixture import mixture
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import exact_bias, expected_update, stable_roots
 
 
 def full(count):

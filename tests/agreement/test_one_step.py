@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.exact import expected_update
-from analysis.mixture import mixture
-from analysis.span import span
+from analysis.rest.axes import span
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import expected_update
 from sim import rules
 
 ROWS = 2000

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.presets import presets
-from sim.sweep import simulate
+from sim.sweep.measure import simulate
 
 PRESET = Experiment.load(presets()["sweet_spot"])
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from analysis import claims
 from sim.problems import build
-from sim.sweep import measure
+from sim.sweep.measure import measure
 
 SILENT = {"law": "gaussian", "scale": 0.0}
 LITTLE = 1e-3  # the noise scale at which the bound of a run without noise is evaluated

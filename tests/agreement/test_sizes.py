@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import claims
-from analysis.advice import bias_radius, divisors
+from analysis.advice.sizes import bias_radius, divisors
 
 
 def full(count):

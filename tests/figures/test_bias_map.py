@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.exact import exact_bias
+from analysis.rest.stable import exact_bias
 from figures.bias_map import RULE, figure, normalized_bias
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from analysis.exact import exact_bias, expected_update
-from analysis.mixture import mixture
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import exact_bias, expected_update
 from figures.checks import agreement
 from figures.clip_order import (
     BATCH,

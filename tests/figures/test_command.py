@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 
 import figures.__main__ as command
 import figures.folder
-from analysis.files import write_whole
+from analysis.spec.files import write_whole
 from figures.checks import Check
 from figures.figure import METADATA, Figure
 
@@ -342,7 +342,7 @@ def test_the_output_folder_must_be_writable(gallery, capsys):
 BUSY = """
 import sys
 import figures.__main__ as command
-from analysis.entry import start
+from analysis.cli.entry import start
 
 class Busy:
     name = title = "busy"

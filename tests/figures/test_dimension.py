@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from analysis.exact import exact_bias
-from analysis.mixture import mixture
-from analysis.model import GradientModel
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import exact_bias
+from analysis.spec.experiment import GradientModel
 from figures.dimension import DRAGGER, EPSILON, SIZES, B, figure, limit, table
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from analysis.exact import exact_bias
+from analysis.rest.stable import exact_bias
 from figures.dragger_strength import FRACTION, SIGMA, SIZE, _model, figure
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import special
 
-from analysis.exact import stable_roots
-from analysis.fluctuation import fluctuation
-from analysis.mixture import mixture
+from analysis.rest.fluctuation import fluctuation
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import stable_roots
 from figures.finite_step import MODEL, b, experiment_of, figure, m, stationary_mean, step_limit
 
 FRACTION, NORM = MODEL["dragger_fraction"], MODEL["dragger"]["norm"]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from figures import folder, report
 from figures.formats import METADATA
 

@@ -8,9 +8,9 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.claims import CLAIMS
-from analysis.signs import E, Mean, Quantile, Relation
-from analysis.symbols import alpha, b, kappa, lam, p, sigma
-from analysis.values import Implicit
+from analysis.proof.relations import E, Mean, Quantile, Relation
+from analysis.proof.symbols import alpha, b, kappa, lam, p, sigma
+from analysis.proof.values import Implicit
 from figures.formulae import BETA, WORDS, formula, shortened
 from figures.mathml import mathml
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from analysis.advice import at_horizon
+from analysis.advice.sizes import at_horizon
 from analysis.claims import CLAIMS
-from analysis.exact import stable_roots
+from analysis.rest.stable import stable_roots
 from figures.checks import ALARM
 from figures.horizon import (
     BATCH,

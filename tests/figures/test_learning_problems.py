@@ -9,7 +9,7 @@ large as those found, other seeds would fail less than once in 1000.
 import numpy as np
 import pytest
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from figures.learning_problems import PROBLEMS, figure, optimum
 from sim.presets import presets
 from sim.problems import build

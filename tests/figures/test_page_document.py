@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from figures.checks import Check
 from figures.document import LARGEST, Drawn, Failed, read
 

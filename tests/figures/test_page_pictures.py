@@ -5,7 +5,7 @@ import os
 import matplotlib.pyplot as plt
 import pytest
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from figures.document import LARGEST
 from figures.formats import METADATA
 from figures.pictures import SIGNATURE, read, require_still

@@ -84,7 +84,7 @@ def test_levels_of_sgd_in_closed_form(document):
 
 
 def test_biases_of_the_normalized_rule_by_the_distribution_function(document):
-    """P(g > 0) = 1/2, summed over draggers and rare samples; nothing of analysis.exact is used."""
+    """P(g > 0) = 1/2, summed over draggers and rare samples, without analysis.rest.stable."""
     line = document["data"]["panels"]["band"][2]
     b, q = 32, NOISE["probability"]
     miss = -NOISE["value"] * q / (1 - q)

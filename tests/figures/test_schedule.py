@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from analysis.advice import at_gradient_norm
-from analysis.worst_case import WorstCase, cut_drift
+from analysis.advice.sizes import at_gradient_norm
+from analysis.advice.worst_case import WorstCase, cut_drift
 from figures.schedule import BATCH, FRACTION, START, figure, guaranteed, length, plan
 
 

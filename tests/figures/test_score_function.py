@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.mixture import mixture
-from analysis.tails import tails
+from analysis.rest.mixture import mixture
+from analysis.rest.tails import tails
 from figures.score_function import COUNTS, SIZE, _model, _pull_and_bound, clipped, figure, score
 from sim import reference
 

@@ -10,8 +10,8 @@ import sympy as sp
 import figures.threshold
 from analysis.claims.huber_lemma import pull_of
 from analysis.claims.optimal_threshold import certified
-from analysis.exact import ExactBias
-from analysis.symbols import c, s, theta
+from analysis.proof.symbols import c, s, theta
+from analysis.rest.stable import ExactBias
 from figures.checks import CheckError
 from figures.threshold import BATCH, EPSILON, RANGE, SIGMA, SIZES, THRESHOLDS, figure, worst_rest
 from sim.estimate import quantile

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, special
 
 from analysis.claims.tightness import share_reached
-from analysis.exact import exact_bias
+from analysis.rest.stable import exact_bias
 from figures.tightness import NOISES, WORST, _random, _worst, figure
 
 

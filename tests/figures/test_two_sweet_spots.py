@@ -6,9 +6,9 @@ False alarms: the two agreements, and the best sizes against all others, one in 
 import numpy as np
 import pytest
 
-from analysis.advice import best_sizes
+from analysis.advice.sizes import best_sizes
 from analysis.claims import CLAIMS
-from analysis.exact import exact_bias
+from analysis.rest.stable import exact_bias
 from figures.two_sweet_spots import SKEWNESS, exact_best, figure
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from analysis.model import Experiment
-from sim import philox
+from analysis.spec.experiment import Experiment
 from sim.problems import build
-from sim.samples import Draws
+from sim.random import philox
+from sim.random.addresses import Draws
 
 D = 3
 BOWL = {"dimension": D, "curvature": [0.5, 1.0, 2.0]}

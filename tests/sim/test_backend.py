@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from sim import backend
 
 
@@ -71,7 +71,7 @@ def test_unknown_backends_are_refused():
 
 def test_cupy_is_not_imported_before_it_is_needed():
     code = (
-        "import sys, sim.backend, sim.engines.cuda; sim.backend.resolve('cpu');"
+        "import sys, sim.backend, sim.engines.cuda.launch; sim.backend.resolve('cpu');"
         "sys.exit('cupy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sim.__main__
-from analysis.fields import SpecificationError
-from analysis.model import Experiment
+from analysis.spec.checking import SpecificationError
+from analysis.spec.experiment import Experiment
 from sim.bench import limits, numpy_reduced, numpy_samples, programs, report
 from sim.bench.agreement import agreement
 from sim.bench.engine import run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.fields import SpecificationError
+from analysis.spec.checking import SpecificationError
 from sim import environment
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.state import start
 from sim.presets import presets

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from sim import philox
 from sim.problems import build
-from sim.samples import Draws
+from sim.random import philox
+from sim.random.addresses import Draws
 
 NAMES = (
     *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from analysis.model import RULES
+from analysis.spec.experiment import RULES
 from sim import reference
 from sim.rules import fixed, rule
 

@@ -8,15 +8,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from analysis.fields import SpecificationError
-from analysis.model import Experiment
-from sim.composition import plan
+from analysis.spec.checking import SpecificationError
+from analysis.spec.experiment import Experiment
 from sim.engines import engine
+from sim.engines.readable import Stepwise
 from sim.engines.state import start
-from sim.engines.stepwise import Stepwise
+from sim.reduction.compositions import plan
 from sim.reference import RULES, Sample, trajectory
-from sim.store import Store, digest, specification
-from sim.sweep import measure
+from sim.sweep.measure import measure
+from sim.sweep.store import Store, digest, specification
 
 NORMAL = {"law": "gaussian", "scale": 1.0}
 HEAVY = {"law": "student-t", "degrees": 4.0, "scale": 1.0}

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.model import RULES
+from analysis.spec.experiment import RULES
 from sim import backend
-from sim.plan import Composition, Plan, alias_table
+from sim.reduction.plan import Composition, Plan, alias_table
 
 HERE = Path(__file__).parent
 ROWS = 6

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from sim import philox
-from sim.engines.mixture import Mixture
-from sim.engines.stepwise import Stepwise
+from sim.engines.cpu.engine import Mixture
+from sim.engines.readable import Stepwise
+from sim.random import philox
 
 KEY = (123456789, 4000000000)
 

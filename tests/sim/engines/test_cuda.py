@@ -1,4 +1,4 @@
-"""The GPU's kernel against `sim.engines.stepwise`: thread by thread on the CPU, and on a device."""
+"""The GPU's kernel against `sim.engines.readable`: thread by thread on the CPU, and on a device."""
 
 import copy
 import itertools
@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.model import RULES
-from sim import philox
-from sim.engines.cuda import Cuda, source
-from sim.engines.layout import WARP, Shape, shape
-from sim.engines.stepwise import Stepwise
+from analysis.spec.experiment import RULES
+from sim.engines.cuda.launch import Cuda, source
+from sim.engines.cuda.layout import WARP, Shape, shape
+from sim.engines.readable import Stepwise
+from sim.random import philox
 
 KEY, STEP, STEPS = philox.key(1, 8, 0.1), 0.1, 50
 PHASES = (5, 12, 40, 70)
@@ -233,7 +233,7 @@ def test_a_missing_barrier_is_seen(hand_made, host_device, monkeypatch):
     """The power twin of the tests above: the kernel without its barriers between lanes."""
     case = (64, "sgd", {"sizes": (70,)})  # without a norm that would make the lanes meet
     broken = source().replace("__syncwarp(team);", "")
-    monkeypatch.setattr("sim.engines.cuda.source", lambda: broken)
+    monkeypatch.setattr("sim.engines.cuda.launch.source", lambda: broken)
     plan, state, engine = prepared(hand_made, host_device, case)
     found = run(engine, state, host_device, 0, 1)
     expected = copy.deepcopy(state)

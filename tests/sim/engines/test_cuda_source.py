@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, files
 
 import pytest
 
-from analysis.model import RULES
-from sim.engines.cuda import source
-from sim.engines.layout import shape
+from analysis.spec.experiment import RULES
+from sim.engines.cuda.launch import source
+from sim.engines.cuda.layout import shape
 
 PLAIN = {"AXES": 1, "GAMMAS": 0, "FLAT": 0, "WAVE": 0, "UNEVEN": 0}
 FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1, "UNEVEN": 1}

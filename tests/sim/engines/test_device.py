@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim import philox
-from sim.engines.cuda import Cuda, source
+from sim.engines.cuda.launch import Cuda, source
+from sim.random import philox
 
 KEY, STEP = philox.key(1, 8, 0.1), 0.1
 

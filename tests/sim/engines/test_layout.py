@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.engines.layout import blocks, shape, warps
+from sim.engines.cuda.layout import blocks, shape, warps
 
 
 @pytest.mark.parametrize("size", [4, 8])

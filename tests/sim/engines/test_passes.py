@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.engines.compiled import compiled
-from sim.engines.rows import BYTES, add_rows, combined
+from sim.compiled.jit import compiled
+from sim.engines.cpu.rows import BYTES, add_rows, combined
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,8 +52,8 @@ def test_rows(kind, d):
 
 PROGRAM = """
 import numpy as np
-from sim.engines.blocks import normals, words
-from sim.engines.normals import NUMBERS
+from sim.random.bulk import normals, words
+from sim.random.normals import NUMBERS
 print(NUMBERS)
 print(words((1, 2), 3, [4], 5, 333).tobytes().hex())
 print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim.engines import engine
-from sim.engines.persample import LARGEST
+from sim.engines.sampled import LARGEST
 from sim.engines.state import ARRAYS, start
-from sim.interrupt import Interrupt
 from sim.presets import presets
+from sim.sweep.interrupt import Interrupt
 
 NORMAL = {"law": "gaussian", "scale": 1.0}
 HEAVY = {"law": "student-t", "degrees": 3.0, "scale": 1.0}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.model import Experiment
+from analysis.spec.experiment import Experiment
 from sim import run
 
 TABLE = {
@@ -21,8 +21,8 @@ def test_the_same_bias(host_device, monkeypatch):
     experiment = Experiment.from_mapping(TABLE)
     [expected] = run(experiment, backend="cpu").results
     used = []
-    monkeypatch.setattr("sim.sweep.resolve", lambda backend: "cuda")
-    monkeypatch.setattr("sim.sweep.Device", lambda: used.append(True) or host_device)
+    monkeypatch.setattr("sim.sweep.measure.resolve", lambda backend: "cuda")
+    monkeypatch.setattr("sim.sweep.measure.Device", lambda: used.append(True) or host_device)
     [found] = run(experiment).results
     assert used
     assert found.bias == pytest.approx(expected.bias, rel=1e-9)

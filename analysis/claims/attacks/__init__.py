@@ -1,0 +1,1 @@
+"""Numerical attacks on the claims, and the exact runs that they use."""

@@ -1,0 +1,1 @@
+"""The proof checker: relations, steps, and claims whose every step is checked."""

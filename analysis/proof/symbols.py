@@ -1,0 +1,135 @@
+"""Every symbol once: its name in code, how it is printed, its domain, its unit and its meaning.
+
+`paper_notes/notation.md` is generated from this table (python -m analysis notation).
+"""
+
+from typing import NamedTuple
+
+import sympy as sp
+
+
+class Entry(NamedTuple):
+    """One row of the notation; the domain is an interval, its ends open or closed."""
+
+    symbol: sp.Symbol
+    name: str
+    domain: sp.Interval
+    unit: str
+    meaning: str
+
+
+def _real(name: str, **assumptions: bool) -> sp.Symbol:
+    return sp.Symbol(name, real=True, **assumptions)
+
+
+G = _real("G", positive=True)
+s = _real("s", positive=True)
+sigma = _real("sigma", positive=True)
+b = _real("b", positive=True)
+B = _real("B", positive=True)
+m = _real("m", positive=True)
+epsilon = _real("epsilon", positive=True)
+lam = _real("lambda", positive=True)
+alpha = _real("alpha", nonnegative=True)
+p = _real("p", positive=True)
+kappa = _real("kappa", positive=True)
+x = _real("x", positive=True)
+L = _real("L", positive=True)
+Delta = _real("Delta", positive=True)
+T = _real("T", positive=True)
+delta = _real("delta", positive=True)
+q = _real("q", positive=True)
+zeta = _real("zeta", positive=True)
+c = _real("c", positive=True)
+theta = _real("theta", nonnegative=True)
+R_m = _real("R_m", positive=True)
+D = _real("D", nonnegative=True)
+D_bar = _real("Dbar", nonnegative=True)
+eta = _real("eta", positive=True)
+gamma = _real("gamma", positive=True)
+sigma_w = _real("sigma_w", nonnegative=True)
+tau = _real("tau", nonnegative=True)
+skewness = _real("kappa_3", positive=True)
+slope = _real("F_1", positive=True)
+bend = _real("F_2")
+variance = _real("C", positive=True)
+
+_positive = sp.Interval.open(0, sp.oo)
+_unit = sp.Interval(0, 1)
+_half_open = sp.Interval.Ropen(0, 1)
+_non_negative = sp.Interval(0, sp.oo)
+_from_one = sp.Interval(1, sp.oo)
+
+NOTATION = (
+    Entry(G, "gradient_norm", _positive, "gradient", "‖∇f(w)‖, the distance from stationarity"),
+    Entry(
+        sigma,
+        "noise_scale",
+        _positive,
+        "gradient",
+        "benign noise: E‖ξ‖² ≤ σ², over all coordinates",
+    ),
+    Entry(s, "micro_batch_noise", _positive, "gradient", "σ/√b, the noise of a clean micro-batch"),
+    Entry(
+        b,
+        "micro_batch_size",
+        sp.Interval(1, sp.oo),
+        "samples",
+        "samples in the unit that is clipped",
+    ),
+    Entry(
+        B, "batch_size", sp.Interval(1, sp.oo), "samples", "samples in a mini-batch; b divides B"
+    ),
+    Entry(m, "micro_batches", sp.Interval(1, sp.oo), "1", "B/b, micro-batches in a mini-batch"),
+    Entry(epsilon, "dragger_fraction", _half_open, "1", "chance that a sample is a dragger"),
+    Entry(lam, "dragger_rate", sp.Interval(0, sp.oo), "1", "-ln(1-ε)"),
+    Entry(
+        alpha, "alignment", _unit, "1", "contaminated micro-batches push back with -αG at most (A4)"
+    ),
+    Entry(p, "clean_probability", _unit, "1", "(1-ε)^b, chance that a micro-batch is clean"),
+    Entry(kappa, "margin", _positive, "1", "p - α(1-p), clean pull minus contaminated push"),
+    Entry(x, "scaled_size", _positive, "1", "λb, expected draggers in a micro-batch"),
+    Entry(theta, "push_ratio", _non_negative, "1", "α(1-p)/p, contaminated push over clean pull"),
+    Entry(c, "threshold", _positive, "gradient", "clipping norm of the rule `fixed`"),
+    Entry(R_m, "score_ratio", _from_one, "1", "H(∞)/H(s), how much longer contaminated steps are"),
+    Entry(L, "smoothness", _positive, "gradient/w", "‖∇f(v) - ∇f(w)‖ ≤ L‖v - w‖"),
+    Entry(Delta, "initial_gap", _positive, "loss", "f(w_0) - f*, f* a lower bound of f"),
+    Entry(T, "horizon", _from_one, "steps", "length of the run"),
+    Entry(delta, "excess", _positive, "gradient", "distance from the radius that is to be reached"),
+    Entry(q, "failure_probability", sp.Interval.open(0, 1), "1", "chance that a bound may fail"),
+    Entry(zeta, "split", sp.Interval.open(0, 1), "1", "share of the margin given to deviations"),
+    Entry(gamma, "step_size", _positive, "w", "length of a normalized step"),
+    Entry(eta, "learning_rate", _positive, "w/gradient", "factor of the gradient in a step"),
+    Entry(D, "dragger_norm", _non_negative, "gradient", "E‖d‖² ≤ D² for a dragger's gradient d"),
+    Entry(D_bar, "dragger_mean", _non_negative, "gradient", "‖E d‖, the persistent part"),
+    Entry(sigma_w, "noise_within", _non_negative, "gradient", "noise scale within a domain"),
+    Entry(tau, "domain_spread", _non_negative, "gradient", "√(Σ π_k‖∇f_k - ∇f‖²)"),
+    Entry(skewness, "skewness", _positive, "1", "E ξ³/σ³ of the noise, against the draggers"),
+    Entry(slope, "drift_slope", _positive, "1/w", "F', slope of the expected update"),
+    Entry(bend, "drift_bend", sp.Interval(-sp.oo, sp.oo), "1/w²", "F'', its second derivative"),
+    Entry(variance, "update_variance", _positive, "1", "variance of the update around its mean"),
+)
+BY_NAME = {entry.name: entry for entry in NOTATION} | {str(e.symbol): e for e in NOTATION}
+
+
+def notation_page() -> str:
+    """The notation as a Markdown page."""
+    lines = [
+        "# Notation",
+        "",
+        "Made by `python -m analysis notation`; the table lives in `analysis/proof/symbols.py`.",
+        "",
+        "| name in code | symbol | domain | unit | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for entry in NOTATION:
+        lines.append(
+            f"| `{entry.name}` | ${sp.latex(entry.symbol)}$ | {_interval(entry.domain)} "
+            f"| {entry.unit} | {entry.meaning} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _interval(domain: sp.Interval) -> str:
+    left, right = "(" if domain.left_open else "[", ")" if domain.right_open else "]"
+    return f"{left}{domain.start}, {'∞' if domain.end == sp.oo else domain.end}{right}"

@@ -1,0 +1,1 @@
+"""Where a rule comes to rest: exact values, no Monte-Carlo."""

@@ -1,0 +1,101 @@
+"""The axes along which a micro-batch's mean gradient can lie, and those along which to search.
+
+Given its composition, the mean is a combination of ∇f, the first axis (where the noise has one),
+the draggers' direction and the domains' shifts. Outside the span of the last three the law is
+symmetric, so a component of ∇f there is pushed back and a point of rest has none. Opposing
+draggers are the exception: they follow ∇f, so one axis outside the span is searched as well.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.spec.laws import DIRECTED
+from analysis.spec.model import GradientModel
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Span:
+    """An orthonormal basis of `axes` vectors, and the model's vectors in it.
+
+    first [axes] is e₁, direction [axes] the draggers' v, shifts [domains, axes] the domains'
+    ∇f_k - ∇f; zero where they do not matter. A point of rest is looked for among a = free @ y, free
+    [axes, q]; q = 0 when a = 0 is the only one. `ray`: the law is the same for both signs of the
+    last y, so that y >= 0 is enough there.
+    """
+
+    first: Array
+    direction: Array
+    shifts: Array
+    free: Array
+    ray: bool
+
+    @property
+    def axes(self) -> int:
+        """How many axes there are, at least one."""
+        return self.first.size
+
+
+def span(model: GradientModel) -> Span:
+    """The span of the model's means."""
+    d, law = model.dimension, model.dragger.law
+    active = model.dragger_fraction > 0 and model.dragger.norm > 0
+    flat = law == "orthogonal"  # there no gradient has a component along v, even without draggers
+    first, direction, shifts = _vectors(model)
+    if not any(noise.has_axis for _, noise in model.parts):
+        first = np.zeros_like(first)
+    if not (flat or (law in DIRECTED and active)):
+        direction = np.zeros_like(first)
+    order = [direction, first, *shifts] if flat else [first, direction, *shifts]
+    basis = _orthonormal(order)
+    coordinates = np.array([[q @ x for q in basis] for x in (first, direction, *shifts)])
+    ray = False
+    if law == "opposing" and active:
+        ray = len(basis) < d
+        extra = int(ray)
+        free = np.eye(len(basis) + extra)
+    else:
+        extra = int(not basis)
+        free = np.eye(len(basis) + extra)[:, flat or extra :]
+    coordinates = np.pad(coordinates.reshape(2 + len(shifts), -1), ((0, 0), (0, extra)))
+    return Span(coordinates[0], coordinates[1], coordinates[2:], free, ray)
+
+
+def _vectors(model: GradientModel) -> tuple[Array, Array, Array]:
+    """e₁, the draggers' v (zero if the law has none) and the domains' shifts [domains, axes].
+
+    In all d coordinates where the file lists coordinates. Otherwise the second coordinate and those
+    after it are alike in each of these vectors, and two axes are enough: the first, and the unit
+    vector whose other coordinates are equal.
+    """
+    d, dragger = model.dimension, model.dragger
+    if isinstance(dragger.direction, tuple) or model.domains is not None:
+        shifts = model.domain_shifts()
+        v = np.zeros(d) if dragger.direction is None else dragger.unit_vector(d)
+    else:
+        shifts = np.zeros((1, min(d, 2)))
+        others = np.sqrt([1.0, d - 1.0][: min(d, 2)])
+        v = (dragger.direction or 0.0) * others / np.sqrt(d)
+    first = np.zeros_like(v)
+    first[0] = 1.0
+    return first, v, shifts
+
+
+def _orthonormal(vectors: list[Array]) -> list[Array]:
+    """Gram-Schmidt, twice for accuracy; a vector within 1e-12 of the span so far adds nothing."""
+    basis: list[Array] = []
+    for x in vectors:
+        length = np.linalg.norm(x)
+        if length == 0:
+            continue
+        rest = x / length
+        for _ in range(2):
+            for q in basis:
+                rest = rest - (q @ rest) * q
+        size = np.linalg.norm(rest)
+        if size > 1e-12:
+            basis.append(rest / size)
+    return basis

@@ -1,0 +1,1 @@
+"""The problem, described once: what theory and simulation both speak about."""

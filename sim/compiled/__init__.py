@@ -1,0 +1,1 @@
+"""How numba compiles the engines: flags, vectors of the processor, the cache on disk."""

@@ -1,0 +1,31 @@
+"""Compilation by numba, its results kept for the next process."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+from sim.compiled.cache import Cache
+
+FLAGS = {"contract", "reassoc", "nsz", "arcp"}  # not those that would hide a NaN
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function compiled on first use, without the interpreter's lock and cached on disk."""
+    result: Any = njit(nogil=True, fastmath=FLAGS, error_model="numpy")(function)
+    result._cache = Cache(function)  # as cache=True does with numba's
+    return result
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A part of compiled functions, put into each: a call would count references to its arrays."""
+    result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy", inline="always")(
+        function
+    )
+    return result
+
+
+def scalar(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of numbers alone, called by compiled functions."""
+    result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy")(function)
+    return result

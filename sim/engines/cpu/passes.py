@@ -1,0 +1,149 @@
+"""The two passes over a block of micro-batch gradients, vector by vector.
+
+A micro-batch is a row z[o : o + d] of the buffer of normals. The first pass turns it into the
+gradient and measures it; the second adds up all rows, each multiplied with its rule's weight.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from sim.compiled.vectors import F32, F64, I64, LANES, Vectors
+
+COLUMNS = 4  # vectors at a time, their sums in registers
+
+
+def _vectors(context: Any, builder: Any, kind: Any) -> Vectors:
+    """Vectors of the array's reals that fill a register."""
+    single = kind.dtype.bitwidth == 32
+    return Vectors(builder, LANES if single else LANES // 2, F32 if single else F64)
+
+
+def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    return context.make_array(kind)(context, builder, array).data
+
+
+def _loop(
+    builder: Any, begin: Any, end: Any, step: int, values: list[Any], body: Callable[..., list[Any]]
+) -> list[Any]:
+    """Carry values = body(i, values) through i = begin, begin + step, … < end, in registers."""
+    before = builder.block
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    i = builder.phi(I64)
+    i.add_incoming(begin, before)
+    carried = [builder.phi(value.type) for value in values]
+    for phi, value in zip(carried, values, strict=True):
+        phi.add_incoming(value, before)
+    builder.cbranch(builder.icmp_signed("<", i, end), inside, after)
+    builder.position_at_end(inside)
+    found = body(i, carried)
+    for phi, value in zip(carried, found, strict=True):
+        phi.add_incoming(value, builder.block)
+    i.add_incoming(builder.add(i, ir.Constant(I64, step)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return carried
+
+
+@intrinsic
+def combine(
+    typing: Any,
+    z: Any,
+    begin: Any,
+    count: Any,
+    factor: Any,
+    a: Any,
+    spread: Any,
+    along: Any,
+    axes: Any,
+    first: Any,
+) -> Any:
+    """Make z[begin : begin + count] factor·a + spread·z + along·axes[0], first added to its first.
+
+    Returns the square of its norm. Only whole vectors are done: `count` is a multiple of their
+    length, and the rest of the row is the caller's.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds, v = signature.args, _vectors(context, builder, z)
+        buffer = _data(context, builder, kinds[0], arguments[0])
+        gradient = _data(context, builder, kinds[4], arguments[4])
+        axis = _data(context, builder, kinds[7], arguments[7])
+        origin, number = arguments[1], arguments[2]
+        times_a, times_z, times_axis = (v.splat(arguments[k]) for k in (3, 5, 6))
+        offset = builder.insert_element(v.reals(0.0), arguments[8], ir.Constant(I64, 0))
+
+        def body(count: int) -> Callable[..., list[Any]]:
+            def several(i: Any, values: list[Any]) -> list[Any]:
+                extra, *squares = values
+                for k in range(count):
+                    at = builder.add(i, ir.Constant(I64, k * v.lanes))
+                    place = builder.add(origin, at)
+                    x = v.plus(v.times(times_a, v.load(gradient, at)), extra if k == 0 else zeros)
+                    x = v.plus(v.times(times_axis, v.load(axis, at)), x)
+                    x = v.plus(v.times(times_z, v.load(buffer, place)), x)
+                    v.store(x, buffer, place)
+                    squares[k] = v.plus(squares[k], v.times(x, x))
+                return [zeros, *squares]
+
+            return several
+
+        zero, zeros = ir.Constant(I64, 0), v.reals(0.0)
+        wide = builder.and_(number, ir.Constant(I64, -COLUMNS * v.lanes))
+        values = [offset, *[zeros] * COLUMNS]
+        values = _loop(builder, zero, wide, COLUMNS * v.lanes, values, body(COLUMNS))
+        _, *squares = _loop(builder, wide, number, v.lanes, values, body(1))
+        return v.total(reduce(v.plus, squares))
+
+    real = z.dtype
+    return real(z, types.int64, types.int64, real, a, real, real, axes, real), code
+
+
+@intrinsic
+def accumulate(
+    typing: Any, total: Any, whole: Any, weight: Any, z: Any, rows: Any, stride: Any
+) -> Any:
+    """Add Σ_j weight_j·z[j·stride : j·stride + d] over `rows` rows to total [d].
+
+    Only whole vectors are done, as in `combine`.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds, v = signature.args, _vectors(context, builder, z)
+        sums, weights, buffer = (_data(context, builder, kinds[k], arguments[k]) for k in (0, 2, 3))
+        size, number, apart = arguments[1], arguments[4], arguments[5]
+        zero = ir.Constant(I64, 0)
+
+        def columns(count: int) -> Callable[..., list[Any]]:
+            def several(at: Any, _: list[Any]) -> list[Any]:
+                places = [builder.add(at, ir.Constant(I64, k * v.lanes)) for k in range(count)]
+
+                def row(j: Any, values: list[Any]) -> list[Any]:
+                    origin = builder.mul(j, apart)
+                    w = v.splat(builder.load(builder.gep(weights, [j])))
+                    return [
+                        v.plus(v.times(w, v.load(buffer, builder.add(origin, place))), value)
+                        for place, value in zip(places, values, strict=True)
+                    ]
+
+                begin = [v.load(sums, place) for place in places]
+                for value, place in zip(
+                    _loop(builder, zero, number, 1, begin, row), places, strict=True
+                ):
+                    v.store(value, sums, place)
+                return []
+
+            return several
+
+        wide = builder.and_(size, ir.Constant(I64, -COLUMNS * v.lanes))
+        _loop(builder, zero, wide, COLUMNS * v.lanes, [], columns(COLUMNS))
+        _loop(builder, wide, size, v.lanes, [], columns(1))
+        return context.get_dummy_value()
+
+    return types.void(total, types.int64, weight, z, types.int64, types.int64), code

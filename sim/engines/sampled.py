@@ -1,0 +1,225 @@
+"""Simulate sample by sample: for every problem, on any array library.
+
+A step draws all B samples of each replicate and averages their gradients by micro-batch; the rules
+of sim/rules.py turn the micro-batch gradients into a direction. Replicates are taken a few at a
+time, and no number depends on which ones are taken together.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.spec.checking import refuse
+from analysis.spec.experiment import Algorithm, Experiment
+from sim.backend import Device
+from sim.engines.state import ARRAYS, State
+from sim.problems import Problem, build
+from sim.random import philox
+from sim.random.addresses import Draws
+from sim.rules import rule
+
+CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
+LARGEST = 2**21  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
+
+
+class PerSample:
+    """Trajectories of one problem under one rule, step size and micro-batch size, or schedule.
+
+    key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
+    sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
+    all or an integer array [R]. radius: if not None, replicates stop at the first iteration with
+    ‖∇f‖ <= radius. stop: see `sim.engines.engine`. Raises SpecificationError when a step has too
+    many numbers.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: Algorithm,
+        step: float,
+        sizes: int | Callable[[int, Any], Any],
+        key: tuple[int, int],
+        replicates: Sequence[int],
+        radius: float | None = None,
+        stop: NDArray[np.bool_] | None = None,
+    ) -> None:
+        if problem.dimension > LARGEST:
+            refuse("model.dimension", problem.dimension, f"at most {LARGEST} sample by sample")
+        if algorithm.batch_size * problem.dimension > LARGEST:
+            allowed = f"at most {LARGEST // problem.dimension} in dimension "
+            allowed += f"{problem.dimension} (a step draws all its samples at once)"
+            refuse("algorithm.batch_size", algorithm.batch_size, allowed)
+        self.problem, self.algorithm, self.xp = problem, algorithm, problem.xp
+        self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
+        self.replicates = list(replicates)
+        self.stop = np.zeros(1, np.bool_) if stop is None else stop
+        self.rule = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp)
+
+    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+        """Steps `begin` to `end` - 1 of all replicates; with `record` they are added to the sums.
+
+        A replicate that has hit the radius is left as it is.
+        """
+        many = max(1, CHUNK // (self.algorithm.batch_size * self.problem.dimension))
+        for low, high in _groups(np.maximum(state.steps, begin), many):
+            t = max(begin, int(state.steps[low]))
+            rows = _Rows(state, slice(low, high), self.replicates[low:high])
+            with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
+                while t < end and not self.stop[0]:
+                    self._step(rows, t, record)
+                    t += 1
+            rows.write(state)
+            state.steps[low:high] = t
+
+    def _step(self, rows: "_Rows", t: int, record: bool) -> None:
+        """Iteration t of some replicates."""
+        xp = self.xp
+        a = self.problem.gradient(rows.w)
+        wide = xp.astype(a, xp.float64)
+        square = xp.sum(wide * wide, axis=-1)
+        G = xp.sqrt(square)
+        moving = xp.ones_like(rows.hit, dtype=xp.bool)
+        if self.radius is not None:
+            near = (rows.hit < 0) & (self.radius >= G)
+            rows.hit = xp.where(near, xp.full_like(rows.hit, t), rows.hit)
+            moving = rows.hit < 0
+        if record:
+            new = xp.concat([wide, square[:, None]], axis=-1)
+            rows.sums = rows.sums + xp.where(moving[:, None], new, xp.zeros_like(new))
+        active = self.problem.active(t, G)
+        for b, mask in self._groups(t, G, moving):
+            if mask is None:
+                direction, last = self._direction(rows.w, a, rows.numbers, t, b, active)
+                rows.w = rows.w - self.step * direction
+                rows.last = last
+                continue
+            numbers = [n for n, inside in zip(rows.numbers, _listed(mask), strict=True) if inside]
+            if numbers:
+                w = rows.w[mask]
+                direction, last = self._direction(w, a[mask], numbers, t, b, active[mask])
+                rows.w[mask] = w - self.step * direction
+                rows.last[mask] = last
+
+    def _groups(self, t: int, G: Any, moving: Any) -> Iterator[tuple[int, Any]]:
+        """Micro-batch sizes and the rows [R] that have them; None for all rows."""
+        xp = self.xp
+        sizes = self.sizes(t, G) if callable(self.sizes) else self.sizes
+        everywhere = self.radius is None
+        if getattr(sizes, "ndim", 0) == 0:
+            yield int(sizes), None if everywhere else moving
+            return
+        different = _listed(xp.unique_values(sizes))
+        for b in different:
+            alone = everywhere and len(different) == 1
+            yield int(b), None if alone else (sizes == b) & moving
+
+    def _direction(
+        self, w: Any, a: Any, numbers: list[int], t: int, b: int, active: Any
+    ) -> tuple[Any, Any]:
+        """The direction [R, d] at w [R, d], and what `State.last` keeps of the step [R, 3]."""
+        xp = self.xp
+        draws = Draws(self.key, numbers, t, xp, self.problem.dtype)
+        size = self.algorithm.batch_size
+        g, clean = self.problem.micro_batch_gradients(w, b, size, draws, active)
+        direction = self.rule(g)
+        columns = [
+            self._clipping_norm(g),
+            xp.mean(xp.astype(clean, xp.float64), axis=-1),
+            _cosine(xp.astype(direction, xp.float64), xp.astype(a, xp.float64), xp),
+        ]
+        return direction, xp.stack(columns, axis=-1)
+
+    def _clipping_norm(self, g: Any) -> Any:
+        """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
+        xp = self.xp
+        square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
+        name = self.algorithm.effective_rule
+        if name == "adaptive":
+            return xp.sqrt(xp.min(square, axis=-1))
+        constant = {"sgd": float("nan"), "normalized": 1.0}
+        value = constant.get(name, self.algorithm.threshold)
+        return xp.full_like(square[:, 0], value)
+
+
+class Samples:
+    """`PerSample` for one experiment: on the device, or shared among the pool's threads."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        b: int | None,
+        step: float,
+        pool: ThreadPoolExecutor,
+        device: Device | None = None,
+        stop: NDArray[np.bool_] | None = None,
+    ) -> None:
+        run, schedule = experiment.run, experiment.algorithm.schedule
+        xp = np if device is None else device.xp
+        problem = build(experiment, xp, getattr(xp, run.precision))
+        key = philox.key(run.seed, b or 0, step)
+        sizes = schedule.size_at if schedule is not None else b or 1
+        pieces = min(run.replicates, pool._max_workers) if device is None else 1
+        edges = [run.replicates * i // pieces for i in range(pieces + 1)]
+        self.pool = pool
+        self.places = [slice(low, high) for low, high in pairwise(edges)]
+        self.parts = [
+            PerSample(
+                *(problem, experiment.algorithm, step, sizes, key, range(low, high)),
+                radius=run.radius,
+                stop=stop,
+            )
+            for low, high in pairwise(edges)
+        ]
+        if device is None:
+            # One sample, so that what it needs is compiled here: threads could not be interrupted.
+            w = np.zeros((1, problem.dimension), problem.dtype)
+            draws = Draws(key, range(1), 0, np, problem.dtype)
+            problem.micro_batch_gradients(w, 1, 1, draws, np.ones(1, np.bool_))
+
+    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+        """Do the steps begin … end - 1 of every replicate, in place."""
+
+        def work(part: PerSample, place: slice) -> None:
+            rows = State(*(getattr(state, name)[place] for name in ARRAYS))
+            part.advance(rows, begin, end, record)
+
+        list(self.pool.map(work, self.parts, self.places))
+
+
+def _groups(steps: NDArray[np.int64], many: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of runs of at most `many` replicates with the same number of steps."""
+    changes = 1 + np.flatnonzero(np.diff(steps))
+    for first, last in pairwise([0, *changes.tolist(), len(steps)]):
+        for low in range(first, last, many):
+            yield low, min(last, low + many)
+
+
+class _Rows:
+    """Some rows of a state, copied."""
+
+    def __init__(self, state: State, place: slice, numbers: list[int]) -> None:
+        self.place, self.numbers = place, numbers
+        self.w, self.sums = state.w[place, :] + 0, state.sums[place, :]
+        self.hit, self.last = state.hit[place], state.last[place, :] + 0
+
+    def write(self, state: State) -> None:
+        """Put the rows back."""
+        state.w[self.place, :], state.sums[self.place, :] = self.w, self.sums
+        state.hit[self.place], state.last[self.place, :] = self.hit, self.last
+
+
+def _listed(x: Any) -> list[int]:
+    """The elements of a one-dimensional array of any library, as integers on the host."""
+    return [int(v) for v in (x.tolist() if hasattr(x, "tolist") else x)]
+
+
+def _cosine(x: Any, y: Any, xp: Any) -> Any:
+    """Cosine between the rows of x and y [R, d]; 0 where one of them vanishes."""
+    product = xp.sum(x * y, axis=-1)
+    length = xp.sqrt(xp.sum(x * x, axis=-1) * xp.sum(y * y, axis=-1))
+    zero = length == 0
+    return xp.where(zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length))

@@ -1,0 +1,1 @@
+"""Random numbers by address: the same whatever computes them, in any order."""

@@ -1,0 +1,74 @@
+"""Numbers of whole streams for NumPy code, compiled: the same as those of `sim.random.philox`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.compiled.jit import compiled
+from sim.random.draws import HALF, U, fill, gamma_variable
+from sim.random.normals import NUMBERS, store_words
+from sim.random.philox import MASK
+
+
+@compiled
+def _words(out, buffer, k0, k1, stream, replicates, iteration):
+    high = stream | ((iteration >> HALF) << U(16))
+    for r in range(replicates.size):
+        for i in range(0, out.shape[1], NUMBERS):
+            store_words(buffer, i, k0, k1, U(i // 4), iteration & U(MASK), U(replicates[r]), high)
+        for i in range(out.shape[1]):
+            out[r, i] = buffer[i]
+
+
+@compiled
+def _normals(out, buffer, k0, k1, stream, replicates, iteration):
+    high = stream | ((iteration >> HALF) << U(16))
+    for r in range(replicates.size):
+        fill(buffer, out.shape[1], k0, k1, U(0), iteration & U(MASK), U(replicates[r]), high)
+        for i in range(out.shape[1]):
+            out[r, i] = buffer[i]
+
+
+@compiled
+def _gammas(out, shape, k0, k1, stream, replicates, iteration):
+    high = stream | ((iteration >> HALF) << U(16))
+    for r in range(replicates.size):
+        for i in range(out.shape[1]):
+            out[r, i] = gamma_variable(
+                shape[r, i], k0, k1, U(i), iteration & U(MASK), U(replicates[r]), high
+            )
+
+
+def _filled(code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any) -> Any:
+    buffer = np.empty(out.shape[1] + NUMBERS, out.dtype)
+    numbers = np.asarray(replicates, np.uint64)
+    code(out, buffer, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
+    return out
+
+
+def words(
+    key: tuple[int, int], stream: int, replicates: Any, iteration: int, count: int
+) -> NDArray[np.uint32]:
+    """`philox.bits` [replicates, count], as uint32."""
+    out = np.empty((len(replicates), count), np.uint32)
+    return np.asarray(_filled(_words, key, stream, replicates, iteration, out))
+
+
+def normals(
+    key: tuple[int, int], stream: int, replicates: Any, iteration: int, count: int, dtype: Any
+) -> NDArray[Any]:
+    """`philox.normals` [replicates, count], in float64 or to float32 rounding."""
+    out = np.empty((len(replicates), count), dtype)
+    return np.asarray(_filled(_normals, key, stream, replicates, iteration, out))
+
+
+def gammas(
+    key: tuple[int, int], stream: int, replicates: Any, iteration: int, shape: Any
+) -> NDArray[np.float64]:
+    """Γ(shape) variables [replicates, count] for shapes >= 0, variable i at position i."""
+    out = np.empty(shape.shape)
+    numbers = np.asarray(replicates, np.uint64)
+    shapes = np.ascontiguousarray(shape, np.float64)
+    _gammas(out, shapes, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
+    return out

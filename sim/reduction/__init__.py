@@ -1,0 +1,1 @@
+"""From samples to compositions: a micro-batch's mean drawn at once."""

@@ -1,0 +1,1 @@
+"""Running an experiment: sizes one after the other, kept, interrupted, resumed."""
