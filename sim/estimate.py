@@ -30,6 +30,33 @@ LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warn
 
 
 @dataclass(frozen=True)
+class SquaredBias:
+    """The unbiased square q of a bias, and its variance along·‖μ‖² + across.
+
+    `bias` is ‖ȳ‖, `squared` is q; `degrees` are the degrees of freedom of the variance.
+    """
+
+    bias: float
+    squared: float
+    along: float
+    across: float
+    degrees: int
+
+    def error_at(self, bias: float) -> float:
+        """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if larger."""
+        return float(np.sqrt(self.along * max(bias, self.bias) ** 2 + self.across))
+
+    def excess(self, other: "SquaredBias") -> tuple[float, float, int]:
+        """By how much this q exceeds another one, if the bias here is the smaller one.
+
+        The difference, its standard deviation and the latter's degrees of freedom.
+        """
+        error = np.hypot(self.error_at(0.0), other.error_at(self.bias))
+        degrees = min(self.degrees, other.degrees)
+        return self.squared - other.squared, float(error), degrees
+
+
+@dataclass(frozen=True)
 class Estimate:
     """The bias at one micro-batch size; NaN throughout when the simulation diverged.
 
@@ -60,9 +87,16 @@ class Estimate:
         """Standard deviation of the component of ȳ along itself."""
         return float(np.sqrt(self.along) / 2)
 
+    @property
+    def square(self) -> SquaredBias:
+        """The square of the bias, for comparisons."""
+        return SquaredBias(
+            self.bias, self.squared, self.along, self.across, self.degrees
+        )
+
     def error_at(self, bias: float) -> float:
-        """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if that is larger."""
-        return float(np.sqrt(self.along * max(bias, self.bias) ** 2 + self.across))
+        """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if larger."""
+        return self.square.error_at(bias)
 
     def score(self, bias: float) -> float:
         """Standardised distance of q from the square of a hypothetical bias."""
@@ -257,9 +291,8 @@ def confidence_set(estimates: dict[int, Estimate]) -> list[int]:
     known = {b: e for b, e in estimates.items() if e.problem is None}
 
     def worse(e: Estimate, other: Estimate) -> bool:
+        difference, error, degrees = e.square.excess(other.square)
         level = 1 - (1 - CONFIDENCE) / (len(known) - 1)
-        reach = quantile(level, min(e.degrees, other.degrees))
-        error = np.hypot(e.error_at(0.0), other.error_at(e.bias))  # if `e` is best, so is its bias
-        return bool(e.squared - other.squared > reach * error)
+        return difference > quantile(level, degrees) * error
 
     return [b for b, e in known.items() if not any(worse(e, o) for c, o in known.items() if c != b)]
