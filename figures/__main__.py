@@ -23,11 +23,12 @@ from analysis.cli import common
 from analysis.spec.checking import choice, named, refuse
 from figures import folder
 from figures.formats import METADATA, SHOWN
+from figures.kit.profiles import Profile
 from sim.backend import BACKENDS
 
 if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it is known what for
-    from figures.checks import CheckError
     from figures.figure import Figure
+    from figures.kit.checks import CheckError
 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
@@ -113,7 +114,7 @@ def _make_each(
     failed: list[dict[str, str]],
 ) -> None:
     """Make the figures one by one; what becomes of each is appended to `made` or `failed`."""
-    from figures.checks import CheckError
+    from figures.kit.checks import CheckError
 
     for i, (name, figure) in enumerate(chosen.items(), 1):
         began = time.perf_counter()
@@ -152,9 +153,8 @@ def _drawn(
     """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
     from sim.sweep.measure import available_cores
 
-    document = figure.prepare(
-        options.profile, Path(options.results), available_cores(), options.backend
-    )
+    profile, results = Profile(options.profile), Path(options.results)
+    document = figure.prepare(profile, results, available_cores(), options.backend)
     paths = figure.write(document, out, options.formats)
     lines = [f"  checked: {c['statement']}: {c['found']}" for c in document["checks"]]
     lines.append(f"  {out / figure.name}.{{{','.join([*options.formats, 'json'])}}}")
@@ -186,7 +186,7 @@ def parser() -> common.Parser:
     top.add_argument("names", metavar="NAME", nargs="*", help="figures to make (default: all)")
     top.add_argument(
         "--profile",
-        choices=["quick", "full"],
+        choices=[profile.value for profile in Profile],
         default="quick",
         help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes (default quick)",
     )

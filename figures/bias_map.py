@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure as Canvas
@@ -17,6 +16,7 @@ from analysis.spec.experiment import Algorithm, Experiment, Run
 from analysis.spec.model import GradientModel
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from figures.marks import BOUND, DASHED, direct_label, plain_ticks
 from sim.presets import presets
 
@@ -232,7 +232,7 @@ class BiasMap(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The map on the left, the cost of the worst-case size beside it."""
-        canvas, (axes, side) = plt.subplots(
+        canvas, (axes, side) = subplots(
             1, 2, sharey=True, figsize=(6.4, 4.8), width_ratios=(4.2, 1)
         )
         rows, sizes = data["rows"], np.array(data["micro_batch_size"])

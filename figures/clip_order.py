@@ -7,7 +7,6 @@ neither of the other two. It is not a rule of the simulator; here it sees the sa
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -16,6 +15,7 @@ from analysis.spec.experiment import Algorithm, Experiment
 from figures import marks
 from figures.checks import ALARM, Check, CheckError, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.estimate import estimate, quantile
 from sim.presets import presets
 from sim.random import philox
@@ -267,7 +267,7 @@ class ClipOrder(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against the threshold on the left, weights by position on the right."""
-        canvas, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
+        canvas, (left, right) = subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
         for (rule, points), marker in zip(data["simulation"].items(), "o^s", strict=True):
             joined = {"threshold": THRESHOLDS, "bias": [p["value"] for p in points]}
             line, dashes = data["exact"].get(rule), {"lw": 0.8, "ls": marks.DASHED}

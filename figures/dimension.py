@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
@@ -231,7 +230,7 @@ class Dimension(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias above; its excess and the clipping norm below."""
-        canvas = plt.figure(figsize=(6.4, 5.8))
+        canvas = Canvas(figsize=(6.4, 5.8))
         axes = canvas.subplot_mosaic([["a", "a"], ["b", "c"]], height_ratios=[1.25, 1])
         self._draw_bias(axes["a"], data)
         self._draw_excess(axes["b"], data)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 from analysis import claims
 from analysis.spec.checking import SpecificationError, choice, refuse
 from analysis.spec.files import read_whole
-from figures.checks import Check
+from figures.kit.checks import Check
 
 LARGEST = 2**24  # bytes of a file that is read; the gallery's largest have a tenth of that
 T = TypeVar("T")
@@ -79,6 +79,7 @@ class Drawn:
     checks: tuple[Check, ...]
     data: Mapping[str, Any]
     provenance: Provenance
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -13,6 +12,7 @@ from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.estimate import quantile
 
 EPSILON, DRAGGER, BATCH = 0.0005, 300.0, 256  # D/b > δ: a dragger outweighs a micro-batch
@@ -232,7 +232,7 @@ class Domains(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias on the left, the minority's loss on the right."""
-        canvas, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
+        canvas, (left, right) = subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
         sizes, b = data["micro_batch_size"], "micro_batch_size"
         for kind, marker in zip(KINDS, ("s", "o"), strict=True):
             found, look = data[kind], {"color": COLORS[kind], "ls": DASHES[kind]}

@@ -3,7 +3,6 @@
 from functools import cache
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
@@ -17,7 +16,8 @@ from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
-from figures.sweet_spot import compared
+from figures.kit.panels import subplots
+from figures.kit.points import biases as compared
 
 SIZE, FRACTION, SIGMA = 32, 0.01, 1.0
 REACH = (3.0, 1e6)  # norms drawn
@@ -261,7 +261,7 @@ class DraggerStrength(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against D, both axes logarithmic."""
-        canvas, axes = plt.subplots(figsize=(6.4, 4.8))
+        canvas, axes = subplots(figsize=(6.4, 4.8))
         axes.set(xscale="log", yscale="log", xlim=(REACH[0], 2.2e6), ylim=(0.02, 6e3))
         axes.grid(True, axis="y", which="major")
         axes.axhline(data["radius"], color=marks.BOUND, ls=marks.DASHED, lw=1.4)

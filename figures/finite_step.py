@@ -4,7 +4,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from analysis.rest.stable import expected_update, stable_roots
 from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from figures.marks import ADAPTIVE, DASHED, NORMALIZED, ORANGE, SGD, direct_label, simulated
 from sim.engines import engine
 from sim.engines.state import start
@@ -149,7 +149,7 @@ class FiniteStep(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Shift against step, a panel for each rule."""
-        canvas, panels = plt.subplots(1, 2, figsize=(6.4, 3.9))
+        canvas, panels = subplots(1, 2, figsize=(6.4, 3.9))
         for axes, (rule, found) in zip(panels, data["rules"].items(), strict=True):
             (name, color, label), end = LOOK[rule], 1.12 * STEPS[rule][0]
             axes.axhline(0, color=SGD, lw=0.8)

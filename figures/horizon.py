@@ -6,7 +6,6 @@ Draggers pull straight back; the noise of the runs is close to the worst.
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import stats
@@ -21,6 +20,7 @@ from analysis.spec.experiment import Experiment
 from figures import marks
 from figures.checks import ALARM, Check, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.engines import engine
 from sim.engines.state import start
 from sim.estimate import quantile
@@ -261,7 +261,7 @@ class Horizon(Figure):
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Sizes on the left, runs on the right."""
         scales = {"xscale": "log", "yscale": "log", "xlabel": "horizon T (iterations)"}
-        canvas, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.9), subplot_kw=scales)
+        canvas, (left, right) = subplots(1, 2, figsize=(6.4, 3.9), subplot_kw=scales)
         self._draw_sizes(left, data)
         self._draw_runs(right, data)
         left.set_title(self.title)

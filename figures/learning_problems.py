@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -11,6 +10,7 @@ from analysis.advice.sizes import best_sizes, bias_radius
 from analysis.spec.experiment import Experiment
 from figures.checks import ALARM, Check
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from figures.marks import ADAPTIVE, BOUND, DASHED, ORANGE, SGD, plain_ticks, simulated
 from sim.estimate import quantile
 from sim.presets import presets
@@ -262,7 +262,7 @@ class LearningProblems(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Three panels, one legend below."""
-        canvas, panels = plt.subplots(1, 3, figsize=(6.4, 3.9))
+        canvas, panels = subplots(1, 3, figsize=(6.4, 3.9))
         for axes, name in zip(panels, PROBLEMS, strict=True):
             self._panel(axes, data[name])
             title = name.replace("two_layer", "two-layer network").replace("_", " ")

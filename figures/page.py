@@ -13,11 +13,11 @@ from hashlib import sha256
 from analysis import __version__, claims
 from analysis.proof.render import checked, grounds
 from analysis.proof.symbols import NOTATION
-from figures import marks
 from figures.abstract import BEYOND, PAPER, SENTENCES, Sentence
-from figures.checks import Check
 from figures.document import Document, Drawn, Failed, Provenance, Recorded
 from figures.formulae import Formula, formula
+from figures.kit import palette
+from figures.kit.checks import Check
 from figures.markup import Markup, element, joined, packaged
 from figures.mathml import mathml
 from figures.pictures import Picture
@@ -26,12 +26,12 @@ TITLE = "Which micro-batch size should you clip at?"
 DESCRIPTION = "Bounds, exact bias and simulation of micro-batch clipping."
 NOTE = "The page holds no date: made again from the same results it is the same, byte for byte."
 KEY = {
-    "adaptive": marks.ADAPTIVE,
-    "normalized": marks.NORMALIZED,
-    "fixed": marks.FIXED,
-    "sgd": marks.SGD,
-    "bound": marks.BOUND,
-    "minimax": marks.MINIMAX,
+    "adaptive": palette.ADAPTIVE,
+    "normalized": palette.NORMALIZED,
+    "fixed": palette.FIXED,
+    "sgd": palette.SGD,
+    "bound": palette.BOUND,
+    "minimax": palette.MINIMAX,
 }
 
 
@@ -211,10 +211,35 @@ def _figure(document: Drawn, shown: Shown) -> Markup:
         inside = element("img", src=picture.address, alt=document.alt)
         image = element("a", inside, class_="picture", href=f"{name}.{picture.form}")
     return joined(
-        element("figure", image, element("figcaption", document.caption)),
+        element("figure", image, _caption(document.caption)),
+        _notes(document.notes),
         element("p", "Files: ", _separated(", ", links), class_="files"),
         _checks(document.checks),
     )
+
+
+def _caption(caption: str) -> Markup:
+    """The finding in bold, then a line for each label; one line alone is plain text."""
+    finding, *lines = caption.split("\n")
+    if not lines:
+        return element("figcaption", finding)
+    labelled = [line.partition(":") for line in lines]
+    return element(
+        "figcaption",
+        element("p", element("strong", finding)),
+        *(
+            element("p", element("span", label, colon, class_="label"), text)
+            for label, colon, text in labelled
+        ),
+    )
+
+
+def _notes(notes: Sequence[str]) -> Markup:
+    """What the caption has no room for, folded."""
+    if not notes:
+        return joined()
+    paragraphs = [element("p", note) for note in notes]
+    return element("details", element("summary", "Notes"), *paragraphs)
 
 
 def _separated(separator: object, items: Sequence[Markup]) -> Markup:

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
@@ -14,6 +13,7 @@ from analysis.rest.stable import exact_bias, stable_roots
 from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from figures.marks import ADAPTIVE, NORMALIZED, ORANGE, SGD, direct_label, plain_ticks, simulated
 from sim.estimate import CONFIDENCE, quantile
 from sim.measures import points
@@ -199,7 +199,7 @@ class Phases(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The span above, the band below; norms logarithmic."""
-        canvas, (top, bottom) = plt.subplots(2, 1, figsize=(6.4, 6.8))
+        canvas, (top, bottom) = subplots(2, 1, figsize=(6.4, 6.8))
         top.axvspan(*SPAN, color="0.92", lw=0)
         bottom.axhspan(*BAND, color="0.92", lw=0)
         for axes, panel in ((top, "span"), (bottom, "band")):

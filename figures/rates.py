@@ -9,7 +9,6 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
@@ -21,6 +20,7 @@ from analysis.spec.experiment import Experiment, Run
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.estimate import quantile
 from sim.measures import QUANTITIES, points
 
@@ -262,7 +262,7 @@ class Rates(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Gradient norm against horizon, both axes logarithmic."""
-        canvas, axes = plt.subplots()
+        canvas, axes = subplots()
         axes.set(xscale="log", yscale="log", xlim=(0.9, 10**FAR), ylim=(0.02, 60))
         axes.grid(True, axis="y", which="major")
         horizon, sgd = data["horizon"], data["sgd"]

@@ -7,7 +7,6 @@ On the quadratic f = w²/2 the normalized rule with a small step γ moves by dG/
 from itertools import pairwise
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -21,6 +20,7 @@ from analysis.spec.experiment import Experiment, GradientModel, Run
 from figures import marks
 from figures.checks import ALARM, Check, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.estimate import extrapolation_weights, quantile
 from sim.results import HittingTimes
 
@@ -250,7 +250,7 @@ class Schedule(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The schedule on the left, times on the right."""
-        canvas, (left, right) = plt.subplots(1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7))
+        canvas, (left, right) = subplots(1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7))
         self._draw_sizes(left, data)
         self._draw_times(right, data)
         left.set_title(self.title)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import interpolate
@@ -15,6 +14,7 @@ from analysis.spec.experiment import Experiment, GradientModel, Run
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 from sim.estimate import quantile
 from sim.measures import GROUPS, QUANTITIES
 from sim.presets import presets
@@ -203,7 +203,7 @@ class ScoreFunction(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The score on the left, the pull on the right."""
-        canvas, (axes, beside) = plt.subplots(
+        canvas, (axes, beside) = subplots(
             1, 2, figsize=(6.4, 4.0), gridspec_kw={"width_ratios": [1.45, 1]}
         )
         axes.set(xscale="log", yscale="log", xlim=(0.0085, 12), ylim=(0.024, 12))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -13,6 +12,7 @@ from analysis.spec.experiment import Experiment
 from figures import marks
 from figures.checks import Check, CheckError, agreement, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 
 EPSILON, SIGMA, BATCH = 0.01, 1.0, 40
 SIZES = (1, 10)  # single samples, and 0.1/ε
@@ -240,7 +240,7 @@ class Threshold(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Against the threshold on the left, against the size on the right."""
-        canvas, (left, right) = plt.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.75, 1))
+        canvas, (left, right) = subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.75, 1))
         left.set(xscale="log", yscale="log", xlim=RANGE, ylim=(0.019, 1.25))
         looks = ("-", "o"), (marks.DASHED, "s")
         for panel, (dashes, marker) in zip(data["panels"], looks, strict=True):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
@@ -13,6 +12,7 @@ from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
 
 MANY = 4096  # a size so large that only λb matters
 SIZES = (1, 2, 4, 16, MANY)
@@ -252,7 +252,7 @@ class Tightness(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Shares of the worst laws over λb, and a histogram of those of random laws."""
-        canvas, (axes, below) = plt.subplots(
+        canvas, (axes, below) = subplots(
             2, figsize=(6.4, 5.6), gridspec_kw={"height_ratios": [2, 1]}
         )
         axes.set(xlim=(0, 0.72), ylim=(0.69, 1.03), ylabel="bias / radius (dimensionless)")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from scipy import optimize
@@ -14,8 +13,10 @@ from analysis.rest.stable import stable_roots
 from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
+from figures.kit.panels import subplots
+from figures.kit.points import biases as compared
+from figures.kit.points import rivals
 from figures.marks import BOUND, DASHED, DOTTED, NORMALIZED, direct_label, plain_ticks, simulated
-from figures.sweet_spot import compared, rivals
 from sim.estimate import confidence_set
 
 SHAPE = 1.0  # of the gamma noise: exponential
@@ -220,7 +221,7 @@ class TwoSweetSpots(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """One dragger fraction on the left, all of them on the right."""
-        canvas, panels = plt.subplots(1, 2, figsize=(6.4, 3.8))
+        canvas, panels = subplots(1, 2, figsize=(6.4, 3.8))
         self._draw_example(panels[0], data)
         self._draw_sizes(panels[1], data)
         n = data["replicates"]

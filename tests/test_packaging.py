@@ -100,6 +100,16 @@ def archived():
     return patterns
 
 
+def parts(package):
+    """The package's folder, and those in it that are no packages themselves."""
+    plain = [p for p in package.iterdir() if p.is_dir() and p.name[0] not in "_."]
+    ignored = {"out"}  # figures left there
+    return [
+        package,
+        *(p for p in plain if p.name not in ignored and not (p / "__init__.py").exists()),
+    ]
+
+
 def test_the_source_archive_is_complete():
     """It holds all that the README, make and the tests use, and all data of the packages."""
     patterns = archived()
@@ -114,9 +124,11 @@ def test_the_source_archive_is_complete():
             assert any(fnmatch(name, pattern) for pattern in patterns), name
     data = PROJECT["tool"]["setuptools"]["package-data"]
     for package in PROJECT["tool"]["setuptools"]["packages"]:
-        for path in (ROOT / package.replace(".", "/")).glob("*.*"):
-            known = ["*.py", *data.get(package, [])]
-            assert any(fnmatch(path.name, pattern) for pattern in known), path
+        folder = ROOT / package.replace(".", "/")
+        known = ["*.py", *data.get(package, [])]
+        for path in (p for part in parts(folder) for p in part.glob("*.*")):
+            name = path.relative_to(folder).as_posix()
+            assert any(fnmatch(name, pattern) for pattern in known), path
 
 
 def test_every_package_is_listed():

@@ -1,45 +1,82 @@
-"""Every figure's tests: its module names `figure`; its document is prepared once, quick profile."""
+"""Every figure's document, prepared once in the quick profile, and checks spoilt."""
 
 import copy
+import fcntl
 import hashlib
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from figures import report
+from figures.kit.profiles import Profile
 
 RESULTS = Path(__file__).parents[2] / "results"
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Function of a figure: its document, every sentence of the caption checked.
+
+    It is prepared once, also where several workers ask for it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # shared by the workers of this run
+    folder = folder / "documents"
+    folder.mkdir(exist_ok=True)
+
+    def document(figure):
+        path = folder / f"{figure.name}.json"
+        with (folder / f"{figure.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                made = figure.prepare(Profile.QUICK, RESULTS, workers=2)
+                path.write_text(json.dumps(made), encoding="utf-8")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    return document
+
+
 @pytest.fixture(scope="module")
-def document(request):
-    """The prepared document: every sentence of the caption has been checked."""
-    return request.module.figure.prepare("quick", RESULTS, workers=2)
+def document(request, prepared):
+    """The document of the module's `figure`."""
+    return prepared(request.module.figure)
 
 
-@pytest.fixture
-def refused(request, document):
-    """Spoil a copy of the data by a function; the numbers of the checks that fail then."""
+@pytest.fixture(scope="session")
+def refused_by():
+    """Function of a figure, its document and a function that spoils data.
 
-    def spoiled(spoil):
-        data = copy.deepcopy(document["data"])
-        spoil(data)
-        checks = request.module.figure.check(data)
-        assert len(checks) == len(document["checks"])
-        return {i for i, check in enumerate(checks) if not check.passed}
-
-    return spoiled
-
-
-@pytest.fixture
-def written_twice(request, document, tmp_path):
-    """The digests of two drawings of the document as SVG; test_command.py has all formats.
-
-    Both files are accepted by the page.
+    Which checks fail on a spoilt copy of the data: their ids, or their numbers where
+    they have none.
     """
 
-    def digests(folder):
-        figure = request.module.figure
+    def refused(figure, document, spoil):
+        data = copy.deepcopy(document["data"])
+        spoil(data)
+        checks = figure.check(data)
+        assert len(checks) == len(document["checks"])
+        return {c.id or i for i, c in enumerate(checks) if not c.passed}
+
+    return refused
+
+
+@pytest.fixture
+def refused(request, document, refused_by):
+    """The same for the module's `figure`: a function of what spoils its data."""
+    return lambda spoil: refused_by(request.module.figure, document, spoil)
+
+
+@pytest.fixture
+def drawn_twice(tmp_path):
+    """Function of a figure and its document: the digests of two drawings as SVG.
+
+    Both files are accepted by the page. test_command.py has all formats.
+    """
+
+    def digests(folder, figure, document):
         figure.write(document, tmp_path / folder, ("svg",))
         [shown], damaged = report.read([figure.name], tmp_path / folder)
         assert (shown.formats, damaged) == (("svg", "json"), {})
@@ -48,4 +85,10 @@ def written_twice(request, document, tmp_path):
             for path in (tmp_path / folder).iterdir()
         }
 
-    return digests("a"), digests("b")
+    return lambda figure, document: [digests(x, figure, document) for x in "ab"]
+
+
+@pytest.fixture
+def written_twice(request, document, drawn_twice):
+    """The same for the module's `figure`."""
+    return drawn_twice(request.module.figure, document)

@@ -12,15 +12,16 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib
 import pytest
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 import figures.__main__ as command
 import figures.folder
 from analysis.spec.files import write_whole
-from figures.checks import Check
 from figures.figure import METADATA, Figure
+from figures.kit.checks import Check
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +51,7 @@ class Small(Figure):
         return "A line that rises."
 
     def draw(self, data):
-        canvas = plt.figure(figsize=(2, 1))
+        canvas = Canvas(figsize=(2, 1))
         canvas.add_artist(Line2D([0, 1], data["y"]))
         return canvas
 
@@ -311,7 +312,8 @@ def test_the_page_of_somebody_else_stays(gallery, call, tmp_path):
 
 def test_the_users_own_style_changes_nothing(gallery, call, tmp_path):
     call("early", out="a")
-    with plt.rc_context({"text.antialiased": False, "axes.facecolor": "red", "savefig.dpi": 37}):
+    own = {"text.antialiased": False, "axes.facecolor": "red", "savefig.dpi": 37}
+    with matplotlib.rc_context(own):
         call("early", out="b")
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 

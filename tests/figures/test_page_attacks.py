@@ -29,12 +29,14 @@ PAYLOADS = (
     "data:text/html,<script>alert(1)</script>",
     "`<b>code</b>`",
     "{STYLE}{0.__class__}%s",
+    "a\n<b>Setting</b>: <i onclick=alert(1)>x</i>\n\n**<u>bold</u>**",
 )
 ALL_AT_ONCE = "".join(PAYLOADS)
 HONEST = {
     "name": "sweet_spot",
     "title": "A title",
-    "caption": "A caption.",
+    "caption": "A finding.\nSetting: a caption.",
+    "notes": ["A note."],
     "alt": "A picture.",
     "claims": ["several_domains"],
     "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True}],

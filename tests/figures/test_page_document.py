@@ -14,9 +14,10 @@ GOOD = {
     "name": "x",
     "title": "A title",
     "caption": "A caption.",
+    "notes": ["A note."],
     "alt": "A picture.",
     "claims": ["drift", "minimax"],
-    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True}],
+    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}],
     "data": {"anything": [1, None, {}]},
     "provenance": {
         "command": "python -m figures x",
@@ -41,7 +42,7 @@ GOOD = {
         ],
     },
 }
-OPTIONAL = {"python", "packages", "experiments"}
+OPTIONAL = {"notes", "id", "python", "packages", "experiments"}
 
 
 def put(folder, content):
@@ -63,7 +64,7 @@ def test_what_was_written_is_read(tmp_path):
     found = read(put(tmp_path, GOOD))
     assert isinstance(found, Drawn)
     assert found.claims == ("drift", "minimax")
-    assert found.checks == (Check("a", "b", "c", True),)
+    assert found.checks == (Check("a", "b", "c", True, "i"),)
     assert found.provenance.experiments[0].specification.run.steps == (0.2, 1.0)
     failed = {key: GOOD[key] for key in ("name", "title", "claims")}
     failed |= {"failed": "because", "provenance": {"command": "c", "version": "0"}}

@@ -158,6 +158,22 @@ def test_what_figures_say_is_text(page):
     assert "clipping norm of the rule fixed (gradient)" in page.texts["dd"]
 
 
+def test_a_caption_shows_its_finding_and_its_lines(tmp_path):
+    """The finding is bold, each label marked, and notes are folded; markup is text."""
+    caption = "b* < 8 & **more**.\nSetting: a <b>: c.\nPoints: n = 8."
+    given = document("rates", caption=caption, notes=["One <i>.", "Two."])
+    (tmp_path / "rates.json").write_text(json.dumps(given))
+    shown, damaged = report.read(["rates"], tmp_path)
+    page = Page(figures.page.page(shown, damaged))
+    assert damaged == {}
+    assert "".join(page.texts["figcaption"]).split("\n")[:3] == caption.split("\n")
+    assert page.texts["strong"] == ["b* < 8 & **more**."]
+    spans = [text for text in page.texts["span"] if text in ("Setting:", "Points:")]
+    assert spans == ["Setting:", "Points:"]
+    assert {"One <i>.", "Two."} <= set(page.texts["p"])
+    assert "Notes" in page.texts["summary"]
+
+
 def test_a_failure_takes_the_place_of_picture_and_caption(page, path):
     text = path.read_text(encoding="utf-8")
     (article,) = re.findall(r'<article id="domains".*?</article>', text, flags=re.S)

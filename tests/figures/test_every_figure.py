@@ -1,0 +1,73 @@
+"""What every figure must do; its own tests say what is true of its data.
+
+test_NAME.py has SPOILERS: for the id of each check, functions that make a copy of the
+data wrong in the way that this check is to see.
+"""
+
+import re
+from importlib import import_module
+
+import pytest
+
+import figures.__main__
+from analysis.claims import CLAIMS
+from figures.kit import captions
+
+FOUND = figures.__main__.found()
+FIGURES = {
+    name: figure
+    for name, figure in FOUND.items()
+    if (captions.FOLDER / f"{name}.md").exists()
+}
+SPOILERS = {
+    name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES
+}
+every_figure = pytest.mark.parametrize("name", FIGURES)
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_its_claims_exist(name):
+    assert set(FOUND[name].claims) <= set(CLAIMS)
+
+
+@every_figure
+def test_files_are_the_same_bytes_every_time(name, prepared, drawn_twice):
+    first, second = drawn_twice(FIGURES[name], prepared(FIGURES[name]))
+    assert first == second
+
+
+@every_figure
+def test_the_caption_says_the_finding_first_and_is_short(name, prepared):
+    """One sentence, then labelled lines in their order; no field is left."""
+    document = prepared(FIGURES[name])
+    finding, *lines = document["caption"].split("\n")
+    assert re.fullmatch(r"[A-Z].*\.", finding)
+    assert not re.search(r"[.!?] [A-Z]", finding)
+    labels = [line.split(":")[0] for line in lines]
+    assert labels
+    assert labels == [label for label in captions.LABELS if label in labels]
+    assert len(document["caption"].split()) <= captions.LONGEST
+    for text in (document["alt"], document["caption"], *document["notes"]):
+        assert text.endswith(".")
+        assert not re.search(r"nan|None|\{[a-z]", text)
+
+
+@every_figure
+def test_every_check_has_an_id_and_spoilers(name, prepared):
+    ids = [check["id"] for check in prepared(FIGURES[name])["checks"]]
+    assert len(set(ids)) == len(ids)
+    assert all(ids)
+    assert set(SPOILERS[name]) == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "spoil"),
+    [
+        pytest.param(name, check, spoil, id=f"{name}-{check}-{i}")
+        for name, spoilers in SPOILERS.items()
+        for check, several in spoilers.items()
+        for i, spoil in enumerate(several)
+    ],
+)
+def test_every_check_can_fail(name, check, spoil, prepared, refused_by):
+    assert check in refused_by(FIGURES[name], prepared(FIGURES[name]), spoil)
