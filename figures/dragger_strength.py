@@ -1,27 +1,30 @@
-"""Bias against the draggers' norm: what clipping is for, and the price of few micro-batches."""
+"""Bias against the draggers' norm: what clipping is for, and the price of a small m."""
 
 from functools import cache
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from scipy import optimize
 
-from analysis import claims
 from analysis.advice.sizes import bias_radius
+from analysis.claims import CLAIMS
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
+from analysis.rest.stable import clipping_norm, exact_bias, stable_roots
+from analysis.rest.strength import norm_at_bias
 from analysis.rest.tails import tails
-from analysis.spec.experiment import Experiment, GradientModel
-from figures import marks
-from figures.checks import Check, agreement
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from figures.figure import Figure, Simulated
-from figures.kit.panels import subplots
-from figures.kit.points import biases as compared
+from figures.kit import checks, palette, panels, points, worlds
+from figures.kit.checks import Check
+from figures.kit.profiles import Profile
 
-SIZE, FRACTION, SIGMA = 32, 0.01, 1.0
+SIZE = 32
+FRACTION = 0.01
+SIGMA = 1.0
+NOISE = {"law": "gaussian", "scale": SIGMA}
 REACH = (3.0, 1e6)  # norms drawn
-ENOUGH = 1e4  # norm up to which eight micro-batches are said to be enough here, and four are not
+ENOUGH = 1e4  # up to this norm eight micro-batches are enough here, and four are not
 # Norms at which Algorithm 1 with m micro-batches is solved: dense where its line bends.
 BENDS = {
     2: (3.0, 10.0, 17.0, 30.0, 55.0, 100.0, 300.0, 1e3, 1e4, 1e6),
@@ -29,9 +32,9 @@ BENDS = {
     8: (3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 1e4, 3e4, 1e5, 3e5, 1e6),
     16: (3.0, 10.0, 30.0, 1e4, 1e6),
 }
-FLAT = (*np.geomspace(3, 300, 9).tolist(), 1e3, 1e5, 1e6)  # likewise the normalized rule
-# Rule, micro-batches, larger step size, iterations: dragger norms. The steps are so small that one
-# step with draggers in all micro-batches does not lead far from the point of rest.
+FLAT = (*np.geomspace(3, 300, 9).tolist(), 1e3, 1e5, 1e6)  # for the normalized rule
+# Rule, micro-batches, larger step size, iterations: dragger norms. The steps are so
+# small that one step with draggers in all micro-batches does not lead far from rest.
 RUNS = {
     ("sgd", 8, 0.1, 2000): (10.0, 1e3, 1e5),
     ("normalized", 8, 0.04, 4000): (30.0, 1e5),
@@ -43,92 +46,40 @@ RUNS = {
     ("adaptive", 8, 0.05, 8000): (300.0,),
     ("adaptive", 16, 0.1, 4000): (10.0, 1e4),
 }
-
-
-def _experiment(rule: str, count: int, norm: float, name: str, **run: Any) -> Experiment:
-    """Gaussian noise on a line, draggers straight back; SGD takes its samples as one."""
-    clipped = SIZE * count if rule == "sgd" else SIZE
-    noise = {"law": "gaussian", "scale": SIGMA}
-    dragger = {"law": "persistent", "norm": norm, "direction": [-1.0]}
-    model = {"dimension": 1, "dragger_fraction": FRACTION, "noise": noise, "dragger": dragger}
-    algorithm = {"rule": rule, "batch_size": SIZE * count, "micro_batch_sizes": [clipped]}
-    table = {"model": model, "algorithm": algorithm, "run": {"precision": "float64"} | run}
-    return Experiment.from_mapping(table, name=name)
-
-
-def _model(norm: float) -> GradientModel:
-    """The model with draggers of that norm."""
-    return _experiment("sgd", 1, norm, "model").gradient_model
-
-
-@cache
-def _rest(count: int, norm: float) -> float:
-    """Where Algorithm 1 with `count` micro-batches comes to rest: ∇f along the draggers, < 0."""
-    (root,) = stable_roots(_model(norm), SIZE, "adaptive", count)
-    return float(root[0])
-
-
-def _exact(rule: str, count: int, norm: float) -> float:
-    """The exact bias; that of SGD as the claim has it, all draggers straight back."""
-    if rule == "adaptive":
-        return abs(_rest(count, norm))
-    if rule == "normalized":
-        return exact_bias(_model(norm), rule, SIZE * count, SIZE).roots[0]
-    run = {"smoothness": 1.0, "initial_gap": 1.0, "horizon": 1.0, "learning_rate": 1.0}
-    noise = {"dragger_fraction": FRACTION, "noise_scale": SIGMA, "batch_size": SIZE * count}
-    values = claims.sgd_persistent_bias.evaluate(
-        alignment=1.0, dragger_norm=norm, dragger_mean=norm, **run, **noise
-    )
-    return float(values["small_step_bias"])
-
-
-def _pushes(data: dict[str, Any]) -> list[float]:
-    """Where the bias leaves the radius, m (1-p)^m D/(bs): dragger push over usual pull.
-
-    With chance (1-p)^m, p = (1-ε)^b, every micro-batch holds a dragger and the clipping norm is
-    about D/b; otherwise it is the smallest of m norms, of the order s/m with s = σ/√b.
-    """
-    tainted, lines = 1 - (1 - FRACTION) ** SIZE, data["adaptive"]
-    at = [(x["micro_batches"], x["leaves_radius_at"]) for x in lines if x["leaves_radius_at"]]
-    return [m * tainted**m * norm / SIGMA / SIZE**0.5 for m, norm in at]
+MARKERS = {"sgd": "s", "normalized": "D", "adaptive": "o"}
 
 
 class DraggerStrength(Figure):
-    """Draggers ever longer: SGD follows, the normalized rule does not, Algorithm 1 depends on m."""
+    """Ever longer draggers: SGD follows, Algorithm 1 only with few micro-batches."""
 
     name = "dragger_strength"
-    title = "Eight micro-batches bear draggers of 10⁴ σ"
+    title = "Eight micro-batches tolerate draggers up to 10⁴ σ"
     claims = ("sgd_persistent_bias", "bias_radius", "finite_micro_batches")
     place = 5
 
-    def experiments(self, profile: str) -> list[Experiment]:
-        """One for each run; the full profile has more replicates, iterations and a third step."""
-        full, found = profile == "full", list[Experiment]()
+    def experiments(self, profile: Profile) -> list[Experiment]:
+        """One for each run; full: more replicates, iterations and a third step."""
+        halvings = profile.pick(quick=2, full=3)
+        longer = profile.pick(quick=1, full=4)
+        runs: list[Experiment] = []
         for (rule, count, step, iterations), norms in RUNS.items():
             for norm in norms:
-                run = {"replicates": 64 if full else 32, "seed": 1 + len(found)}
-                run["iterations"] = 4 * iterations if full else iterations
-                steps = [step / 2**i for i in range(3 if full else 2)]
+                run = {
+                    "replicates": profile.pick(quick=32, full=64),
+                    "seed": 1 + len(runs),
+                    "iterations": longer * iterations,
+                    "steps": [step / 2**i for i in range(halvings)],
+                    "precision": "float64",
+                }
                 name = f"{self.name}_{rule}_{count}_{norm:.0f}_{profile}"
-                found.append(_experiment(rule, count, norm, name, steps=steps, **run))
-        return found
+                runs.append(_experiment(name, rule, count, norm, run=run))
+        return runs
 
-    def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
-        """Exact biases over the norms, their bounds, where they leave the radius; simulation."""
-        experiments, points = self.experiments(profile), []
-        for e in experiments:
-            rule, (b,), norm = e.algorithm.rule, e.algorithm.sizes, e.gradient_model.dragger.norm
-            exact = _exact(rule, e.algorithm.batch_size // SIZE, norm)
-            (point,) = compared(simulated[e.name], {b: exact})
-            points.append(point | {"rule": rule, "dragger_norm": norm})
+    def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
+        """Exact biases over the norms, bounds, where the radius is left; simulation."""
+        experiments = self.experiments(profile)
         radius = float(bias_radius(np.array([float(SIZE)]), FRACTION, SIGMA)[0])
-        finer, adaptive = np.geomspace(*REACH, 45 if profile == "full" else 0).tolist(), []
-        for count, bends in BENDS.items():
-            norms = sorted({*bends, *finer})
-            bias = [_exact("adaptive", count, norm) for norm in norms]
-            bound = [self._bound(count, norm) for norm in norms]
-            line = {"micro_batches": count, "dragger_norm": norms, "bias": bias, "bound": bound}
-            adaptive.append(line | {"leaves_radius_at": self._leaving(count, radius)})
+        finer = np.geomspace(*REACH, profile.pick(quick=0, full=45)).tolist()
         return {
             "replicates": experiments[0].run.replicates,
             "step_sizes": len(experiments[0].run.steps),
@@ -136,164 +87,260 @@ class DraggerStrength(Figure):
             "radius": radius,
             "sgd": [(norm, _exact("sgd", 1, norm)) for norm in REACH],
             "normalized": [(norm, _exact("normalized", 1, norm)) for norm in FLAT],
-            "adaptive": adaptive,
-            "simulation": points,
+            "adaptive": [
+                _line(m, sorted({*bends, *finer}), radius) for m, bends in BENDS.items()
+            ],
+            "simulation": [
+                p for e in experiments for p in _points(e, simulated[e.name])
+            ],
         }
-
-    @staticmethod
-    def _bound(count: int, norm: float) -> float | None:
-        """The bound for `count` micro-batches, with R_m = H(∞)/H(s) at the point of rest.
-
-        H(r) = ∫_0^r S^(m-1); at r = ∞ it is the mean of the smallest of m - 1 norms. None where
-        the bound says nothing.
-        """
-        law, a = mixture(_model(norm), SIZE), np.array([_rest(count, norm)])
-        below = tails(law, a, SIGMA / np.sqrt(SIZE))
-        usual = np.einsum("pn,pn->", below.measure, below.survival ** (count - 1))
-        ratio = clipping_norm(law, a, count - 1) / usual
-        noise = {"dragger_fraction": FRACTION, "noise_scale": SIGMA, "alignment": 1.0}
-        values = claims.finite_micro_batches.evaluate(
-            score_ratio=ratio, micro_batch_size=SIZE, **noise
-        )
-        return float(values["bias_radius"]) if np.isfinite(values["bias_radius"]) else None
-
-    @staticmethod
-    def _leaving(count: int, radius: float) -> float | None:
-        """The norm at which Algorithm 1 rests at the radius, E ψ = 0; None beyond those drawn."""
-
-        def pull(log_norm: float) -> float:
-            law = mixture(_model(float(np.exp(log_norm))), SIZE)
-            at = np.array([-radius])  # along the draggers
-            return -float(expected_update(law, at, "adaptive", count, None)[0])
-
-        low, high = np.log(REACH)
-        if pull(high) >= 0:
-            return None
-        return float(np.exp(optimize.brentq(pull, low, high, xtol=1e-6)))
 
     def check(self, data: dict[str, Any]) -> list[Check]:
         """Each rule's curve against simulation, its shape, and the bounds."""
-        points, radius = data["simulation"], data["radius"]
-        of = {rule: [p for p in points if p["rule"] == rule] for rule in ("sgd", "normalized")}
-        few = [p for p in points if p["rule"] == "adaptive"]
-        slope = self._slope(of["sgd"])
-        flat = [b for D, b in data["normalized"] if D >= 100]
-        pairs = [zip(x["bias"], x["bound"], strict=True) for x in data["adaptive"]]
-        ratios = [bias / bound for line in pairs for bias, bound in line if bound is not None]
-        leaving = [line["leaves_radius_at"] or np.inf for line in data["adaptive"]]
-        push = _pushes(data)
-        at = ", ".join(f"{x:.3g}" for x in leaving).replace("inf", "none")
+        radius, lines = data["radius"], data["adaptive"]
+        flat = [bias for norm, bias in data["normalized"] if norm >= 100]
+        leaving = [line["leaves_radius_at"] or np.inf for line in lines]
+        two, four, eight, sixteen = leaving
+        norms = {"m = 2": two, "m = 4": four, f"{ENOUGH:g}": ENOUGH, "m = 8": eight}
         return [
-            agreement("simulated SGD rests at εD/(1-ε)", of["sgd"]),
-            agreement("SGD's bias is proportional to D (log-log slope 1)", [slope]),
-            agreement("the simulated normalized rule rests at its exact bias", of["normalized"]),
-            Check(
-                "from D = 100 on the normalized rule's bias is constant, below its radius",
-                f"changes by less than 1 %, below {radius:.4f}",
-                f"from {min(flat):.4f} to {max(flat):.4f}",
-                max(flat) < min(1.01 * min(flat), radius),
+            Check.of(
+                "sgd", "SGD rests at εD/(1-ε)", checks.agree(_simulated(data, "sgd"))
             ),
-            agreement("simulated Algorithm 1 rests at its exact bias", few),
-            Check(
-                "the bound for m micro-batches holds wherever it says something",
-                "largest ratio of exact bias and bound at most 1",
-                f"{max(ratios):.3f} over {len(ratios)} norms and m",
-                max(ratios) <= 1,
+            Check.of(
+                "sgd_slope",
+                "SGD's bias is proportional to D (log-log slope 1)",
+                checks.agree([_slope(_simulated(data, "sgd"))]),
             ),
-            Check(
-                "the more micro-batches, the longer the draggers that take the bias beyond the "
-                f"radius: with four less than {ENOUGH:g} will do, with eight it does not",
-                f"increasing, {ENOUGH:g} between m = 4 and m = 8",
-                f"m = 2, 4, 8, 16: {at}",
-                leaving == sorted(leaving) and leaving[2] > ENOUGH > leaving[1],
+            Check.of(
+                "normalized",
+                "the normalized rule rests at its exact bias",
+                checks.agree(_simulated(data, "normalized")),
             ),
-            Check(
+            Check.of(
+                "flat",
+                "from D = 100 on the normalized bias is constant, below its radius",
+                checks.below("bias / smallest bias", np.array(flat) / min(flat), 1.01),
+                checks.below("bias", flat, radius),
+            ),
+            Check.of(
+                "adaptive",
+                "Algorithm 1 rests at its exact bias",
+                checks.agree(_simulated(data, "adaptive")),
+            ),
+            Check.of(
+                "bound",
+                "the bound for m micro-batches holds wherever it is finite",
+                checks.at_most("bias / bound", _ratios(lines), 1),
+            ),
+            Check.of(
+                "order",
+                "the more micro-batches, the longer the draggers that take the bias "
+                f"beyond the radius; D = {ENOUGH:g} is enough for four, not for eight",
+                checks.ordered(norms),
+                checks.at_least("m = 16", sixteen, eight),
+            ),
+            Check.of(
+                "push",
                 "it leaves the radius where m(1-p)^m D/b is of the order s",
-                "m(1-p)^m D/(bs) from 0.5 to 2 at m = 2, 4, 8",
-                ", ".join(f"{x:.2f}" for x in push),
-                len(push) == 3 and min(push) > 0.5 and max(push) < 2,
+                checks.between("m(1-p)^m D/(bs)", _pushes(lines), 0.5, 2),
+                checks.equal("numbers m with such a norm:", len(_pushes(lines)), 3),
             ),
         ]
 
-    @staticmethod
-    def _slope(points: list[dict[str, Any]]) -> dict[str, float]:
-        """Log-log slope through the first and the last point, as a distance from 1."""
-        first, last = points[0], points[-1]
-        run = np.log(last["dragger_norm"] / first["dragger_norm"])
-        error = np.hypot(*(p["standard_error"] / p["value"] for p in (first, last))) / run
-        slope = np.log(last["value"] / first["value"]) / run
-        degrees = min(first["degrees"], last["degrees"])
-        return {"value": float(slope), "z": float((slope - 1) / error), "degrees": degrees}
-
-    def caption(self, data: dict[str, Any]) -> str:
-        """The figure in a paragraph."""
-        leaving = {x["micro_batches"]: x["leaves_radius_at"] for x in data["adaptive"]}
-        norms = ", ".join(f"{float(f'{leaving[m]:.2g}'):g} (m = {m})" for m in (2, 4, 8))
-        slope = self._slope([p for p in data["simulation"] if p["rule"] == "sgd"])["value"]
-        push, runs = _pushes(data), data["iterations"]
-        return (
-            "Asymptotic bias ‖∇f‖ against the draggers' norm D, both in units of the noise scale "
-            f"σ of one sample; a fraction {FRACTION:g} of the samples are draggers "
-            f"that push straight back, micro-batches hold b = {SIZE} samples, "
-            "and the noise is Gaussian, on a line. Lines: exact biases, straight between the norms "
-            f"computed. SGD's is εD/(1-ε) (slope of the simulated points {slope:.3f}). That of the "
-            f"normalized rule stays at {data['normalized'][-1][1]:.3f}, below its radius "
-            f"{data['radius']:.3f} (dashed), however long the draggers are. Algorithm 1 with m "
-            "micro-batches clips at the smallest norm, which is of the order D/b when every "
-            f"micro-batch holds a dragger: its bias leaves the radius (triangles) at D = {norms}, "
-            f"with m = 16 not up to D = {REACH[1]:,.0f}. Where it leaves it, m(1-p)^m D/b is "
-            f"{min(push):.1f} to {max(push):.1f} times s = σ/√b, where p = (1-ε)^b. For this b and "
-            f"ε eight are enough up to D = {ENOUGH:,.0f}, four are not; longer or more draggers "
-            "take more. Dotted: the bound for m, at the norms computed where it is finite. Points: "
-            f"simulation, extrapolated to zero step, 99 % intervals ({data['replicates']} "
-            f"replicates, {min(runs)} to {max(runs)} iterations, {data['step_sizes']} step sizes); "
-            "with m = 8 only where the rise is small: later, rare mini-batches full of draggers "
-            "decide the mean."
-        ).replace(",000", " 000")
-
-    def alt(self, data: dict[str, Any]) -> str:
-        """The picture's shape in words."""
-        return (
-            "Log-log plot of bias against dragger norm. SGD is a straight line of slope one, the "
-            "normalized rule rises and then stays flat below a dashed radius. Algorithm 1 leaves "
-            "the flat line early with two micro-batches, late with eight, not at all with sixteen."
-        )
+    def numbers(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Norms at which the bias leaves the radius, slope, pushes, counts."""
+        two, four, eight, _ = (line["leaves_radius_at"] for line in data["adaptive"])
+        pushes = _pushes(data["adaptive"])
+        return {
+            "size": SIZE,
+            "fraction": FRACTION,
+            "enough": _spaced(ENOUGH),
+            "longest": _spaced(REACH[1]),
+            "two": _spaced(two),
+            "four": _spaced(four),
+            "eight": _spaced(eight),
+            "slope": _slope(_simulated(data, "sgd"))["value"],
+            "flat": data["normalized"][-1][1],
+            "least_push": min(pushes),
+            "largest_push": max(pushes),
+            "fewest": min(data["iterations"]),
+            "most": max(data["iterations"]),
+        }
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against D, both axes logarithmic."""
-        canvas, axes = subplots(figsize=(6.4, 4.8))
-        axes.set(xscale="log", yscale="log", xlim=(REACH[0], 2.2e6), ylim=(0.02, 6e3))
-        axes.grid(True, axis="y", which="major")
-        axes.axhline(data["radius"], color=marks.BOUND, ls=marks.DASHED, lw=1.4)
-        axes.plot(*zip(*data["sgd"], strict=True), color=marks.SGD, ls=marks.DASHED, lw=1.3)
-        axes.plot(*zip(*data["normalized"], strict=True), color=marks.NORMALIZED, lw=3.4)
+        canvas, axes = panels.subplots(figsize=(6.4, 4.8))
+        panels.log_log(axes, xlim=(REACH[0], 2.2e6), ylim=(0.02, 6e3))
+        panels.rulers(axes)
+        _draw_rules(axes, data)
         for line in data["adaptive"]:
-            norms, bound = line["dragger_norm"], np.array(line["bound"], np.float64)
-            axes.plot(norms, line["bias"], color=marks.ADAPTIVE, lw=1.3)
-            axes.plot(norms, bound, color=marks.BOUND, ls=marks.DOTTED, lw=1.1)
-            text = f"m = {line['micro_batches']}"
-            axes.text(1.12e6, line["bias"][-1], text, va="center", color=marks.ADAPTIVE)
-            if (norm := line["leaves_radius_at"]) is not None:
-                axes.plot([norm], [data["radius"]], "v", color=marks.ADAPTIVE, ms=6, zorder=6)
-        for rule, marker in (("sgd", "s"), ("normalized", "D"), ("adaptive", "o")):
-            points = [p for p in data["simulation"] if p["rule"] == rule]
-            marks.simulated(axes, points, "dragger_norm", fmt=marker, ms=4.5)
-        self._label(axes, data)
-        marks.plain_ticks(axes.yaxis, [0.1, 1, 10, 100, 1000])
+            _draw_line(axes, line, data["radius"])
+        for rule, marker in MARKERS.items():
+            shown = _simulated(data, rule)
+            panels.simulated(axes, shown, "dragger_norm", fmt=marker, ms=4.5)
+        _draw_labels(axes, data["radius"])
+        panels.plain_ticks(axes.yaxis, [0.1, 1, 10, 100, 1000])
         axes.set_xlabel("draggers' norm D (units of the noise scale σ)")
         axes.set_ylabel("bias ‖∇f‖ (units of σ)")
-        axes.set_title(f"{self.title}   (n = {data['replicates']} replicates, 99 % intervals)")
+        axes.set_title(panels.counted(self.title, data["replicates"]))
         return canvas
 
-    @staticmethod
-    def _label(axes: Any, data: dict[str, Any]) -> None:
-        """Names beside the lines."""
-        label, radius = marks.direct_label, data["radius"]
-        label(axes, 1.1e4, 220, "SGD, εD/(1-ε)", marks.SGD, ha="right")
-        label(axes, 1.4e5, 3.2, "Algorithm 1,\nm micro-\nbatches", marks.ADAPTIVE)
-        label(axes, 60, 0.055, "normalized", "#2A7FB0", va="top")
-        label(axes, 1e6, radius * 0.88, "radius (normalized)", marks.BOUND, va="top", ha="right")
-        label(axes, 3.2, 1.5, "bounds for\nm = 2, 4, 8, 16", marks.BOUND, va="bottom")
+
+def _experiment(
+    name: str, rule: str, count: int, norm: float, *, run: dict[str, Any]
+) -> Experiment:
+    """A rule with `count` micro-batches; SGD takes their samples as one."""
+    model = worlds.line_model(dragger_fraction=FRACTION, noise=NOISE, dragger_norm=norm)
+    size = SIZE * count if rule == "sgd" else SIZE
+    return worlds.experiment(
+        name, model, run, rule=rule, batch_size=SIZE * count, sizes=[size]
+    )
+
+
+def model_with(norm: float) -> GradientModel:
+    """The model with draggers of that norm: Gaussian noise on a line."""
+    return GradientModel.read(
+        worlds.line_model(dragger_fraction=FRACTION, noise=NOISE, dragger_norm=norm)
+    )
+
+
+@cache
+def _root(count: int, norm: float) -> float:
+    """Where Algorithm 1 comes to rest: ∇f along the draggers, < 0."""
+    (root,) = stable_roots(model_with(norm), SIZE, "adaptive", count)
+    return float(root[0])
+
+
+def _exact(rule: str, count: int, norm: float) -> float:
+    """The exact bias; SGD's as its claim has it, all draggers straight back."""
+    if rule == "adaptive":
+        return abs(_root(count, norm))
+    if rule == "normalized":
+        return exact_bias(model_with(norm), rule, SIZE * count, SIZE).roots[0]
+    values = CLAIMS["sgd_persistent_bias"].evaluate(
+        dragger_fraction=FRACTION,
+        noise_scale=SIGMA,
+        batch_size=SIZE * count,
+        alignment=1.0,
+        dragger_norm=norm,
+        dragger_mean=norm,
+        **dict.fromkeys(("smoothness", "initial_gap", "horizon", "learning_rate"), 1.0),
+    )
+    return float(values["small_step_bias"])
+
+
+def _bound(count: int, norm: float) -> float | None:
+    """The bound for `count` micro-batches, with R_m = H(∞)/H(s) where they rest.
+
+    H(r) = ∫_0^r S^(m-1); at r = ∞ it is the mean of the smallest of m - 1 norms. None
+    where the bound is infinite.
+    """
+    law, at = mixture(model_with(norm), SIZE), np.array([_root(count, norm)])
+    below = tails(law, at, SIGMA / np.sqrt(SIZE))
+    usual = np.einsum("pn,pn->", below.measure, below.survival ** (count - 1))
+    values = CLAIMS["finite_micro_batches"].evaluate(
+        score_ratio=clipping_norm(law, at, count - 1) / usual,
+        micro_batch_size=SIZE,
+        dragger_fraction=FRACTION,
+        noise_scale=SIGMA,
+        alignment=1.0,
+    )
+    radius = float(values["bias_radius"])
+    return radius if np.isfinite(radius) else None
+
+
+def _line(count: int, norms: list[float], radius: float) -> dict[str, Any]:
+    """Algorithm 1 with `count` micro-batches: bias, bound, where the radius is left."""
+    return {
+        "micro_batches": count,
+        "dragger_norm": norms,
+        "bias": [_exact("adaptive", count, norm) for norm in norms],
+        "bound": [_bound(count, norm) for norm in norms],
+        "leaves_radius_at": norm_at_bias(
+            model_with(1.0), SIZE, count, bias=radius, norms=REACH
+        ),
+    }
+
+
+def _points(experiment: Experiment, estimates: dict[Any, Any]) -> list[dict[str, Any]]:
+    """The simulated bias of one run beside the exact one."""
+    rule = experiment.algorithm.rule
+    norm = experiment.gradient_model.dragger.norm
+    exact = _exact(rule, experiment.algorithm.batch_size // SIZE, norm)
+    (b,) = experiment.algorithm.sizes
+    place = {"rule": rule, "dragger_norm": norm}
+    return [p | place for p in points.biases(estimates, {b: exact})]
+
+
+def _simulated(data: dict[str, Any], rule: str) -> list[dict[str, Any]]:
+    return [p for p in data["simulation"] if p["rule"] == rule]
+
+
+def _slope(entries: list[dict[str, Any]]) -> dict[str, float]:
+    """Log-log slope through the first and the last point, as a distance from 1."""
+    first, last = entries[0], entries[-1]
+    run = np.log(last["dragger_norm"] / first["dragger_norm"])
+    error = np.hypot(*(p["standard_error"] / p["value"] for p in (first, last))) / run
+    slope = np.log(last["value"] / first["value"]) / run
+    degrees = min(first["degrees"], last["degrees"])
+    return {"value": float(slope), "z": float((slope - 1) / error), "degrees": degrees}
+
+
+def _ratios(lines: list[dict[str, Any]]) -> list[float]:
+    """Exact bias over bound, where there is one."""
+    pairs = [pair for x in lines for pair in zip(x["bias"], x["bound"], strict=True)]
+    return [bias / bound for bias, bound in pairs if bound is not None]
+
+
+def _pushes(lines: list[dict[str, Any]]) -> list[float]:
+    """Where the bias leaves the radius, m (1-p)^m D/(bs): dragger push over usual pull.
+
+    With probability (1-p)^m, p = (1-ε)^b, every micro-batch holds a dragger and the
+    clipping norm is about D/b; otherwise it is the smallest of m norms, of the order
+    s/m with s = σ/√b.
+    """
+    tainted, scale = 1 - (1 - FRACTION) ** SIZE, SIGMA * SIZE**0.5
+    pairs = [(line["micro_batches"], line["leaves_radius_at"]) for line in lines]
+    return [m * tainted**m * norm / scale for m, norm in pairs if norm is not None]
+
+
+def _spaced(norm: float) -> str:
+    """Two digits, thousands set apart by spaces."""
+    return f"{float(f'{norm:.2g}'):,.10g}".replace(",", " ")
+
+
+def _draw_rules(axes: Any, data: dict[str, Any]) -> None:
+    """The radius, SGD and the normalized rule."""
+    sgd, normalized = (np.transpose(data[rule]) for rule in ("sgd", "normalized"))
+    axes.axhline(data["radius"], color=palette.BOUND, ls=palette.DASHED, lw=1.4)
+    axes.plot(*sgd, color=palette.SGD, ls=palette.DASHED, lw=1.3)
+    axes.plot(*normalized, color=palette.NORMALIZED, lw=3.4)
+
+
+def _draw_line(axes: Any, line: dict[str, Any], radius: float) -> None:
+    """Algorithm 1 with one number of micro-batches."""
+    norms, bound = line["dragger_norm"], np.array(line["bound"], np.float64)
+    axes.plot(norms, line["bias"], color=palette.ADAPTIVE, lw=1.3)
+    axes.plot(norms, bound, color=palette.BOUND, ls=palette.DOTTED, lw=1.1)
+    text = f"m = {line['micro_batches']}"
+    axes.text(1.12e6, line["bias"][-1], text, va="center", color=palette.ADAPTIVE)
+    norm = line["leaves_radius_at"]
+    if norm is not None:
+        axes.plot([norm], [radius], "v", color=palette.ADAPTIVE, ms=6, zorder=6)
+
+
+def _draw_labels(axes: Any, radius: float) -> None:
+    """Names beside the lines."""
+    panels.label(axes, 1.1e4, 220, "SGD, εD/(1-ε)", color=palette.SGD, ha="right")
+    text = "Algorithm 1,\nm micro-\nbatches"
+    panels.label(axes, 1.4e5, 3.2, text, color=palette.ADAPTIVE)
+    panels.label(axes, 60, 0.055, "normalized", color=palette.NORMALIZED_TEXT, va="top")
+    look = {"va": "top", "ha": "right"}
+    panels.label(
+        axes, 1e6, radius * 0.88, "radius (normalized)", color=palette.BOUND, **look
+    )
+    text = "bounds for\nm = 2, 4, 8, 16"
+    panels.label(axes, 3.2, 1.5, text, color=palette.BOUND, va="bottom")
 
 
 figure = DraggerStrength()

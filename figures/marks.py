@@ -1,5 +1,7 @@
 """Colours and labels of figures that do not yet take them from the kit."""
 
+from typing import Any
+
 from figures.kit.palette import (
     ADAPTIVE,
     BLUE,
@@ -17,8 +19,7 @@ from figures.kit.palette import (
     SKY,
     VERMILION,
 )
-from figures.kit.panels import label as direct_label
-from figures.kit.panels import plain_ticks, simulated
+from figures.kit.panels import label, plain_ticks, simulated
 
 __all__ = [
     "ADAPTIVE",
@@ -42,3 +43,10 @@ __all__ = [
     "simulated",
 ]
 CONFIDENCE = 0.99
+
+
+def direct_label(
+    axes: Any, x: float, y: float, text: str, color: str, **options: Any
+) -> Any:
+    """A line's name beside it."""
+    return label(axes, x, y, text, color=color, **options)

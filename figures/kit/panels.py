@@ -81,7 +81,9 @@ def ruled(
     axes.text(x, level * 1.04, text, color=color, va="bottom")
 
 
-def label(axes: Any, x: float, y: float, text: str, color: str, **options: Any) -> Any:
+def label(
+    axes: Any, x: float, y: float, text: str, *, color: str, **options: Any
+) -> Any:
     """A line's name beside it, in its colour, with a light halo where lines cross.
 
     `options` are those of `Axes.text`.
@@ -93,7 +95,7 @@ def label(axes: Any, x: float, y: float, text: str, color: str, **options: Any) 
 def labels(axes: Any, *rows: tuple[float, float, str, str], **options: Any) -> None:
     """Several labels: x, y, text and colour of each."""
     for x, y, text, color in rows:
-        label(axes, x, y, text, color, **options)
+        label(axes, x, y, text, color=color, **options)
 
 
 def counted(title: str, replicates: int, *, intervals: bool = True) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,15 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def document(request, prepared):
-    """The document of the module's `figure`."""
-    return prepared(request.module.figure)
+def figure(request):
+    """The figure whose tests are in the module test_NAME.py."""
+    return import_module(f"figures.{request.path.stem.removeprefix('test_')}").figure
+
+
+@pytest.fixture(scope="module")
+def document(figure, prepared):
+    """Its document."""
+    return prepared(figure)
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +71,9 @@ def refused_by():
 
 
 @pytest.fixture
-def refused(request, document, refused_by):
-    """The same for the module's `figure`: a function of what spoils its data."""
-    return lambda spoil: refused_by(request.module.figure, document, spoil)
+def refused(figure, document, refused_by):
+    """The same for the module's figure: a function of what spoils its data."""
+    return lambda spoil: refused_by(figure, document, spoil)
 
 
 @pytest.fixture
@@ -89,6 +96,6 @@ def drawn_twice(tmp_path):
 
 
 @pytest.fixture
-def written_twice(request, document, drawn_twice):
-    """The same for the module's `figure`."""
-    return drawn_twice(request.module.figure, document)
+def written_twice(figure, document, drawn_twice):
+    """The same for the module's figure."""
+    return drawn_twice(figure, document)

@@ -129,7 +129,7 @@ def scores(z, degrees):
 )
 @pytest.mark.parametrize("n", [1, 20])
 def test_the_family_is_refused_once_in_a_million(condition, sides, n):
-    """Second route: the limit's tail probability from scipy.stats, times n and sides."""
+    """Second route: the tail probability of the limit from scipy.stats."""
     degrees = 31
     limit = stats.t.isf(1e-6 / sides / n, degrees)
     others = [0.0] * (n - 1)
