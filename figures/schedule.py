@@ -15,8 +15,9 @@ from analysis.claims.drift import claim as drift
 from analysis.claims.hitting_time import claim as hitting_time
 from analysis.claims.phase_schedule import claim as phase_schedule
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import expected_update
+from analysis.rest.update import expected_update
 from analysis.spec.experiment import Experiment, GradientModel, Run
+from analysis.spec.rule import Clipping, Rule
 from figures import marks
 from figures.checks import ALARM, Check, agreement
 from figures.figure import Figure, Simulated
@@ -75,9 +76,9 @@ def guaranteed(norms: np.ndarray, b: Any) -> np.ndarray:
 
 
 def exact_pull(model: GradientModel, b: int, norms: np.ndarray) -> np.ndarray:
-    """E⟨∇f, u⟩ [n] at gradient norms [n], exactly, in one dimension (analysis/rest/stable.py)."""
-    law = mixture(model, b, 1)
-    updates = [expected_update(law, np.array([g]), "normalized", 1, None)[0] for g in norms]
+    """E⟨∇f, u⟩ [n] at gradient norms [n], exactly, in one dimension (analysis/rest/update.py)."""
+    law, clipping = mixture(model, b), Clipping(Rule.NORMALIZED, b, b)
+    updates = [expected_update(law, np.array([g]), clipping)[0] for g in norms]
     return norms * np.array(updates)
 
 

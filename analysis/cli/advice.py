@@ -310,7 +310,7 @@ def _experiment(name: str) -> Any:
 
 
 def _bias(options: argparse.Namespace) -> int:
-    from analysis.advice.sizes import bias_table
+    from analysis.advice.table import bias_table
 
     result = bias_table(_experiment(options.experiment), options.finite_step)
     rule, results = result["rule"], result["results"]

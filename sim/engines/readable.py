@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim.random import philox
 from sim.reduction.plan import Composition, Plan
-from sim.rules import LIMITED, rule
+from sim.rules import rule
 
 Reals = NDArray[Any]  # of the precision of the iterates
 Index = NDArray[np.int64]
@@ -44,9 +44,10 @@ class Stepwise:
         self, plan: Plan, key: tuple[int, int], step: float, radius: float | None = None
     ) -> None:
         self.plan, self.key, self.step, self.radius = plan, key, step, radius
-        name = RULES[plan.rule]
+        self.rule = tuple(Rule)[plan.rule]
         aggregate = "mean" if plan.average else "sum"
-        self.direction = rule(name, aggregate, plan.clip if name in LIMITED else None)
+        threshold = plan.clip if self.rule.needs_threshold else None
+        self.direction = rule(self.rule, aggregate, threshold)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place: see `sim.engines.state`."""
@@ -71,8 +72,8 @@ class Stepwise:
         direction = self.direction(g)
         state.w[which] -= a.dtype.type(self.step) * direction
         norms = np.sqrt((g * g).sum(-1))
-        rho = {"sgd": np.nan, "adaptive": norms.min(1), "normalized": 1.0}
-        state.last[which, 0] = rho.get(RULES[self.plan.rule], self.plan.clip)
+        rho = self.rule.constant_clipping_norm(self.plan.clip)
+        state.last[which, 0] = norms.min(1) if rho is None else rho
         state.last[which, 1] = clean.mean(1)
         x, y = direction.astype(np.float64), a.astype(np.float64)
         product = np.sqrt((x**2).sum(1)) * np.sqrt((y**2).sum(1))

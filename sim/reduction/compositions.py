@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.spec.checking import refuse
-from analysis.spec.experiment import RULES, Experiment, Gamma, GradientModel, Rare, micro_batches
+from analysis.spec.experiment import Experiment, Gamma, GradientModel, Rare
+from analysis.spec.rule import micro_batches
 from sim.reduction.plan import Array, Composition, Plan, alias_table
 
 NEGLIGIBLE = 2.0**-64  # the resolution of an alias table
@@ -177,7 +178,7 @@ def plan(experiment: Experiment, b: int | None) -> Plan:
     flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
         dimension=d,
-        rule=RULES.index(algorithm.effective_rule),
+        rule=algorithm.effective_rule.number,
         clip=0.0 if algorithm.threshold in (None, math.inf) else algorithm.threshold,
         average=algorithm.aggregate == "mean",
         centre=model.centre,

@@ -15,13 +15,9 @@ from figures.kit import captions
 
 FOUND = figures.__main__.found()
 FIGURES = {
-    name: figure
-    for name, figure in FOUND.items()
-    if (captions.FOLDER / f"{name}.md").exists()
+    name: figure for name, figure in FOUND.items() if (captions.FOLDER / f"{name}.md").exists()
 }
-SPOILERS = {
-    name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES
-}
+SPOILERS = {name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES}
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 

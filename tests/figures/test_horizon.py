@@ -10,7 +10,9 @@ from scipy import optimize, stats
 
 from analysis.advice.sizes import at_horizon
 from analysis.claims import CLAIMS
-from analysis.rest.stable import stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.update import Update
+from analysis.spec.rule import Clipping
 from figures.checks import ALARM
 from figures.horizon import (
     BATCH,
@@ -147,7 +149,8 @@ def test_model_has_the_scale_and_the_point_of_rest_that_it_should():
     """σ = 1, and at rest half of all micro-batches without rare sample point either way."""
     made = experiment(10, 1)
     assert made.model.noise_scale() == pytest.approx(1)
-    (root,) = stable_roots(made.gradient_model, b, "normalized", BATCH // b)
+    update = Update(made.gradient_model, Clipping("normalized", BATCH, b))
+    (root,) = (point.gradient for point in stationary_points(update))
     assert root[0] == pytest.approx(-made.model.noise.value, rel=0.1)
 
 

@@ -10,13 +10,14 @@ import math
 
 import numpy as np
 
+from analysis.spec.rule import Rule
 from sim.compiled.jit import inlined, scalar
 from sim.compiled.vectors import LANES
 from sim.engines.cpu.passes import accumulate, combine
 from sim.random.draws import U
 
 BYTES = 4 * LANES  # of a vector
-SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.spec.experiment.RULES
+SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = (rule.number for rule in Rule)
 
 
 @inlined
