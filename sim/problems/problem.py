@@ -106,7 +106,7 @@ class Problem(ABC):
         return sums / b, ~xp.any(wrong, axis=-1)
 
     def _replaced_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
-        """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.spec.draggers."""
+        """Sum of the draggers' gradients in each micro-batch [R, m, d] (spec/draggers.py)."""
         xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
         if law == "isotropic":
             size, d = norm / self.dimension**0.5, self.dimension
