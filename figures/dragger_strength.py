@@ -182,7 +182,8 @@ class DraggerStrength(Figure):
         panels.plain_ticks(axes.yaxis, [0.1, 1, 10, 100, 1000])
         axes.set_xlabel("draggers' norm D (units of the noise scale σ)")
         axes.set_ylabel("bias ‖∇f‖ (units of σ)")
-        axes.set_title(panels.counted(self.title, data["replicates"]))
+        title = panels.counted(self.title, data["replicates"], intervals=False)
+        axes.set_title(title)
         return canvas
 
 
