@@ -32,9 +32,9 @@ if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it 
 
 DESCRIPTION = """\
 Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
-NAME.json (the data, the caption, the checks, the provenance), NAME.png, NAME.pdf and NAME.svg, and
-index.html, a page about all figures in DIR that needs no other file; no page where none of them is
-a PNG or SVG picture.
+NAME.json (data, caption and notes, checks, provenance), NAME.png, NAME.pdf and NAME.svg,
+and index.html, a page about all figures in DIR that needs no other file; no page where none of them
+is a PNG or SVG picture.
 
 example: python -m figures sweet_spot --profile quick
 
