@@ -104,7 +104,9 @@ class DraggerStrength(Figure):
         norms = {"m = 2": two, "m = 4": four, f"{ENOUGH:g}": ENOUGH, "m = 8": eight}
         return [
             Check.of(
-                "sgd", "SGD rests at εD/(1-ε)", checks.agree(_simulated(data, "sgd"))
+                "sgd",
+                "simulated SGD rests at εD/(1-ε)",
+                checks.agree(_simulated(data, "sgd")),
             ),
             Check.of(
                 "sgd_slope",
@@ -113,7 +115,7 @@ class DraggerStrength(Figure):
             ),
             Check.of(
                 "normalized",
-                "the normalized rule rests at its exact bias",
+                "the simulated normalized rule rests at its exact bias",
                 checks.agree(_simulated(data, "normalized")),
             ),
             Check.of(
@@ -124,7 +126,7 @@ class DraggerStrength(Figure):
             ),
             Check.of(
                 "adaptive",
-                "Algorithm 1 rests at its exact bias",
+                "simulated Algorithm 1 rests at its exact bias",
                 checks.agree(_simulated(data, "adaptive")),
             ),
             Check.of(
