@@ -20,6 +20,7 @@ import figures.__main__
 import sim.__main__
 from analysis import claims
 from analysis.proof.evaluate import inputs
+from figures import registry
 
 COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
 LONG = {"analysis bounds", "analysis check", "sim bench"}
@@ -167,7 +168,7 @@ def values(command, action, file):
 
         return models().map(write)
     if action.dest in ("name", "names"):
-        by_command = {"figures": figures.__main__.known(), "analysis check": QUICK}
+        by_command = {"figures": registry.names(), "analysis check": QUICK}
         known = st.sampled_from(by_command.get(command, sorted(claims.NAMES)))
         return one(known | known.map(lambda name: name.replace("_", "-")))
     by_name = {"backend": ["cpu", "auto"], "formats": ["png", "svg,pdf"]}

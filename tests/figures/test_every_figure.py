@@ -12,15 +12,15 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-import figures.__main__
 from analysis.claims import CLAIMS
+from figures import registry
 from figures.figure import STYLE
 from figures.kit import captions
 
-FOUND = figures.__main__.found()
+GALLERY = registry.gallery()
 FIGURES = {
     name: figure
-    for name, figure in FOUND.items()
+    for name, figure in GALLERY.items()
     if (captions.FOLDER / f"{name}.md").exists()
 }
 SPOILERS = {
@@ -29,9 +29,9 @@ SPOILERS = {
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", GALLERY)
 def test_its_claims_exist(name):
-    assert set(FOUND[name].claims) <= set(CLAIMS)
+    assert set(GALLERY[name].claims) <= set(CLAIMS)
 
 
 @every_figure
