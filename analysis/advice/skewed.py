@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.claims.skewness_expansion import median_bias
+from analysis.claims.attacks.skewness_expansion import median_bias
 
 
 def best_size(dragger_fraction: float, shape: float) -> float:
