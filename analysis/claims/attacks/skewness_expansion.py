@@ -3,19 +3,7 @@
 import numpy as np
 
 from analysis.proof.claim import Claim
-
-
-def median_bias(shape: np.ndarray, size: float, rate: np.ndarray) -> np.ndarray:
-    """Exact bias [n] for gamma noise, σ = 1 and skewness 2/√shape, from its quantiles.
-
-    `rate` is -ln(1-ε); the draggers are as long as they like.
-    """
-    from scipy import special  # slow to import, and only attacks and figures need it
-
-    total = shape * size
-    quantile = special.gammaincinv(total, 1 - np.exp(rate * size) / 2)
-    bias: np.ndarray = (total - quantile) / (np.sqrt(shape) * size)
-    return bias
+from analysis.rest.gamma import median_bias
 
 
 def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> float:

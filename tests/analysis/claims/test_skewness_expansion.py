@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from analysis.claims.attacks.skewness_expansion import median_bias
 from analysis.claims.skewness_expansion import claim
+from analysis.rest.gamma import median_bias
 
 AT = {"skewness": 2.0, "noise_scale": 1.0, "dragger_fraction": 1e-5}
 
