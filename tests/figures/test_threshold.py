@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 import figures.threshold
-from analysis.claims.huber_lemma import pull_of
+from analysis.claims.attacks.huber_lemma import pull_of, witness
 from analysis.claims.optimal_threshold import certified
 from analysis.proof.symbols import c, s, theta
 from analysis.rest.stable import ExactBias
@@ -103,13 +103,7 @@ def test_the_worst_case_is_attained_by_single_samples(threshold):
     ratio, radius = EPSILON / (1 - EPSILON), worst_rest([threshold], 1)[0]
 
     def pull(gradient):
-        reach = np.hypot(gradient - threshold, SIGMA)
-        low, high = threshold - reach, threshold + reach
-        if reach > 2 * threshold:
-            low, high = -threshold, gradient + SIGMA**2 / (gradient + threshold)
-        chance = (gradient - low) / (high - low)
-        law = np.array([[low], [high]]), np.array([1 - chance, chance])
-        return pull_of(*law, gradient, threshold)
+        return pull_of(witness(gradient, threshold, SIGMA), gradient, threshold)
 
     assert pull(radius) == pytest.approx(ratio, rel=1e-9)
     assert pull(0.99 * radius) < ratio < pull(1.01 * radius)
