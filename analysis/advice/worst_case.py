@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.spec.algorithm import micro_batches
 from analysis.spec.checking import integer, real
-from analysis.spec.laws import LARGEST_STEP
+from analysis.spec.limits import LARGEST_STEP
 
 Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.laws import DIRECTED
+from analysis.spec.draggers import DIRECTED
 from analysis.spec.model import GradientModel
 
 Array = NDArray[np.float64]

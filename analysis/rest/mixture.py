@@ -11,8 +11,8 @@ from scipy import special
 
 from analysis.rest.axes import span
 from analysis.spec.checking import refuse
-from analysis.spec.laws import Gamma, Noise
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Noise
 
 Array = NDArray[np.float64]
 Outcomes = tuple[Array, Array]  # values [n] and their chances [n]

@@ -22,7 +22,7 @@ from analysis.spec.checking import (
     refuse,
     several,
 )
-from analysis.spec.laws import LARGEST_STEP
+from analysis.spec.limits import LARGEST_STEP, positive
 
 RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
 MEASURES = ("bias", "trajectory", "hitting")
@@ -30,8 +30,6 @@ BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardly differ
-
-positive = real(0, open_low=True)
 
 
 def _threshold(name: str, value: Any) -> float:

@@ -31,9 +31,11 @@ from analysis.spec.checking import (
     refuse,
     shortened,
 )
-from analysis.spec.laws import LARGEST_STEP, Active, Gamma, Rare, StudentT
+from analysis.spec.draggers import Active
 from analysis.spec.learning import GRADIENT_PROBLEMS, LEARNING, LearningModel
+from analysis.spec.limits import LARGEST_STEP
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Rare, StudentT
 from analysis.spec.reading import read_table
 
 __all__ = [

@@ -24,11 +24,10 @@ from analysis.spec.checking import (
     refuse,
     several,
 )
-from analysis.spec.laws import LARGEST_STEP, Active, Dragger, magnitude, read_active
+from analysis.spec.draggers import Active, Dragger, read_active
+from analysis.spec.limits import LARGEST_STEP, magnitude, positive
 
 GRADIENT_PROBLEMS = ("quadratic", "nonconvex", "domains")
-
-positive = real(0, open_low=True)
 
 
 @dataclass(frozen=True)

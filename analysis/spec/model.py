@@ -28,19 +28,11 @@ from analysis.spec.checking import (
     refuse,
     several,
 )
-from analysis.spec.laws import (
-    LARGEST_DIMENSION,
-    LARGEST_STEP,
-    NOISE_LAWS,
-    AnyNoise,
-    Domain,
-    Dragger,
-    Noise,
-    StudentT,
-    any_noise,
-    read_domains,
-)
-from analysis.spec.learning import GRADIENT_PROBLEMS, NonConvex, positive
+from analysis.spec.domains import Domain, read_domains
+from analysis.spec.draggers import Dragger
+from analysis.spec.learning import GRADIENT_PROBLEMS, NonConvex
+from analysis.spec.limits import LARGEST_DIMENSION, LARGEST_STEP, positive
+from analysis.spec.noise import NOISE_LAWS, AnyNoise, Noise, StudentT, any_noise
 
 MOST_DOMAINS = 64
 SMALLEST = 1e-140  # noise whose variance in the largest micro-batch and dimension is a number

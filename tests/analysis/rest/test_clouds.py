@@ -6,8 +6,9 @@ import pytest
 import analysis.rest.clouds
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import expected_update
-from analysis.spec.laws import Dragger, Rare
+from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Rare
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized", "fixed"])

@@ -12,8 +12,9 @@ import pytest
 from analysis.rest.fluctuation import covariance, fluctuation
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import expected_update, stable_roots
+from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import GradientModel
-from analysis.spec.laws import Dragger, Gaussian, Rare
+from analysis.spec.noise import Gaussian, Rare
 
 LIMIT = 6.0
 BACK = Dragger("persistent", 4.0, (-1.0, 0.0))

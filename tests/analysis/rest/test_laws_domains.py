@@ -11,8 +11,10 @@ from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
 from analysis.spec.checking import SpecificationError
-from analysis.spec.laws import Domain, Dragger, Gamma, Gaussian, Rare
+from analysis.spec.domains import Domain
+from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Gaussian, Rare
 
 # One false alarm in 5e8 per comparison of two normal numbers; about 40 are made here.
 LIMIT = 6.0

@@ -9,8 +9,9 @@ from scipy import integrate, optimize
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
-from analysis.spec.laws import Dragger, Gamma, Gaussian, Rare
+from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Gaussian, Rare
 
 RARE = Rare("rare", 0.2, 1.5, 0.4)
 NORMAL = Gaussian("gaussian", 1.0)

@@ -11,8 +11,9 @@ from scipy import integrate, optimize, special
 from analysis.rest.mixture import gamma_rule, mixture
 from analysis.rest.stable import clipping_norm, exact_bias, expected_update
 from analysis.spec.checking import SpecificationError
-from analysis.spec.laws import Dragger, Gamma, Gaussian
+from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Gaussian
 
 # One false alarm in 5e8 per comparison of two normal numbers; about 20 are made here.
 LIMIT = 6.0

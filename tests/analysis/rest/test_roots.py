@@ -11,8 +11,9 @@ from scipy import optimize
 from analysis.advice.sizes import bias_table
 from analysis.rest.stable import exact_bias, stable_roots
 from analysis.spec.checking import SpecificationError
+from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
-from analysis.spec.laws import Dragger, Gaussian, Rare
+from analysis.spec.noise import Gaussian, Rare
 
 MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 

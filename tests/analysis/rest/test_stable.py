@@ -14,8 +14,9 @@ from analysis.rest.mixture import mixture
 from analysis.rest.stable import exact_bias, expected_update
 from analysis.rest.tails import tails
 from analysis.spec.checking import SpecificationError
+from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
-from analysis.spec.laws import Dragger, Gaussian, Rare
+from analysis.spec.noise import Gaussian, Rare
 
 MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]

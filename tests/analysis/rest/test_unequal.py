@@ -23,8 +23,10 @@ from analysis.rest.stable import (
 )
 from analysis.spec.algorithm import micro_batches
 from analysis.spec.checking import SpecificationError
+from analysis.spec.domains import Domain
+from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
-from analysis.spec.laws import Domain, Dragger, Gamma, Gaussian, Rare
+from analysis.spec.noise import Gamma, Gaussian, Rare
 
 PRESET = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 LINE = GradientModel(1, 0.05, Gaussian("gaussian", 1.0), Dragger("persistent", 6.0, (-1.0,)))
