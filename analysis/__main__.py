@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import claims
-from analysis.cli import advice, common
+from analysis.cli import bias, common, horizon, schedule, sweet_spot, threshold
 from analysis.spec.checking import integer, named, refuse
 
 DESCRIPTION = """\
@@ -22,14 +22,15 @@ Symbolic bounds and exact bias of SGD with micro-batch clipping.
 example: python -m analysis sweet-spot --dragger-fraction 0.01 --batch-size 256"""
 
 EVAL = """\
-Values are printed in the units of the inputs; null (or -) where the claim says nothing. --grid
-makes a table: one row for each value from LOW to HIGH, STEP apart (default 1); grids multiply.
+Values are printed in the units of the inputs; null (or -) where the claim says nothing.
+--grid makes a table: one row for each value from LOW to HIGH, STEP apart (default 1);
+grids multiply.
 
 example: python -m analysis eval bias_radius --set dragger_fraction=0.01 b=32 sigma=1 alpha=1
 example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 --grid b=1:64
 
-keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows instead
-of values, one object of inputs and values for each row"""
+keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid
+rows instead of values, one object of inputs and values for each row"""
 
 
 def _claims(names: Sequence[str]):  # type: ignore[no-untyped-def]
@@ -163,23 +164,22 @@ def parser() -> common.Parser:
     """The command's parser."""
     top = common.Parser(prog="python -m analysis", description=DESCRIPTION)
     commands = top.add_subparsers()
-    new = common.add_command(
-        commands, "list", _list, "list the claims", "example: python -m analysis list"
-    )
+    details = "example: python -m analysis list"
+    new = common.add_command(commands, "list", _list, "list the claims", details=details)
     common.add_json(new)
-    example = "example: python -m analysis show sweet_spot --proof"
-    new = common.add_command(commands, "show", _show, "show a claim", example)
+    details = "example: python -m analysis show sweet_spot --proof"
+    new = common.add_command(commands, "show", _show, "show a claim", details=details)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--proof", action="store_true", help="with every step and how it is checked")
     new.add_argument("--latex", action="store_true", help="as LaTeX")
     details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
-    new = common.add_command(
-        commands, "check", _check, "verify every step and attack every claim", details
-    )
+    summary = "verify every step and attack every claim"
+    new = common.add_command(commands, "check", _check, summary, details=details)
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
     new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
     common.add_json(new)
-    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
+    summary = "evaluate a claim at numbers"
+    new = common.add_command(commands, "eval", _eval, summary, details=EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
     new.add_argument(
@@ -187,21 +187,14 @@ def parser() -> common.Parser:
     )
     new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
     common.add_json(new)
-    advice.add(commands)
-    common.add_command(
-        commands,
-        "notation",
-        _notation,
-        "print the table of symbols",
-        "example: python -m analysis notation > paper_notes/notation.md",
-    )
-    common.add_command(
-        commands,
-        "bounds",
-        _bounds,
-        "print all claims with their derivations, in Markdown",
-        "example: python -m analysis bounds > paper_notes/bounds.md",
-    )
+    for module in (sweet_spot, bias, horizon, schedule, threshold):
+        module.add(commands)
+    summary = "print the table of symbols"
+    details = "example: python -m analysis notation > paper_notes/notation.md"
+    common.add_command(commands, "notation", _notation, summary, details=details)
+    summary = "print all claims with their derivations, in Markdown"
+    details = "example: python -m analysis bounds > paper_notes/bounds.md"
+    common.add_command(commands, "bounds", _bounds, summary, details=details)
     return top
 
 

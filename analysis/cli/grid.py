@@ -26,7 +26,7 @@ def settings(pairs: Sequence[str]) -> dict[str, float]:
 
 
 def grids(pairs: Sequence[str]) -> dict[str, np.ndarray]:
-    """Values [n] by name from NAME=LOW:HIGH[:STEP], both ends included where the step meets them.
+    """Values [n] by name from NAME=LOW:HIGH[:STEP], HIGH included if a step meets it.
 
     Raises SpecificationError for anything else, or more than a million values.
     """
@@ -49,9 +49,10 @@ def grids(pairs: Sequence[str]) -> dict[str, np.ndarray]:
 def table(
     claim: Claim, given: dict[str, float], grids: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """One row of grid inputs and values for each combination, the last grid varying fastest.
+    """One row of inputs and values for each combination, the last grid varying fastest.
 
-    Raises SpecificationError for inputs that the claim refuses, or for more than a million rows.
+    Raises SpecificationError for inputs that the claim refuses, or for more than a
+    million rows.
     """
     if np.prod([float(values.size) for values in grids.values()]) > LARGEST:
         refuse("--grid", " ".join(grids), f"at most {LARGEST} rows")
