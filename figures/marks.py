@@ -45,8 +45,6 @@ __all__ = [
 CONFIDENCE = 0.99
 
 
-def direct_label(
-    axes: Any, x: float, y: float, text: str, color: str, **options: Any
-) -> Any:
+def direct_label(axes: Any, x: float, y: float, text: str, color: str, **options: Any) -> Any:
     """A line's name beside it."""
     return label(axes, x, y, text, color=color, **options)

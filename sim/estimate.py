@@ -90,9 +90,7 @@ class Estimate:
     @property
     def square(self) -> SquaredBias:
         """The square of the bias, for comparisons."""
-        return SquaredBias(
-            self.bias, self.squared, self.along, self.across, self.degrees
-        )
+        return SquaredBias(self.bias, self.squared, self.along, self.across, self.degrees)
 
     def error_at(self, bias: float) -> float:
         """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if larger."""

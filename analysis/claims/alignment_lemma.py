@@ -37,9 +37,7 @@ terms = {
 }
 
 steps = (
-    Definition(
-        "radius", Relation(R, "=", G + s**2 / G), "the best point to measure from is Re"
-    ),
+    Definition("radius", Relation(R, "=", G + s**2 / G), "the best point to measure from is Re"),
     Axiom(
         "length",
         Relation(R**2 * x**2, "=", G**2 + 2 * G * z1 + z2),
@@ -129,10 +127,7 @@ claim = Claim(
     values={"mean_cosine_bound": bound},
     shown={"mean_cosine_bound": "conclusion"},
     random=(k, x, z1, z2),
-    attained=(
-        "in the limit z → -G: noise z = -G with chance s²/(G² + s²), "
-        "else s²/G, along ∇f"
-    ),
+    attained=("in the limit z → -G: noise z = -G with chance s²/(G² + s²), else s²/G, along ∇f"),
     figure="sweet_spot",
     agreement=("test_one_step",),
 )

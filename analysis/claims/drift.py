@@ -117,9 +117,7 @@ claim = Claim(
     assumptions=(
         A3,
         A4,
-        Assumption(
-            "the mean of a clean micro-batch is ∇f + z with E z = 0 and E‖z‖² ≤ s²"
-        ),
+        Assumption("the mean of a clean micro-batch is ∇f + z with E z = 0 and E‖z‖² ≤ s²"),
         setting.NORMALIZED,
     ),
     statement=statement,
@@ -130,8 +128,7 @@ claim = Claim(
     shown={"drift_bound": Shown("conclusion", {s: sigma / sp.sqrt(b)})},
     uses=("alignment_lemma",),
     attained=(
-        "in the limit: the lemma's two-point noise, contaminated "
-        "micro-batches straight back"
+        "in the limit: the lemma's two-point noise, contaminated micro-batches straight back"
     ),
     figure="schedule",
     agreement=("test_one_step",),

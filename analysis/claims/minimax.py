@@ -35,10 +35,7 @@ steps = (
     Identity(
         "same law",
         Relation((1 - epsilon) * w, "=", epsilon),
-        (
-            "mass at A: (1-ε)w benign in one world, ε draggers in the "
-            "other; likewise at -A"
-        ),
+        ("mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A"),
         ("chance of a deviation",),
     ),
     Identity(
@@ -65,10 +62,7 @@ steps = (
     Axiom(
         "one outcome",
         Relation(plus + minus, ">=", 2 * mu),
-        (
-            "the same law, so the same point of rest; triangle inequality "
-            "between the two means"
-        ),
+        ("the same law, so the same point of rest; triangle inequality between the two means"),
         axiom="inner product",
     ),
     Inequality(
@@ -88,9 +82,7 @@ steps = (
         "definitions",
         ("mean", "chance of a deviation", "size", "minority", "not all"),
     ),
-    Chain(
-        "conclusion", statement, "transitivity", ("one of them is large", "closed form")
-    ),
+    Chain("conclusion", statement, "transitivity", ("one of them is large", "closed form")),
 )
 
 
@@ -102,13 +94,9 @@ claim = Claim(
     summary="no rule has a worst-case bias below σ√(ε/(1-2ε))",
     assumptions=(
         Assumption("0 < ε < 1/2"),
+        Assumption("benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule"),
         Assumption(
-            "benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are "
-            "chosen against the rule"
-        ),
-        Assumption(
-            "the rule sees gradients only, and comes to rest at a point that "
-            "their law determines"
+            "the rule sees gradients only, and comes to rest at a point that their law determines"
         ),
     ),
     statement=statement,

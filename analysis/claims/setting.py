@@ -44,8 +44,7 @@ NORMALIZED = Assumption(
 
 ON_A_LINE = Assumption("one dimension, rule: normalized, b < ln(2)/λ")
 ALL_STRAIGHT_BACK = Assumption(
-    "contaminated micro-batches point straight back: α = 1, draggers "
-    "of sufficient length"
+    "contaminated micro-batches point straight back: α = 1, draggers of sufficient length"
 )
 SOME_BENIGN = A3.variant(f"{A3.statement} < 1")
 
@@ -62,9 +61,7 @@ clean_chance = Definition(
     Relation(p, "=", clean_probability),
     "(1-ε)^b = e^(-λb), λ = -ln(1-ε)",
 )
-at_most_one = Axiom(
-    "chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"
-)
+at_most_one = Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability")
 noise = Definition(
     "noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"
 )
@@ -73,8 +70,7 @@ independent_noise = (
     Axiom(
         "independent samples",
         Relation(spread, "<=", b * (sigma / b) ** 2),
-        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; "
-        "E‖ξ_i/b‖² ≤ (σ/b)²",
+        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
         axiom="independence",
     ),
     Identity(
@@ -169,9 +165,7 @@ below_scaled_breakdown = (  # after `not_sideways`
 def signs_at_the_ends(numerator: sp.Expr, at_breakdown: sp.Expr) -> tuple[Step, Step]:
     """N, the slope's numerator, is 1 at x = 0 and negative at the breakdown."""
     return (
-        Identity(
-            "N at 0", Relation(sp.Subs(numerator, x, 0), "=", sp.S.One), "positive"
-        ),
+        Identity("N at 0", Relation(sp.Subs(numerator, x, 0), "=", sp.S.One), "positive"),
         Identity(
             "N at the breakdown",
             Relation(sp.Subs(numerator, x, scaled_breakdown), "=", at_breakdown),
@@ -244,17 +238,13 @@ def two_points(
     return (
         Identity(
             "witness has mean zero",
-            Relation(
-                -weight * distance + (1 - weight) * s**2 / distance, "=", sp.S.Zero
-            ),
+            Relation(-weight * distance + (1 - weight) * s**2 / distance, "=", sp.S.Zero),
             "first moment",
             using,
         ),
         Identity(
             "witness has variance s²",
-            Relation(
-                weight * distance**2 + (1 - weight) * s**4 / distance**2, "=", s**2
-            ),
+            Relation(weight * distance**2 + (1 - weight) * s**4 / distance**2, "=", s**2),
             "second moment",
             using,
         ),
@@ -288,10 +278,7 @@ normalized_descent = (
     Axiom(
         "descent",
         Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
-        (
-            "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | "
-            "w_t]; the step is -γū"
-        ),
+        ("progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū"),
         axiom="smoothness",
     ),
     unit_vectors,
@@ -322,9 +309,7 @@ def total_progress(average: type[sp.Function]) -> Axiom:
 
 benign = sp.Symbol("benign", positive=True)
 
-not_all_draggers = Axiom(
-    "not all draggers", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1"
-)
+not_all_draggers = Axiom("not all draggers", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1")
 at_least_one_sample = Axiom("at least one sample", Relation(B, ">=", sp.S.One), "B ≥ 1")
 short_step = Axiom("short step", Relation(1 - L * eta, ">=", sp.S.Zero), "η ≤ 1/L")
 share = Definition(

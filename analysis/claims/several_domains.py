@@ -106,10 +106,7 @@ witness = (
     Identity(
         "mixed micro-batches",
         Relation(pure**2 - mixed**2, "=", tau**2 * (1 - 1 / b) * factor**2),
-        (
-            "mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger "
-            "for every other size"
-        ),
+        ("mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size"),
         ("chance", "margin", "clean chance", "some noise"),
     ),
     Inequality(
@@ -145,10 +142,7 @@ witness = (
     Definition(
         "rarer domain",
         Relation(w, "=", kappa / (2 * p)),
-        (
-            "with draggers: its weight π_1 when the rule may rest at its o_1, "
-            "so ‖∇f‖ = (1 - w)Δ_o"
-        ),
+        ("with draggers: its weight π_1 when the rule may rest at its o_1, so ‖∇f‖ = (1 - w)Δ_o"),
     ),
     Identity(
         "it balances the push",
@@ -198,7 +192,6 @@ claim = Claim(
     figure="domains",
     agreement=("test_sizes",),
     remarks=(
-        "this is a limitation: where micro-batches are domain-pure, "
-        "clipping cannot go below τ",
+        "this is a limitation: where micro-batches are domain-pure, clipping cannot go below τ",
     ),
 )

@@ -127,9 +127,7 @@ class BiasPoint(Point):
         """The square of the bias, to compare. Raises ValueError without degrees."""
         if self.degrees is None:
             raise ValueError("a bias without degrees of freedom")
-        return SquaredBias(
-            self.value, self.squared, self.along, self.across, self.degrees
-        )
+        return SquaredBias(self.value, self.squared, self.along, self.across, self.degrees)
 
 
 def _divided(value: float | None, unit: float) -> float | None:
@@ -147,9 +145,7 @@ def _of_bias(estimate: Estimate, exact: float | None) -> dict[str, Any]:
     }
 
 
-def biases(
-    estimates: Mapping[Any, Estimate], exact: Mapping[int, float]
-) -> list[dict[str, Any]]:
+def biases(estimates: Mapping[Any, Estimate], exact: Mapping[int, float]) -> list[dict[str, Any]]:
     """Entries of the simulated biases by micro-batch size beside the exact ones."""
     return [
         BiasPoint.of_bias(estimate, exact[b]).entry(micro_batch_size=b)

@@ -216,7 +216,7 @@ def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path)
     assert not (ROOT / "results" / "bad").exists()
 
 
-def test_bias_shows_every_point_of_rest(capsys, tmp_path):
+def test_bias_shows_every_stationary_point(capsys, tmp_path):
     """In one dimension opposing draggers and skewed noise leave two."""
     path = tmp_path / "two.toml"
     path.write_text(
@@ -233,7 +233,7 @@ def test_bias_shows_every_point_of_rest(capsys, tmp_path):
     assert len(second["roots"]) == 1
     assert first["clipping_norm"] is None
     _, out, _ = call(capsys, f"analysis bias {path}")
-    assert "several points of rest at micro-batch size 8: 0.04705" in out
+    assert "several stationary points at micro-batch size 8: 0.04705" in out
     assert "at micro-batch size 1:" not in out
 
 
@@ -324,8 +324,8 @@ def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
 def test_import_is_quick():
     """The description alone, names and refusals need no SymPy, SciPy, numba or matplotlib."""
     code = (
-        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, figures.__main__; "
-        "figures.__main__.known(), analysis.claims.CLAIMS.names, sim.__main__.parser(); "
+        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, figures.registry; "
+        "figures.registry.names(), analysis.claims.CLAIMS.names, sim.__main__.parser(); "
         "print([m for m in ('sympy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
