@@ -36,16 +36,16 @@ NEGLIGIBLE = -1e-9  # a slack that rounding explains
 def add(commands: Any) -> None:
     """Add the commands to the subparsers."""
     new = common.add_command(
-        commands, "list", _list, "list the claims", "example: python -m analysis list"
+        commands, "list", _list, "list the claims", details="example: python -m analysis list"
     )
     common.add_json(new)
-    new = common.add_command(commands, "show", _show, "show a claim or assumption", SHOW)
+    new = common.add_command(commands, "show", _show, "show a claim or assumption", details=SHOW)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--proof", action="store_true", help="with every step and its check")
     new.add_argument("--latex", action="store_true", help="as LaTeX")
     details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
     new = common.add_command(
-        commands, "check", _check, "verify every step and attack every claim", details
+        commands, "check", _check, "verify every step and attack every claim", details=details
     )
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
     new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
@@ -62,11 +62,11 @@ def add_pages(commands: Any) -> None:
     }
     for name, (act, summary) in pages.items():
         example = f"example: python -m analysis {name} > paper_notes/{name}.md"
-        common.add_command(commands, name, act, summary, example)
+        common.add_command(commands, name, act, summary, details=example)
 
 
 def _add_eval(commands: Any) -> None:
-    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
+    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", details=EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
     new.add_argument(

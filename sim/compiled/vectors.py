@@ -26,9 +26,7 @@ class Vectors:
     def reals(self, value: float) -> Any:
         """The same real everywhere."""
         constant = float(np.float32(value)) if self.kind == F32 else float(value)
-        return ir.Constant(
-            ir.VectorType(self.kind, self.lanes), [constant] * self.lanes
-        )
+        return ir.Constant(ir.VectorType(self.kind, self.lanes), [constant] * self.lanes)
 
     def splat(self, scalar: Any) -> Any:
         """A scalar everywhere."""
@@ -69,9 +67,7 @@ class Vectors:
     def store(self, values: Any, pointer: Any, at: Any) -> None:
         """Write the vector to pointer[at:]."""
         place = self.builder.gep(pointer, [at])
-        self.builder.store(
-            values, self.builder.bitcast(place, values.type.as_pointer()), align=4
-        )
+        self.builder.store(values, self.builder.bitcast(place, values.type.as_pointer()), align=4)
 
     def total(self, values: Any) -> Any:
         """The sum of all elements, halves added to each other."""

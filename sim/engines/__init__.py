@@ -60,6 +60,4 @@ def engine(
         return Mixture(*what, precision=run.precision, workers=workers, stop=stop)
     from sim.engines.cuda.launch import Cuda
 
-    return Cuda(
-        *what, precision=run.precision, replicates=run.replicates, device=device
-    )
+    return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)

@@ -274,7 +274,5 @@ def proposal(
     v = (1 + z / np.sqrt(9 * centre)) ** 3
     v = np.where(attempt == LAST_ATTEMPT, 1.0, v)
     bound = z**2 / 2 + centre * (1 - v + np.log(np.where(v > 0, v, 1)))
-    fits = (v > 0) & (np.log(philox.uniform(x[..., 2])) < bound) | (
-        attempt == LAST_ATTEMPT
-    )
+    fits = (v > 0) & (np.log(philox.uniform(x[..., 2])) < bound) | (attempt == LAST_ATTEMPT)
     return v, fits

@@ -37,9 +37,7 @@ def _gammas(out, shape, k0, k1, stream, replicates, iteration):
             out[r, i] = gamma_variable(shape[r, i], address, U(i), stream)
 
 
-def _filled(
-    code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any
-) -> Any:
+def _filled(code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any) -> Any:
     buffer = np.empty(out.shape[1] + NUMBERS, out.dtype)
     numbers = np.asarray(replicates, np.uint64)
     code(out, buffer, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))

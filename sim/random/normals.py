@@ -88,9 +88,7 @@ def _words(builder: Any, key: Any, counter: Any) -> list[Any]:
             c0 = builder.xor(builder.xor(builder.lshr(q, half), c1), k0)
             c2 = builder.xor(builder.xor(builder.lshr(p, half), c3), k1)
             c1, c3 = q, p
-        parts.append(
-            [builder.bitcast(c, ir.VectorType(I32, LANES)) for c in (c0, c1, c2, c3)]
-        )
+        parts.append([builder.bitcast(c, ir.VectorType(I32, LANES)) for c in (c0, c1, c2, c3)])
     return [_within(builder, a, b, (0, 2, 4, 6)) for a, b in zip(*parts, strict=True)]
 
 
@@ -102,9 +100,7 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     u = v.plus(v.times(u, v.reals(2.0**-32)), v.reals(2.0**-33))
     scaled = builder.sub(v.integer(u), v.integers(ROOT_HALF))
     exponent = builder.sitofp(builder.ashr(scaled, v.integers(23)), float_vector)
-    mantissa = builder.add(
-        builder.and_(scaled, v.integers(0x7FFFFF)), v.integers(ROOT_HALF)
-    )
+    mantissa = builder.add(builder.and_(scaled, v.integers(0x7FFFFF)), v.integers(ROOT_HALF))
     f = v.plus(v.real(mantissa), v.reals(-1.0))
     log = v.times(f, v.polynomial(f, LOG))
     log = v.plus(v.times(exponent, v.reals(-2 * np.log(2.0))), log)
@@ -118,9 +114,7 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     # The word read with a sign is the angle between -π and π, and needs no reduction.
     x = v.times(builder.sitofp(second, float_vector), v.reals(2.0**-31))
     z = v.times(x, x)
-    sin = v.times(
-        v.plus(x, v.times(v.times(v.reals(-1.0), z), x)), v.polynomial(z, SIN)
-    )
+    sin = v.times(v.plus(x, v.times(v.times(v.reals(-1.0), z), x)), v.polynomial(z, SIN))
     cos = v.times(v.plus(v.times(v.reals(-4.0), z), v.reals(1.0)), v.polynomial(z, COS))
     return v.times(radius, cos), v.times(radius, sin)
 
@@ -146,9 +140,7 @@ def _signature(out: Any) -> Any:
     return types.void(out, types.int64, key, counter)
 
 
-def _write(
-    context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any
-) -> Any:
+def _write(context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any) -> Any:
     """Write the numbers of LANES counters, numbers(words) being four vectors."""
     array, position, *addresses = arguments
     key, counter = (cgutils.unpack_tuple(builder, words) for words in addresses)

@@ -13,9 +13,7 @@ from sim.reduction.plan import Plan
 
 BYTES = 4 * LANES  # of a vector
 BUFFER = 4096  # normals at a time: 16 KiB
-SMALL = (
-    8  # up to this dimension loops run over micro-batches, above it over coordinates
-)
+SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
 
 
 class Layout(NamedTuple):
@@ -114,9 +112,7 @@ class Course(NamedTuple):
 
     key: tuple[Any, Any]  # two words, as uint64
     size: Any  # of a step
-    radius: (
-        float  # a replicate hits where ‖∇f‖ is at most that; negative: it never does
-    )
+    radius: float  # a replicate hits where ‖∇f‖ is at most that; negative: it never does
     stop: Any  # [1] bool: whether the work is to be given up
 
 
@@ -130,14 +126,10 @@ class Buffers(NamedTuple):
     z: Any  # their normals; above dimension SMALL then their gradients in the same place
     y: Any  # up to dimension SMALL their gradients [d, block]
     terms: Any  # of their gradients [4, block]: see BENIGN … ALONG
-    weight: (
-        Any  # squares of their norms, then what the rule multiplies them with [block]
-    )
+    weight: Any  # squares of their norms, then what the rule multiplies them with [block]
 
 
-BENIGN, DEVIATION, FIRST, ALONG = range(
-    4
-)  # the terms, up to dimension SMALL; above it only FIRST
+BENIGN, DEVIATION, FIRST, ALONG = range(4)  # the terms, up to dimension SMALL; above it only FIRST
 
 
 class Terms(NamedTuple):
@@ -213,9 +205,7 @@ def packed(plan: Plan, precision: str) -> Packed:
             stretch=np.stack([law.stretch for law in laws]),
         ),
         columns=Columns(
-            limit=np.concatenate(
-                [law.threshold >> np.uint64(32 + law.bits) for law in laws]
-            ),
+            limit=np.concatenate([law.threshold >> np.uint64(32 + law.bits) for law in laws]),
             threshold=joined("threshold", np.uint64),
             alias=joined("alias", np.uint32),
         ),

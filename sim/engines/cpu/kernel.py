@@ -219,9 +219,7 @@ def place_small(buffers, block, step, plan):
     terms, y, n = buffers.terms, buffers.y, block.size
     for j in range(U(n)):
         row = buffers.rows[j]
-        terms[BENIGN, j] = (
-            plan.rows.benign[row] - step.inverse * plan.rows.backward[row]
-        )
+        terms[BENIGN, j] = plan.rows.benign[row] - step.inverse * plan.rows.backward[row]
         terms[DEVIATION, j] = plan.rows.deviation[row]
     across(y, buffers.z, n, plan.layout.stride, buffers.gradient, terms)
     for q in range(plan.axes.shape[0]):

@@ -38,9 +38,7 @@ def _loop(
 ) -> list[Any]:
     """Carry values = body(i, values) through i = begin, begin + step, … < end, in registers."""
     before = builder.block
-    head, inside, after = (
-        builder.append_basic_block(name) for name in ("head", "body", "after")
-    )
+    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
     builder.position_at_end(head)
     i = builder.phi(I64)
@@ -90,9 +88,7 @@ def combine(
                 for k in range(count):
                     at = builder.add(i, ir.Constant(I64, k * v.lanes))
                     place = builder.add(origin, at)
-                    x = v.plus(
-                        v.times(times_a, v.load(a, at)), extra if k == 0 else zeros
-                    )
+                    x = v.plus(v.times(times_a, v.load(a, at)), extra if k == 0 else zeros)
                     x = v.plus(v.times(times_axis, v.load(axis, at)), x)
                     x = v.plus(v.times(times_z, v.load(buffer, place)), x)
                     v.store(x, buffer, place)
@@ -124,17 +120,13 @@ def accumulate(
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds, v = signature.args, _vectors(context, builder, z)
-        sums, weights, buffer = (
-            _data(context, builder, kinds[k], arguments[k]) for k in (0, 2, 3)
-        )
+        sums, weights, buffer = (_data(context, builder, kinds[k], arguments[k]) for k in (0, 2, 3))
         size, number, apart = arguments[1], arguments[4], arguments[5]
         zero = ir.Constant(I64, 0)
 
         def columns(count: int) -> Callable[..., list[Any]]:
             def several(at: Any, _: list[Any]) -> list[Any]:
-                places = [
-                    builder.add(at, ir.Constant(I64, k * v.lanes)) for k in range(count)
-                ]
+                places = [builder.add(at, ir.Constant(I64, k * v.lanes)) for k in range(count)]
 
                 def row(j: Any, values: list[Any]) -> list[Any]:
                     origin = builder.mul(j, apart)

@@ -13,9 +13,7 @@ from sim.engines.cpu.arrays import ALONG, BENIGN, DEVIATION, FIRST
 from sim.engines.cpu.passes import accumulate, combine
 from sim.random.draws import U
 
-SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(
-    5
-)  # as in analysis.spec.experiment.RULES
+SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.spec.experiment.RULES
 
 
 @inlined
@@ -81,10 +79,7 @@ def across(y, z, n, stride, gradient, terms):
     """Gradients y [d, n] without their axes, coordinate by coordinate; terms [4, n]."""
     for i in range(U(gradient.size)):
         for j in range(U(n)):
-            y[i, j] = (
-                terms[BENIGN, j] * gradient[i]
-                + terms[DEVIATION, j] * z[j * U(stride) + i]
-            )
+            y[i, j] = terms[BENIGN, j] * gradient[i] + terms[DEVIATION, j] * z[j * U(stride) + i]
     for j in range(U(n)):
         y[0, j] += terms[FIRST, j]
 

@@ -45,9 +45,7 @@ def test_rows(kind, d):
         z[: n * stride].reshape(n, stride).astype(np.float64),
         z[n * stride :].copy(),
     )
-    expected = (
-        np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
-    )
+    expected = np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
     expected[:, 0] += first
     whole, beyond = total + weight @ expected, block[:, d:]
     terms = np.array([factor, spread, first, along])
@@ -78,9 +76,7 @@ def test_the_width_of_registers_changes_no_bit():
     for lanes in (8, 16):
         environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": str(lanes)}
         command = [sys.executable, "-c", PROGRAM]
-        run = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, check=True
-        )
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
         numbers, *found[lanes] = run.stdout.split()
         assert int(numbers) == 4 * lanes
     assert found[8] == found[16]
