@@ -6,65 +6,61 @@ if __name__ == "__main__":  # before the other imports, which take a while and m
     try:
         from analysis.cli.entry import start
     except ImportError:
-        print("python -m figures: another package called analysis is in the way", file=sys.stderr)
+        message = "python -m figures: another package called analysis is in the way"
+        print(message, file=sys.stderr)
         sys.exit(2)
     start("figures")
 
 import argparse
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.cli import common
 from analysis.spec.checking import choice, named, refuse
-from figures import folder
+from figures import folder, registry
 from figures.formats import METADATA, SHOWN
 from figures.kit.profiles import Profile
 from sim.backend import BACKENDS
 
-if TYPE_CHECKING:  # matplotlib, SymPy and numba come with it: imported once it is known what for
+if TYPE_CHECKING:  # with matplotlib, SymPy and numba: imported when they are needed
     from figures.figure import Figure
     from figures.kit.checks import CheckError
 
 DESCRIPTION = """\
-Regenerate the figures: run what is missing, check every caption against the data, draw. Writes
-NAME.json (the data, the caption, the checks, the provenance), NAME.png, NAME.pdf and NAME.svg, and
-index.html, a page about all figures in DIR that needs no other file; no page where none of them is
-a PNG or SVG picture.
+Regenerate the figures: run what is missing, check every caption against the data, draw.
+Writes NAME.json (data, caption and notes, checks, provenance), NAME.png, NAME.pdf and
+NAME.svg, and index.html, a page about all figures in DIR that needs no other file; no
+page where none of them is a PNG or SVG picture.
 
 example: python -m figures sweet_spot --profile quick
 
-A figure whose caption is not true is not drawn: its old pictures are removed, the page says what
-was found, the other figures are made, and the exit code is 1.
+A figure whose caption is not true is not drawn: its old pictures are removed, the page
+says what was found, the other figures are made, and the exit code is 1.
 
-keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page (null
-where there is none); with --list: figures[{name, title, claims[]}]"""
-
-
-def known() -> list[str]:
-    """The figures' names, from the files of this package; none of them is imported."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
-    return [f.stem for f in files if re.search(r"^figure = ", f.read_text("utf-8"), re.MULTILINE)]
+keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page
+(null where there is none); with --list: figures[{name, title, claims[]}]"""
 
 
-def found() -> "dict[str, Figure]":
-    """Every figure of this package by its name, in the order of the gallery."""
-    figures: list[Figure] = [import_module(f"figures.{name}").figure for name in known()]
-    return {figure.name: figure for figure in sorted(figures, key=lambda f: (f.place, f.name))}
+@dataclass
+class Outcome:
+    """Entries of the JSON output: of figures that were made, and that failed."""
+
+    made: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
 
 
 def _act(options: argparse.Namespace) -> int:
-    names = [named("figure", name, known()) for name in options.names]
+    names = [named("figure", name, registry.names()) for name in options.names]
     options.formats = _formats(options.formats)
     for option, path in (("--out", options.out), ("--results", options.results)):
         if not path:
             refuse(option, path, "a folder")
     os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
-    figures = found()
+    figures = registry.gallery()
     chosen = {name: figures[name] for name in names or figures}
     return _list(chosen, options.json) if options.list else _make(chosen, list(figures), options)
 
@@ -79,96 +75,92 @@ def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
 
 
 def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
-    """Make the chosen figures one by one, then the page about all `names` that are in --out."""
+    """Make the chosen figures, then the page about all `names` that are in --out."""
     from figures import report
 
     out = Path(options.out)
     folder.require(out, chosen)
     if set(options.formats) & set(SHOWN) and report.foreign(out / folder.PAGE):
         refuse("--out", str(out), f"a folder without an {folder.PAGE} of somebody else")
-    _tell_damaged(report.read([name for name in names if name not in chosen], out)[1], out)
-    made: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    others = [name for name in names if name not in chosen]
+    _say_damaged(report.read(others, out)[1], out)
+    outcome = Outcome()
     try:
         try:
-            _make_each(chosen, out, options, made, failed)
+            _make_each(chosen, options, outcome)
         finally:
             page = report.write(names, out)
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(_kept(str(interrupt), len(made), options)) from None
+        state = _state(str(interrupt), len(outcome.made), options)
+        raise KeyboardInterrupt(state) from None
     if options.json:
         shown = None if page is None else str(page)
-        print(common.to_json({"figures": made, "failed": failed, "page": shown}))
+        print(common.to_json({"figures": outcome.made, "failed": outcome.failed, "page": shown}))
     elif page:
         print(page, flush=True)
-    for entry in failed:
+    for entry in outcome.failed:
         common.say(f"python -m figures: {entry['name']}: {entry['problem']}")
-    return int(bool(failed))
+    return int(bool(outcome.failed))
 
 
-def _make_each(
-    chosen: "dict[str, Figure]",
-    out: Path,
-    options: argparse.Namespace,
-    made: list[dict[str, Any]],
-    failed: list[dict[str, str]],
-) -> None:
-    """Make the figures one by one; what becomes of each is appended to `made` or `failed`."""
-    from figures.kit.checks import CheckError
-
+def _make_each(chosen: "dict[str, Figure]", options: argparse.Namespace, outcome: Outcome) -> None:
+    """Make the figures one by one, and say so unless JSON is to be printed."""
     for i, (name, figure) in enumerate(chosen.items(), 1):
         began = time.perf_counter()
-        try:
-            entry, lines = _drawn(figure, out, options)
-            made.append(entry)
-        except CheckError as error:
-            failed.append(_refused(figure, out, error, options.profile))
-            lines = ["  not drawn, a check failed"]
+        lines = _make_one(figure, options, outcome)
         if not options.json:
             print("\n".join([f"{name}: {figure.title}", *lines]), flush=True)
             seconds = time.perf_counter() - began
             print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
 
 
-def _tell_damaged(damaged: Mapping[str, str], out: Path) -> None:
-    """Say which files of other figures the page leaves out."""
-    for name, problem in damaged.items():
-        line = f"{out / name}: left out of the page, make this figure again: {problem}"
-        common.say(f"python -m figures: {line}")
-
-
-def _kept(told: str, made: int, options: argparse.Namespace) -> str:
-    """What an interrupt leaves; `told` is what the interrupted simulation says of itself."""
-    results = Path(options.results)
-    if not told:
-        told = "No run was finished."
-        if any(results.glob("*/*.json")):
-            told = f"Finished runs are in {results}: the same command goes on from there."
-    return f"Figures made: {made}, in {options.out}. {told}" if made else told
-
-
-def _drawn(
-    figure: "Figure", out: Path, options: argparse.Namespace
-) -> tuple[dict[str, Any], list[str]]:
-    """Make one figure: its entry in the JSON output, and lines for a terminal; or CheckError."""
+def _make_one(figure: "Figure", options: argparse.Namespace, outcome: Outcome) -> list[str]:
+    """Make one figure, or leave in its place why it failed; lines for a terminal."""
+    from figures.kit.checks import CheckError
     from sim.sweep.measure import available_cores
 
-    profile, results = Profile(options.profile), Path(options.results)
-    document = figure.prepare(profile, results, available_cores(), options.backend)
+    profile, out = Profile(options.profile), Path(options.out)
+    try:
+        document = figure.prepare(
+            profile, Path(options.results), available_cores(), options.backend
+        )
+    except CheckError as error:
+        outcome.failed.append(_refused(figure, error, profile, out))
+        return ["  not drawn, a check failed"]
     paths = figure.write(document, out, options.formats)
-    lines = [f"  checked: {c['statement']}: {c['found']}" for c in document["checks"]]
-    lines.append(f"  {out / figure.name}.{{{','.join([*options.formats, 'json'])}}}")
     entry = {key: document[key] for key in ("name", "title", "caption")}
-    return entry | {"files": [str(path) for path in paths]}, lines
+    outcome.made.append(entry | {"files": [str(path) for path in paths]})
+    lines = [f"  checked: {c['statement']}: {c['found']}" for c in document["checks"]]
+    formats = ",".join([*options.formats, "json"])
+    return [*lines, f"  {out / figure.name}.{{{formats}}}"]
 
 
-def _refused(figure: "Figure", out: Path, error: "CheckError", profile: str) -> dict[str, str]:
+def _refused(figure: "Figure", error: "CheckError", profile: Profile, out: Path) -> dict[str, str]:
     """Leave the reason in the figure's place, and no picture."""
     from figures import report
 
     problem = str(error).removeprefix(f"{figure.name}: ")
     report.write_failure(figure, profile, problem, out)
     return {"name": figure.name, "problem": problem}
+
+
+def _say_damaged(damaged: Mapping[str, str], out: Path) -> None:
+    """Say which files of other figures the page leaves out."""
+    for name, problem in damaged.items():
+        place = f"python -m figures: {out / name}"
+        common.say(f"{place}: left out of the page, make this figure again: {problem}")
+
+
+def _state(simulation: str, count: int, options: argparse.Namespace) -> str:
+    """What an interrupt leaves: figures, and what the simulation says of its runs."""
+    results = Path(options.results)
+    if simulation:
+        runs = simulation
+    elif any(results.glob("*/*.json")):
+        runs = f"Finished runs are in {results}: the same command goes on from there."
+    else:
+        runs = "No run was finished."
+    return f"Figures made: {count}, in {options.out}. {runs}" if count else runs
 
 
 def _formats(words: str) -> tuple[str, ...]:
@@ -204,7 +196,10 @@ def parser() -> common.Parser:
         help=f"with commas between (default: {','.join(METADATA)})",
     )
     top.add_argument(
-        "--results", default="results", metavar="DIR", help="finished runs (default: results)"
+        "--results",
+        default="results",
+        metavar="DIR",
+        help="finished runs (default: results)",
     )
     top.add_argument("--list", action="store_true", help="list the figures instead")
     common.add_json(top)

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.spec.checking import SpecificationError, choice, refuse
 from analysis.spec.files import read_whole
 from figures.kit.checks import Check
@@ -123,7 +123,7 @@ def _document(path: Path) -> Document:
     document: Document = shaped(kind, value)
     choice(path.stem)("name", document.name)
     for name in document.claims:
-        choice(*sorted(claims.NAMES))("claims", name)
+        choice(*sorted(CLAIMS.names))("claims", name)
     if len(set(document.claims)) < len(document.claims):
         refuse("claims", list(document.claims), "a list without repetition")
     return document

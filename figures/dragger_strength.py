@@ -100,7 +100,11 @@ class DraggerStrength(Figure):
         two, four, eight, sixteen = leaving
         norms = {"m = 2": two, "m = 4": four, f"{ENOUGH:g}": ENOUGH, "m = 8": eight}
         return [
-            Check.of("sgd", "SGD rests at εD/(1-ε)", checks.agree(_simulated(data, "sgd"))),
+            Check.of(
+                "sgd",
+                "simulated SGD rests at εD/(1-ε)",
+                checks.agree(_simulated(data, "sgd")),
+            ),
             Check.of(
                 "sgd_slope",
                 "SGD's bias is proportional to D (log-log slope 1)",
@@ -108,7 +112,7 @@ class DraggerStrength(Figure):
             ),
             Check.of(
                 "normalized",
-                "the normalized rule rests at its exact bias",
+                "the simulated normalized rule rests at its exact bias",
                 checks.agree(_simulated(data, "normalized")),
             ),
             Check.of(
@@ -119,7 +123,7 @@ class DraggerStrength(Figure):
             ),
             Check.of(
                 "adaptive",
-                "Algorithm 1 rests at its exact bias",
+                "simulated Algorithm 1 rests at its exact bias",
                 checks.agree(_simulated(data, "adaptive")),
             ),
             Check.of(
@@ -177,7 +181,8 @@ class DraggerStrength(Figure):
         panels.plain_ticks(axes.yaxis, [0.1, 1, 10, 100, 1000])
         axes.set_xlabel("draggers' norm D (units of the noise scale σ)")
         axes.set_ylabel("bias ‖∇f‖ (units of σ)")
-        axes.set_title(panels.counted(self.title, data["replicates"]))
+        title = panels.counted(self.title, data["replicates"], intervals=False)
+        axes.set_title(title)
         return canvas
 
 

@@ -1,7 +1,6 @@
 """What a finite step adds to the bias: two rules on one model, and extrapolation to zero step."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from figures.kit.panels import subplots
 from figures.marks import ADAPTIVE, DASHED, NORMALIZED, ORANGE, SGD, direct_label, simulated
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.estimate import CONFIDENCE, estimate, extrapolation_weights, quantile
 from sim.measures import Bias
 from sim.sweep.measure import available_cores
@@ -190,8 +190,8 @@ def batch_means(rule: str, run: dict[str, Any], step: float) -> Array:
     """Batch means of ∇f and ‖∇f‖² [replicates, batches, 2] at one step: the measure `bias`."""
     experiment = experiment_of(rule, run)
     gatherer, state, at = Bias(experiment), start(experiment), 0
-    with ThreadPoolExecutor(available_cores()) as pool:
-        machine = engine(experiment, b, step, pool)
+    with Workers(available_cores()) as workers:
+        machine = engine(experiment, b, step, workers)
         for pause in gatherer.pauses():
             machine.advance(state, at, pause, gatherer.records(at))
             gatherer.collect(state, pause)

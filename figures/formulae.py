@@ -18,47 +18,6 @@ ZERO = (element("mo", "="), element("mn", 0))
 BETA = sp.Symbol("beta", positive=True)
 RADIUS = sigma * sp.sqrt(p + alpha * (1 - p)) / (sp.sqrt(b) * sp.sqrt(kappa))
 
-# What a statement says of symbols that are not in the notation, claim by claim.
-WORDS = {
-    "m_estimator_identity": {
-        "update": "Algorithm 1's step, divided by η",
-        "u": "g/‖g‖, the direction of one micro-batch gradient g",
-        "r": "‖g‖, its length",
-        "S": "S(t) = P(‖g‖ > t)",
-    },
-    "alignment_lemma": {"k": "cos(∇f, g), g = ∇f + z"},
-    "convexity_lemma": {
-        "X": "⟨∇f, ψ(g)⟩ with ψ(g) = H(‖g‖) g/‖g‖, g = ∇f + z",
-        "H": "the length that the score gives to a gradient of length t",
-    },
-    "huber_lemma": {
-        "ell": "min(‖g‖, c), the length after clipping",
-        "k": "cos(∇f, g), g = ∇f + z",
-    },
-    "drift": {"drift": "E⟨∇f, u⟩, u the direction of a micro-batch gradient"},
-    "sweet_spot": {"x_star": "the best scaled size, the zero x of the second line"},
-    "high_probability": {
-        "Mean": "the mean over the steps 0, …, T-1 of one run",
-        "Quantile": "over runs: P(Mean[G] ≤ right side) ≥ 1 - q",
-    },
-    "hitting_time": {"first": "the first step at which G ≤ β + δ"},
-    "phase_schedule": {"b_G": "the best size while the gradient's norm is G"},
-    "minimax": {"error": "the larger bias of any rule on two laws that it cannot tell apart"},
-    "rare_outlier": {"beta_2": "the limit of the bias under these laws"},
-    "rare_signal": {"beta_1": "the limit of the bias under these laws"},
-    "tightness": {
-        "largest": "the least upper bound of the biases in rare_signal and rare_outlier",
-        "kappa_0": "0.41537…, the zero κ of the second line: there the laws come least close",
-    },
-    "finite_horizon": {
-        "r": "√(2LΔ/T)/(σ√λ), the speed in units of the bias",
-        "x_star": "the best scaled size, the zero x of the second line",
-    },
-    "sgd_persistent_bias": {"rms": "the root mean square of G over the run"},
-    "finite_step": {"mu": "the mean of w at rest; 0 is the point of rest for small steps"},
-    "skewness_expansion": {"bias": "the bias to first order"},
-}
-
 
 @dataclass(frozen=True)
 class Formula:
@@ -79,7 +38,7 @@ def formula(claim: Claim) -> Formula:
     solved = [v for v in claim.values.values() if isinstance(v, Implicit)]
     parts = [shown.lhs, shown.rhs, *(value.equation for value in solved)]
     names = {str(x): x for part in parts for x in _names(part)}
-    words = dict(WORDS.get(claim.name, {}))
+    words = dict(claim.terms)
     if BETA in shown.rhs.free_symbols:
         words["beta"] = "the bias radius of bias_radius"
     return Formula(

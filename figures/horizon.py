@@ -3,7 +3,6 @@
 Draggers pull straight back; the noise of the runs is close to the worst.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from figures.figure import Figure, Simulated
 from figures.kit.panels import subplots
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.estimate import quantile
 from sim.sweep.measure import available_cores
 
@@ -91,8 +91,8 @@ def run_averages(made: Experiment) -> np.ndarray:
     """The mean of G_t over t = 0, …, T-1 in each replicate [replicates]; here G = |w|."""
     run, state = made.run, start(made)
     total = np.zeros(run.replicates)
-    with ThreadPoolExecutor(available_cores()) as pool:
-        machine = engine(made, b, run.steps[0], pool)
+    with Workers(available_cores()) as workers:
+        machine = engine(made, b, run.steps[0], workers)
         for t in range(run.iterations):
             total += np.abs(state.w[:, 0])
             machine.advance(state, t, t + 1, False)

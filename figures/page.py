@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from analysis import __version__, claims
+from analysis import __version__
+from analysis.claims import CLAIMS
 from analysis.proof.render import checked, grounds
 from analysis.proof.symbols import NOTATION
 from figures.abstract import BEYOND, PAPER, SENTENCES, Sentence
@@ -50,7 +51,7 @@ def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> 
     `damaged` says of files that are left out, by their names, what is wrong with them.
     """
     documents = [shown.document for shown in figures]
-    formulae = {name: formula(getattr(claims, name)) for d in documents for name in d.claims}
+    formulae = {name: formula(CLAIMS[name]) for d in documents for name in d.claims}
     articles = [_article(i, shown, formulae) for i, shown in enumerate(figures, 1)]
     parts = element(
         "main",
@@ -264,7 +265,8 @@ def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
 
 
 def _claim(name: str, shown: Formula) -> Markup:
-    claim = getattr(claims, name)
+    claim = CLAIMS[name]
+    behind = grounds(claim, CLAIMS)
     lines = [element("math", line, display="block") for line in (shown.statement, *shown.solved)]
     words = [joined(element("math", symbol), f": {text}") for symbol, text in shown.words]
     return element(
@@ -275,9 +277,9 @@ def _claim(name: str, shown: Formula) -> Markup:
         element("p", _separated("; ", words), ".") if words else "",
         element("p", "Attained: ", _prose(claim.attained), ".") if claim.attained else "",
         element("p", "Assumptions:"),
-        element("ul", *(element("li", _prose(a)) for a in claim.assumptions)),
-        element("p", f"How it is proved: {checked(claim)}:"),
-        element("ul", *(element("li", f"{kind}: {n}") for kind, n in grounds(claim).items())),
+        element("ul", *(element("li", _prose(str(a))) for a in claim.assumptions)),
+        element("p", f"How it is proved: {checked(claim, CLAIMS)}:"),
+        element("ul", *(element("li", f"{kind}: {names}") for kind, names in behind.items())),
         class_="claim",
     )
 

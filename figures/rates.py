@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
-from analysis import claims
 from analysis.advice.sizes import divisors
+from analysis.claims import CLAIMS
 from analysis.rest.limits import sgd_mean_square
 from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import Experiment, Run
@@ -48,8 +48,8 @@ LOOK: dict[str, Any] = {  # colour, dashes, marker, how far points are set aside
 
 def guarantees(horizon: Any, b: Any = 1) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of sgd_rate and of averaged_guarantee for draggers of any kind (α = 1)."""
-    of_sgd = claims.sgd_rate.evaluate(horizon=horizon, **LOSS, **DRAGGERS, **SGD)
-    return of_sgd, claims.averaged_guarantee.evaluate(
+    of_sgd = CLAIMS["sgd_rate"].evaluate(horizon=horizon, **LOSS, **DRAGGERS, **SGD)
+    return of_sgd, CLAIMS["averaged_guarantee"].evaluate(
         horizon=horizon, micro_batch_size=b, alignment=1.0, **LOSS, **DRAGGERS
     )
 
@@ -135,7 +135,7 @@ class Rates(Figure):
         of_sgd, of_clipping = guarantees(horizon, np.array(SIZES)[:, None])
         every = guarantees(1.0, divisors(BATCH))[1]["averaged_bias"]
         sizes = {"micro_batch_size": np.array(SIZES), "alignment": 1.0}
-        ends = claims.crossover.evaluate(**sizes, **LOSS, **DRAGGERS, **SGD)
+        ends = CLAIMS["crossover"].evaluate(**sizes, **LOSS, **DRAGGERS, **SGD)
         crossings = zip(ends["crossover_low"], ends["crossover_high"], strict=True)
         runs: dict[int, list[dict[str, Any]]] = {b: [] for b in (*SIZES, BATCH)}
         for experiment in experiments:

@@ -89,7 +89,7 @@ class SweetSpot(Figure):
         return [
             Check.of(
                 "adaptive",
-                "Algorithm 1 has its exact bias",
+                "simulated Algorithm 1 has its exact bias",
                 checks.agree(data["simulation"]),
             ),
             Check.of(
@@ -109,12 +109,12 @@ class SweetSpot(Figure):
             ),
             Check.of(
                 "normalized",
-                "the normalized rule has its exact bias",
+                "the simulated normalized rule has its exact bias",
                 checks.agree(normalized["simulation"]),
             ),
             Check.of(
                 "fixed",
-                "the rule with the best threshold has its exact bias",
+                "the simulated rule with the best threshold has its exact bias",
                 checks.agree(fixed["simulation"]),
             ),
             Check.of(

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis import claims
 from analysis.advice.sizes import bias_radius
+from analysis.claims import CLAIMS
 from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import Experiment, GradientModel
 from figures import marks
@@ -37,7 +37,7 @@ def _fraction(size: int, scaled: float) -> float:
 
 def _claimed(size: int, scaled: Any) -> dict[str, Any]:
     """The values of the claim for σ = 1 at λb = scaled."""
-    return claims.tightness.evaluate(
+    return CLAIMS["tightness"].evaluate(
         micro_batch_size=size, dragger_fraction=-np.expm1(-scaled / size), noise_scale=1.0
     )
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from analysis.advice.sizes import best_sizes, bias_radius
 from analysis.advice.skewed import best_size
 from analysis.claims import CLAIMS
-from analysis.claims.skewness_expansion import median_bias
+from analysis.rest.gamma import median_bias
 from analysis.rest.stable import stationary_points
 from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment

@@ -33,51 +33,57 @@ Simulate SGD with micro-batch clipping and estimate the bias at each micro-batch
 example: python -m sim run sweet_spot"""
 
 RUN = """\
-Simulates the experiment at every micro-batch size, or with its schedule, and at every step size.
+Simulates the experiment at every micro-batch size, or with its schedule, and at every
+step size.
 
-run.measure = "bias": extrapolates the mean stationary gradient to zero step, component by
-component, and reports its norm. The interval (99 %) is corrected for the upward bias of the norm of
-a noisy mean, so in high dimension it may lie below the plain norm; trust the interval. With fewer
-than 32 replicates it rests on batch means in time. It knows statistical errors only: with many
-replicates and large steps the error of the extrapolation can exceed it without a warning, so repeat
-a result that matters with half the steps.
-"trajectory": means over replicates and their standard errors at log-spaced iterations.
-"hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <= run.radius.
+run.measure = "bias": extrapolates the mean stationary gradient to zero step, component
+by component, and reports its norm. The interval (99 %) is corrected for the upward bias
+of the norm of a noisy mean, so in high dimension it may lie below the plain norm; trust
+the interval. With fewer than 32 replicates it rests on batch means in time. It knows
+statistical errors only: with many replicates and large steps the error of the
+extrapolation can exceed it without a warning, so repeat a result that matters with half
+the steps. "trajectory": means over replicates and their standard errors at log-spaced
+iterations. "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖
+<= run.radius.
 
-Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by the next run
-of the same specification; Ctrl-C loses nothing. A file there that is damaged is renamed, with a
-line on stderr, and its work done anew. Numbers do not depend on threads or interruptions.
+Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by
+the next run of the same specification; Ctrl-C loses nothing. A file there that is
+damaged is renamed, with a line on stderr, and its work done anew. Numbers do not depend
+on threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
-keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error, interval[2]}],
-best{micro_batch_size, confidence_set[]}; numbers are null where the simulation diverged or never
-came to rest (the reason goes to stderr), and such sizes are left out of best; among the others the
-confidence set holds the size with the smallest true bias with chance 99 %. micro_batch_size is null
-for a schedule. With another measure: rule, batch_size, measure, results[{micro_batch_size, step,
-…}], where … is iterations[] and for each of gradient_norm, loss, clipping_norm, clean_fraction and
-cosine a list of means and one of errors (gradient_norm_error[] and so on), or for hitting times
-mean, standard_error, reached, replicates"""
+keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error,
+interval[2]}], best{micro_batch_size, confidence_set[]}; numbers are null where the
+simulation diverged or never came to rest (the reason goes to stderr), and such sizes
+are left out of best; among the others the confidence set holds the size with the
+smallest true bias with chance 99 %. micro_batch_size is null for a schedule. With
+another measure: rule, batch_size, measure, results[{micro_batch_size, step, …}], where
+… is iterations[] and for each of gradient_norm, loss, clipping_norm, clean_fraction and
+cosine a list of means and one of errors (gradient_norm_error[] and so on), or for
+hitting times mean, standard_error, reached, replicates"""
 
 
 BENCH = """\
-Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine, in NumPy
-and, where it is installed, in JAX: sample by sample, and with the exact reduction to micro-batches
-that this engine uses. All programs take turns, so that what disturbs the machine disturbs all of
-them: compare ratios. Then: the random generator alone, how time grows with each quantity, memory,
-cold start. `make bench` installs JAX first. Exit code 1 if the programs' results disagree.
+Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine,
+in NumPy and, where it is installed, in JAX: sample by sample, and with the exact
+reduction to micro-batches that this engine uses. All programs take turns, so that what
+disturbs the machine disturbs all of them: compare ratios. Then: the random generator
+alone, how time grows with each quantity, memory, cold start. `make bench` installs JAX
+first. Exit code 1 if the programs' results disagree.
 
 example: python -m sim bench J1 b64 --rounds 3
 
-keys with --json: machine{processor, cores, python, packages}, backend, rounds, variants[{variant,
-dimension, batch_size, micro_batch_size, replicates, iterations, points[], rows[{program, status,
-device, build_seconds, median_seconds, fastest_seconds, slowest_seconds,
-sample_gradients_per_second, normals_per_second, ratio, mean[], standard_error[]}],
-agreement{chi_squared, degrees_of_freedom, p_value, largest_z, worst_pair[2], agree}}],
-generator{threads, one_thread, all_threads, engine_fraction}, scaling[{quantity, held, values[],
-seconds[], exponent, exponent_error, expected}], memory{dimension, replicates, before_mib,
-peak_mib}, cold_start{seconds[], median_seconds}; ratio is a program's time over this engine's; a
-row whose status is not ok has nulls; generator is null on a GPU"""
+keys with --json: machine{processor, cores, python, packages}, backend, rounds,
+variants[{variant, dimension, batch_size, micro_batch_size, replicates, iterations,
+points[], rows[{program, status, device, build_seconds, median_seconds, fastest_seconds,
+slowest_seconds, sample_gradients_per_second, normals_per_second, ratio, mean[],
+standard_error[]}], agreement{chi_squared, degrees_of_freedom, p_value, largest_z,
+worst_pair[2], agree}}], generator{threads, one_thread, all_threads, engine_fraction},
+scaling[{quantity, held, values[], seconds[], exponent, exponent_error, expected}],
+memory{dimension, replicates, before_mib, peak_mib}, cold_start{seconds[],
+median_seconds}; ratio is a program's time over this engine's; a row whose status is not
+ok has nulls; generator is null on a GPU"""
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -178,17 +184,17 @@ def parser() -> common.Parser:
     """The command's parser."""
     top = common.Parser(prog="python -m sim", description=DESCRIPTION)
     commands = top.add_subparsers()
-    new = common.add_command(
-        commands, "list", _list, "list the presets", "example: python -m sim list"
-    )
+    details = "example: python -m sim list"
+    new = common.add_command(commands, "list", _list, "list the presets", details=details)
     common.add_json(new)
-    new = common.add_command(commands, "run", _run, "run an experiment", RUN)
+    new = common.add_command(commands, "run", _run, "run an experiment", details=RUN)
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
     new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
     _add_backend(new)
     common.add_json(new)
-    new = common.add_command(commands, "bench", _bench, "compare with other programs", BENCH)
+    summary = "compare with other programs"
+    new = common.add_command(commands, "bench", _bench, summary, details=BENCH)
     new.add_argument("variants", nargs="*", metavar="VARIANT", help="default: all that suit")
     new.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     _add_backend(new)

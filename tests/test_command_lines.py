@@ -18,14 +18,15 @@ from hypothesis import strategies as st
 import analysis.__main__
 import figures.__main__
 import sim.__main__
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.proof.evaluate import inputs
+from figures import registry
 
 COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
 LONG = {"analysis bounds", "analysis check", "sim bench"}
 SHOWN = {"-h", "--help", "--version"}  # what is printed in place of a result
 QUICK = ["drift", "minimax", "threshold_size"]  # claims that are checked at once
-EVALUATED = sorted(name for name in claims.NAMES if getattr(claims, name).values)
+EVALUATED = sorted(name for name, claim in CLAIMS.items() if claim.values)
 
 
 def full(count):
@@ -112,7 +113,7 @@ def evaluations(draw):
     name = draw(st.sampled_from(EVALUATED))
     words, gridded = [name, "--set"], draw(st.booleans())
     grid = []
-    for entry in inputs(getattr(claims, name)):
+    for entry in inputs(CLAIMS[name].values):
         bounded = entry.domain.end.is_finite
         values = fractions if bounded else st.floats(1, 50)
         key = draw(st.sampled_from([entry.name, str(entry.symbol)]))
@@ -167,8 +168,8 @@ def values(command, action, file):
 
         return models().map(write)
     if action.dest in ("name", "names"):
-        by_command = {"figures": figures.__main__.known(), "analysis check": QUICK}
-        known = st.sampled_from(by_command.get(command, sorted(claims.NAMES)))
+        by_command = {"figures": registry.names(), "analysis check": QUICK}
+        known = st.sampled_from(by_command.get(command, sorted(CLAIMS.names)))
         return one(known | known.map(lambda name: name.replace("_", "-")))
     by_name = {"backend": ["cpu", "auto"], "formats": ["png", "svg,pdf"]}
     return one(st.sampled_from(by_name.get(action.dest, ["folder"])))

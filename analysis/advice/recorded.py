@@ -2,7 +2,7 @@
 
 Draggers are counted as outliers in length. What that cannot see: draggers about as long as the
 others (wrong labels often are), and the difference between a dragger and an honest sample with a
-long gradient. Where labels known to be wrong can be counted, their share is the better ε.
+long gradient. Where labels known to be wrong can be counted, their fraction is the better ε.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from analysis.spec.checking import SpecificationError, real
 
 MULTIPLE = 7.0
 LARGEST = 1e300  # of a gradient's entries
-CHANCE = 0.025  # that ε lies below the interval, and that it lies above
+TAIL = 0.025  # probability that ε lies below the interval, and that it lies above
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from n gradients.
+    """Estimates from n gradients.
 
-    `dragger_fraction` is the share of outliers, `interval` its Clopper-Pearson limits (95 %, for
+    `dragger_fraction` is the fraction of outliers, `interval` its Clopper-Pearson limits (95 %, for
     independent samples), `noise_scale` the root of the summed variances of all others and
     `dragger_norm` the mean norm of the outliers (None without any), both in the gradients' unit;
     `outliers` [n] says which they are.
@@ -38,10 +38,11 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     """Read ε, σ and D from per-sample gradients [n, d], recorded at one point near a run's end.
 
     An outlier is a gradient whose distance from the vector of coordinate medians exceeds `multiple`
-    times the median of these distances. Of many clean Gaussian samples a share of 2.4·10⁻⁶ is taken
-    for outliers at the multiple 7, if all the noise lies on one axis: P(|Z| > 7·0.6745). With more
-    axes it is less, and in many dimensions a smaller multiple will do. With few samples the medians
-    are uncertain, and it is more: on one axis 7 % of 3 samples, 0.6 % of 10 and 0.003 % of 100.
+    times the median of these distances. Of many clean Gaussian samples a fraction of
+    2.4·10⁻⁶ is taken for outliers at the multiple 7, if all the noise lies on one axis:
+    P(|Z| > 7·0.6745). With more axes the fraction is smaller, and in many dimensions a
+    smaller multiple will do. With few samples the medians are uncertain, and the fraction
+    is larger: on one axis 7 % of 3 samples, 0.6 % of 10 and 0.003 % of 100.
     Fewer than half of the samples may be draggers. Raises SpecificationError unless the gradients
     are a matrix of real numbers of at most 1e300, none of them masked, with at least two rows, not
     more than half of them equal.
@@ -51,17 +52,20 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     real(1, open_low=True)("multiple", multiple)
     g = _matrix(gradients)
     distance = _lengths(g - np.median(g, axis=0))
-    usual = float(np.median(distance))
-    if usual == 0:
+    median = float(np.median(distance))
+    if median == 0:
         raise SpecificationError("gradients: must not be equal for more than half of the samples")
-    outliers = distance > multiple * usual
-    n, k = g.shape[0], int(outliers.sum())
-    kept = g[~outliers]
-    low = special.betaincinv(k, n - k + 1, CHANCE) if k else 0.0
+    outliers = distance > multiple * median
+    n = g.shape[0]
+    k = int(outliers.sum())
+    low = special.betaincinv(k, n - k + 1, TAIL) if k else 0.0
+    high = special.betaincinv(k + 1, n - k, 1 - TAIL)
+    benign = g[~outliers]
+    deviations = (benign - benign.mean(axis=0)).reshape(1, -1)
     return Reading(
         dragger_fraction=k / n,
-        interval=(float(low), float(special.betaincinv(k + 1, n - k, 1 - CHANCE))),
-        noise_scale=float(_lengths((kept - kept.mean(axis=0)).reshape(1, -1))[0] / np.sqrt(n - k)),
+        interval=(float(low), float(high)),
+        noise_scale=float(_lengths(deviations)[0] / np.sqrt(n - k)),
         dragger_norm=float((_lengths(g[outliers]) / k).sum()) if k else None,
         outliers=outliers,
     )

@@ -319,7 +319,7 @@ def fixed_radius(
     """
     from scipy import optimize
 
-    from analysis.claims.huber_lemma import value
+    from analysis.claims.huber_lemma import mean_pull_bound
 
     cut = micro_batches(batch_size, micro_batch_size)
     clean = [(number, float(np.exp(-case.rate * b)), b) for b, number in cut]
@@ -327,7 +327,7 @@ def fixed_radius(
     unit = threshold / case.noise_scale
 
     def pull(G: float) -> float:
-        held = sum(number * p * value(G, unit, 1 / np.sqrt(b)) for number, p, b in clean)
+        held = sum(number * p * mean_pull_bound(G, unit, 1 / np.sqrt(b)) for number, p, b in clean)
         return float(held / unit - push)
 
     if sum(number * p for number, p, _ in clean) <= push:

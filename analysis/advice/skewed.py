@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.claims.skewness_expansion import median_bias
+from analysis.rest.gamma import median_bias
 
 
 def best_size(dragger_fraction: float, shape: float) -> float:
@@ -10,7 +10,7 @@ def best_size(dragger_fraction: float, shape: float) -> float:
 
     For the normalized rule in one dimension, gamma noise with that `shape` whose long
     tail points away from the draggers, and draggers so long that every micro-batch with
-    one points back: the bias is that of the quantiles in claims/skewness_expansion.py.
+    one points back: the bias is that of the quantiles in rest/gamma.py.
     """
     from scipy import optimize
 

@@ -1,4 +1,4 @@
-"""What the guarantees know of a problem, and how a mini-batch is best cut into micro-batches.
+"""What the guarantees depend on, and how a mini-batch is best cut into micro-batches.
 
 A mini-batch of B samples is cut into m = ⌈B/b⌉ micro-batches of b samples; the last one has what is
 left, and each has the weight 1/m (`analysis.spec.algorithm.micro_batches`).
@@ -19,13 +19,14 @@ from analysis.spec.rule import micro_batches
 Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]
 
-SMALLEST_SCALE, LARGEST_SCALE = 1e-100, 1e100  # of the noise: beyond, squares leave the range
-INDIFFERENT = 1.02  # costs that differ by less than this factor are as good as equal
+SMALLEST_SCALE = 1e-100  # of the noise: its square must stay in the range of floats
+LARGEST_SCALE = 1e100
+INDIFFERENT = 1.02  # costs that differ by less than this factor count as equal
 
 
 @dataclass(frozen=True)
 class WorstCase:
-    """All that is known of noise and draggers; the guarantees hold for every such problem.
+    """All that is known of noise and draggers; guarantees hold for every such problem.
 
     `dragger_fraction` ε in [0, 1) and `alignment` α in [0, 1] are dimensionless; `noise_scale`
     σ, from 1e-100 to 1e100, is the standard deviation of a benign gradient over all coordinates;
@@ -53,9 +54,9 @@ class WorstCase:
 
     @property
     def sgd_radius(self) -> float:
-        """Where plain SGD settles at worst for small steps, αεD/(1-ε): sgd_persistent_bias.
+        """The largest bias of plain SGD for small steps, αεD/(1-ε) (sgd_persistent_bias).
 
-        Infinite where D is unknown and there are draggers that pull back.
+        Infinite where D is unknown and there are draggers that push back.
         """
         odds = self.dragger_fraction / (1 - self.dragger_fraction)
         if odds == 0 or self.alignment == 0:
@@ -64,15 +65,15 @@ class WorstCase:
 
 
 def even_sizes(batch_size: int) -> Sizes:
-    """The sizes [n] that are looked at, increasing: ⌈B/m⌉ for every number m of micro-batches.
+    """The candidate sizes [n], increasing: ⌈B/m⌉ for every number m of micro-batches.
 
     All divisors of B are among them, and n is about 2√B. For given m no other cut is as even: with
     one of these the radius of the normalized rule is as small as with the best of all sizes from 1
     to B (measured: tests/analysis/advice/test_worst_case.py).
     """
     B = integer(1, LARGEST_STEP)("batch_size", batch_size)
-    few = np.arange(1, math.isqrt(B) + 2)
-    sizes = np.unique(np.concatenate([few, -(-B // few)]))
+    small = np.arange(1, math.isqrt(B) + 2)
+    sizes = np.unique(np.concatenate([small, -(-B // small)]))
     return np.unique(-(-B // -(-B // sizes)))
 
 
@@ -87,12 +88,14 @@ def last(batch_size: int, sizes: Sizes) -> Sizes:
 
 
 def cut_drift(case: WorstCase, batch_size: int, sizes: Sizes, gradient_norm: float) -> Array:
-    """The pull of the normalized rule that is certain where the gradient norm is G, per size [n].
+    """The guaranteed pull of the normalized rule at gradient norm G, for each size [n].
 
     Micro-batch j pulls with h_{b_j}(G) at least (claim drift), whatever its size; the update is
-    their mean, so the pull is (1/m) Σ_j h_{b_j}(G), in the unit of G. -αG where all are dirty.
+    their mean, so the pull is (1/m) Σ_j h_{b_j}(G), in the unit of G. It is -αG where all
+    micro-batches are contaminated.
     """
-    G, square = gradient_norm, gradient_norm**2
+    G = gradient_norm
+    square = G**2
 
     def pull(b: Sizes) -> Array:
         p, s2 = np.exp(-case.rate * b), case.noise_scale**2 / b
@@ -103,26 +106,28 @@ def cut_drift(case: WorstCase, batch_size: int, sizes: Sizes, gradient_norm: flo
 
 
 def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
-    """The bias radius of the normalized rule [n] when the mini-batch is cut at these sizes [n].
+    """The normalized rule's bias radius [n] for a mini-batch cut at these sizes [n].
 
-    No point of rest lies beyond the root of Σ_j h_{b_j}(G) = 0, the sum of `cut_drift`. Divided by
-    G each term rises with y = G², so there is one root at most; with m-1 micro-batches of b samples
-    (p, s²) and one of what is left (p', s'²) it is that of
+    No stationary point lies beyond the root of Σ_j h_{b_j}(G) = 0, the sum of `cut_drift`.
+    Divided by G each term rises with y = G², so there is one root at most; with m-1
+    micro-batches of b samples (p, s²) and one of what is left (p', s'²) it is that of
 
         (m-1) p (y-s²)/(y+s²) + p' (y-s'²)/(y+s'²) = α[(m-1)(1-p) + (1-p')],
 
     a quadratic equation in y. Where b divides B it is Bias(b) of the claim bias_radius. Infinite
     where there is no root: too many micro-batches hold a dragger.
     """
-    m, rest = count(batch_size, sizes) - 1, last(batch_size, sizes)
+    m = count(batch_size, sizes) - 1
+    remainder = last(batch_size, sizes)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         # all weights in units of p', so that α = 0 has an answer however small p' is
-        clean = m * np.exp(-case.rate * (sizes - rest))
-        dirty = -(m * np.expm1(-case.rate * sizes) + np.expm1(-case.rate * rest))
+        clean = m * np.exp(-case.rate * (sizes - remainder))
+        dirty = -(m * np.expm1(-case.rate * sizes) + np.expm1(-case.rate * remainder))
         push = np.zeros(sizes.shape)
         if case.alignment > 0:
-            push = case.alignment * dirty * np.exp(case.rate * rest)
-        s2, t2 = 1 / sizes, 1 / rest
+            push = case.alignment * dirty * np.exp(case.rate * remainder)
+        s2 = 1 / sizes
+        t2 = 1 / remainder
         square = clean + 1 - push
         linear = (clean - 1) * (t2 - s2) - push * (s2 + t2)
         constant = (clean + 1 + push) * s2 * t2
@@ -133,7 +138,7 @@ def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
 
 
 def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> Array:
-    """The guarantee of averaged_guarantee [n] when the mini-batch is cut at these sizes [n].
+    """The bound of averaged_guarantee [n] for a mini-batch cut at these sizes [n].
 
     The bound on the mean gradient norm of the normalized rule over a run; pace = √(2LΔ/T), in the
     unit of σ. A micro-batch of size b pulls with κG - ps at least (claim drift, 'linear bound');
@@ -142,9 +147,10 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
     """
 
     def mean(value: Callable[[Array, Sizes], Array]) -> Array:
-        m, rest = count(batch_size, sizes), last(batch_size, sizes)
-        whole, left = (value(np.exp(-case.rate * b), b) for b in (sizes, rest))
-        return np.asarray(((m - 1) * whole + left) / m)
+        m = count(batch_size, sizes)
+        remainder = last(batch_size, sizes)
+        whole, smaller = (value(np.exp(-case.rate * b), b) for b in (sizes, remainder))
+        return np.asarray(((m - 1) * whole + smaller) / m)
 
     margin = mean(lambda p, b: p - case.alignment * (1 - p))
     noise = mean(lambda p, b: p * case.noise_scale / np.sqrt(b))
@@ -156,11 +162,11 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
 def cheapest(
     batch_size: int, sizes: Sizes, least: Array, cost: Callable[[int], float] | None = None
 ) -> int | None:
-    """The size to take: the best divisor of B within 2 % of the smallest cost, else the smallest.
+    """The best divisor of B within 2 % of the smallest cost, else the smallest size.
 
-    `least` [n] bounds the costs of the sizes [n] from below and is their cost where `cost` is not
-    given; cost(b) is asked no more often than necessary, and infinite for a size that is not
-    allowed. The smallest size has the most micro-batches. None where every cost is infinite.
+    `least` [n] bounds the costs of the sizes [n] from below and is their cost where `cost` is
+    not given; cost(b) is computed no more often than necessary, and infinite for a size that is
+    not allowed. The smallest size has the most micro-batches. None where every cost is infinite.
     """
 
     @cache
@@ -185,7 +191,7 @@ def cheapest(
 
 def described(batch_size: int, b: int) -> str:
     """The cut in words: "8 micro-batches of 29 samples and one of 25"."""
-    (size, whole), *rest = micro_batches(batch_size, b)
-    some = "sample" if size == 1 else "samples"
-    text = f"{whole} micro-batch{'es' if whole > 1 else ''} of {size} {some}"
-    return text + "".join(f" and one of {size}" for size, _ in rest)
+    (size, whole), *smaller = micro_batches(batch_size, b)
+    samples = "sample" if size == 1 else "samples"
+    text = f"{whole} micro-batch{'es' if whole > 1 else ''} of {size} {samples}"
+    return text + "".join(f" and one of {size}" for size, _ in smaller)

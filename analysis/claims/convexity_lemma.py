@@ -1,16 +1,15 @@
-"""Every rule that shortens micro-batches by a concave score pulls back: one bound for all of them.
+"""Every rule that shortens by a concave score pulls back: one bound for all.
 
-g = Ge + z goes into the update as ψ(g) = H(‖g‖) g/‖g‖: H = 1 is the normalized rule, H(r) =
-min(r, c) the rule `fixed`, H(r) = r SGD, and Algorithm 1 has an H between (m_estimator_identity).
-Π(r) = ∫_0^r H is the potential of ψ.
+g = Ge + z goes into the update as ψ(g) = H(‖g‖) g/‖g‖: H = 1 is the normalized rule,
+H(r) = min(r, c) the rule `fixed`, H(r) = r SGD, and Algorithm 1 has an H between
+(m_estimator_identity). Π(r) = ∫_0^r H is the potential of ψ.
 """
 
-from collections.abc import Callable
-
-import numpy as np
 import sympy as sp
 
 from analysis.claims.alignment_lemma import bound as mean_cosine
+from analysis.claims.setting import spread
+from analysis.proof.assumptions import Assumption
 from analysis.proof.calculus import Monotone
 from analysis.proof.claim import Claim
 from analysis.proof.relations import E, Relation
@@ -31,7 +30,6 @@ t, y = sp.symbols("t y", real=True)
 pull, along = sp.symbols("X z_v", real=True)
 at_v, at_z = sp.symbols("Pi_v Pi_z", nonnegative=True)
 x, a = sp.symbols("x a", positive=True)
-spread = sp.Symbol("spread", nonnegative=True)
 scale = sp.Symbol("s_b", positive=True)
 
 
@@ -45,18 +43,40 @@ def slope(length: sp.Expr) -> sp.Expr:
     return H(length) / (2 * length)
 
 
+some_score = Axiom("some score", Relation(H(s), ">", sp.S.Zero), "H does not vanish at s")
+rise_beyond_noise = Axiom(
+    "rise beyond s",
+    Relation(potential(s) - potential(G), "<=", (s - G) * H(s)),
+    "H does not decrease; Π(s) - Π(G) = ∫_G^s H",
+    axiom="monotone integral",
+)
+
 statement = Relation(E(pull), ">=", potential(G) - potential(s))
+terms = {
+    "X": "⟨∇f, ψ(g)⟩ with ψ(g) = H(‖g‖) g/‖g‖, g = ∇f + z",
+    "H": "the length that the score gives to a gradient of length t",
+}
 
 steps = (
     Axiom(
         "pull",
         Relation(pull, "=", H(r) * (r - along)),
-        "X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, z_v = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0",
+        ("X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, z_v = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0"),
         axiom="inner product",
     ),
     Axiom("noise along v", Relation(along, "<=", r_z), "r_z = ‖z‖", axiom="Cauchy-Schwarz"),
-    Axiom("potential at v", Relation(at_v, "=", potential(r)), "Π_v = Π(‖v‖)", axiom="name"),
-    Axiom("potential at z", Relation(at_z, "=", potential(r_z)), "Π_z = Π(‖z‖)", axiom="name"),
+    Axiom(
+        "potential at v",
+        Relation(at_v, "=", potential(r)),
+        "Π_v = Π(‖v‖)",
+        axiom="name",
+    ),
+    Axiom(
+        "potential at z",
+        Relation(at_z, "=", potential(r_z)),
+        "Π_z = Π(‖z‖)",
+        axiom="name",
+    ),
     Axiom(
         "rise of the potential",
         Relation(potential(r) - potential(r_z), "<=", (r - r_z) * H(r)),
@@ -67,7 +87,13 @@ steps = (
         "pointwise",
         Relation(pull, ">=", at_v - at_z),
         "the noise takes away at most r_z of the length r",
-        ("pull", "noise along v", "potential at v", "potential at z", "rise of the potential"),
+        (
+            "pull",
+            "noise along v",
+            "potential at v",
+            "potential at z",
+            "rise of the potential",
+        ),
         certificate=(
             H(r) * (r_z - along),
             (r - r_z) * H(r) - (potential(r) - potential(r_z)),
@@ -158,13 +184,8 @@ witness = (
         ("conclusion", "rest without draggers"),
         certificate=E(pull) - (potential(G) - potential(s)),
     ),
-    Axiom(
-        "rise beyond s",
-        Relation(potential(s) - potential(G), "<=", (s - G) * H(s)),
-        "H does not decrease",
-        axiom="monotone integral",
-    ),
-    Axiom("some score", Relation(H(s), ">", sp.S.Zero), "H does not vanish at s"),
+    rise_beyond_noise,
+    some_score,
     Inequality(
         "radius without draggers",
         Relation(G, "<=", s),
@@ -186,73 +207,9 @@ witness = (
     Identity(
         "normalized rule",
         Relation(G * mean_cosine, "=", G - s + s * (G - s) ** 2 / (G**2 + s**2)),
-        "H = 1, Π(G) - Π(s) = G - s: it touches the sharp bound of alignment_lemma at G = s",
+        ("H = 1, Π(G) - Π(s) = G - s: it touches the sharp bound of alignment_lemma at G = s"),
     ),
 )
-
-
-def random_score(rng: np.random.Generator) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """A concave score with H(0) = 0 that is a sum of clipped lengths; gives H(r) and Π(r)."""
-    corners = rng.lognormal(0, 1.5, rng.integers(1, 5))
-    weights = rng.dirichlet(np.ones(len(corners))) / corners
-
-    def score(length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        cut = np.minimum(length[..., None], corners)
-        return cut @ weights, (cut * (length[..., None] - cut / 2)) @ weights
-
-    return score
-
-
-def slack(
-    points: np.ndarray,
-    chances: np.ndarray,
-    gradient_norm: float,
-    score: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    improvement: float = 0.0,
-) -> float:
-    """E⟨ψ, Ge⟩ minus the bound, over Π(G) + Π(s), for a law with these atoms, centred here.
-
-    An improvement makes the noise in the bound smaller by that fraction.
-    """
-    z = points - chances @ points
-    noise = np.sqrt(chances @ (z**2).sum(1)) * (1 - improvement)
-    v = z + gradient_norm * np.eye(z.shape[1])[0]
-    length = np.linalg.norm(v, axis=1)
-    along = np.divide(v[:, 0], length, out=np.zeros_like(length), where=length > 0)
-    gain = chances @ (score(length)[0] * along * gradient_norm)
-    at_mean, at_noise = score(np.array([gradient_norm, noise]))[1]
-    return float((gain - at_mean + at_noise) / (at_mean + at_noise))
-
-
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over random laws and scores, the normalized rule's worst law, and a search."""
-    from scipy import optimize
-
-    found = []
-    for _ in range(2000):
-        d, n = rng.integers(1, 6), rng.integers(2, 7)
-        points = rng.normal(size=(n, d)) * rng.lognormal(0, 1, size=(n, 1))
-        chances, G = rng.dirichlet(np.full(n, 0.5)), rng.lognormal(0, 1)
-        found.append(slack(points, chances, G, random_score(rng), improvement))
-
-    def unit(length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.ones_like(length), length
-
-    for G in rng.lognormal(0, 1, 20):
-        law = np.array([[-G * (1 + 1e-12)], [G]]), np.array([0.5, 0.5])
-        found.append(slack(*law, G, unit, improvement))
-
-    def objective(free: np.ndarray, score: Callable[[np.ndarray], tuple]) -> float:
-        chances = np.exp(free[6:9] - free[6:9].max())
-        law = free[:6].reshape(3, 2), chances / chances.sum()
-        return slack(*law, float(np.exp(free[9])), score, improvement)
-
-    for score in (unit, random_score(rng), random_score(rng)):
-        options = {"maxiter": 1500, "fatol": 1e-12}
-        start = rng.normal(size=10)
-        best = optimize.minimize(objective, start, (score,), method="Nelder-Mead", options=options)
-        found.append(best.fun)
-    return float(min(found))
 
 
 claim = Claim(
@@ -260,20 +217,29 @@ claim = Claim(
     part="How a noisy gradient points",
     title="the pull of a micro-batch under any concave score, Algorithm 1 included",
     kind="lower bound, tight for the normalized rule at G = s",
+    summary=(
+        "without draggers every rule rests within G ≤ s, for every m: E⟨ψ(g), ∇f⟩ ≥ Π(G) - Π(s)"
+    ),
     assumptions=(
-        "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, as the limit c → 0)",
-        "E z = 0, E‖z‖² ≤ s²",
-        "G = ‖∇f‖ > 0",
+        Assumption(
+            "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, as the limit c → 0)"
+        ),
+        Assumption("E z = 0, E‖z‖² ≤ s²"),
+        Assumption("G = ‖∇f‖ > 0"),
     ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
     values={"bias_radius": sigma / sp.sqrt(b)},
     shown={"bias_radius": "radius of a micro-batch"},
     random=(pull, along, r, r_z, at_v, at_z),
-    attack=attack,
     about=("alignment_lemma",),
-    attained="H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below",
+    attained=("H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below"),
     figure="score_function",
+    agreement=(
+        "test_one_step",
+        "test_radii",
+    ),
     remarks=("bias_radius is the one without draggers; with them see finite_micro_batches",),
 )

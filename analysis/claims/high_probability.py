@@ -1,21 +1,23 @@
-"""The averaged guarantee for a single run: it holds with chance 1 - q, for ln(1/q) more.
+"""The averaged guarantee for a single run: holds with chance 1 - q, for ln(1/q) more.
 
 Mean averages over the steps t = 0, …, T-1 of one run, and is itself random. A share ζ
 of the margin pays for the deviations of the mean direction from its expectation.
 """
 
-import numpy as np
 import sympy as sp
 
-from analysis.claims.attacks.exact_runs import (
-    every_path,
-    normalized_outcomes,
-    random_batch,
-    random_loss,
+from analysis.claims import setting
+from analysis.claims.averaged_guarantee import beyond, linear_drift, speed
+from analysis.claims.bias_radius import claim as radius_claim
+from analysis.claims.setting import (
+    clean_probability,
+    drift,
+    margin_of_size,
+    progress,
+    pull,
+    square,
 )
-from analysis.claims.averaged_guarantee import beyond, linear_drift, margin, speed
-from analysis.claims.averaged_guarantee import claim as averaged_claim
-from analysis.claims.drift import chance, drift
+from analysis.proof.assumptions import A0, A1, A2, Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Mean, Quantile, Relation
 from analysis.proof.steps import (
@@ -45,49 +47,66 @@ from analysis.proof.symbols import (
 )
 from analysis.proof.values import Shown, sideways
 
-progress, pull, surprise = sp.symbols("progress pull surprise", real=True)
+surprise = sp.Symbol("surprise", real=True)
 log_one, log_growth = sp.symbols("log_one log_growth", real=True)
-square, first = sp.symbols("square G_0", nonnegative=True)
+first = sp.Symbol("G_0", nonnegative=True)
 start, steepest, vartheta, kept = sp.symbols("G_1 G_max vartheta kept", positive=True)
 other, best = sp.symbols("zeta_0 zeta_star", positive=True)
 fixed, shared = sp.symbols("a_0 a_1", positive=True)
 
-deviation = speed * (1 + 1 / sp.sqrt(T)) * sp.log(1 / q) * b / (2 * margin * B)
-bias = chance * sigma / sp.sqrt(b)
-bound = (speed + bias + deviation / zeta) / ((1 - zeta) * margin)
+deviation = speed * (1 + 1 / sp.sqrt(T)) * sp.log(1 / q) * b / (2 * margin_of_size * B)
+bias = clean_probability * sigma / sp.sqrt(b)
+bound = (speed + bias + deviation / zeta) / ((1 - zeta) * margin_of_size)
 before = progress / gamma + L * gamma / 2 + p * s + surprise / vartheta
 one_step = before / (kept * kappa)
 total = Delta / (gamma * T) + L * gamma / 2 + p * s + sp.log(1 / q) / (vartheta * T)
 any_step = total / (kept * kappa)
 
 statement = Relation(Quantile(Mean(G), 1 - q), "<=", bound)
-VARYING = (progress, surprise, G, pull, drift, square, log_one, log_growth, first)  # along a run
+terms = {
+    "Mean": "the mean over the steps 0, …, T-1 of one run",
+    "Quantile": "over runs: P(Mean[G] ≤ right side) ≥ 1 - q",
+}
+VARYING = (
+    progress,
+    surprise,
+    G,
+    pull,
+    drift,
+    square,
+    log_one,
+    log_growth,
+    first,
+)  # along a run
 
 steps = (
     *linear_drift,
     Definition("micro-batches", Relation(m, "=", B / b), "in a mini-batch"),
     Axiom("split", Relation(1 - zeta, ">", sp.S.Zero), "0 < ζ < 1"),
     Definition("kept", Relation(kept, "=", 1 - zeta), "what ζ leaves of the margin", ("split",)),
-    Axiom("step size", Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))), "that of the mean"),
+    Axiom(
+        "step size",
+        Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
+        "that of the mean",
+    ),
     Axiom(
         "descent",
         Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
-        "progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = ‖ū‖², all of this run",
+        ("progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = ‖ū‖², all of this run"),
         axiom="smoothness",
     ),
-    Axiom(
-        "mean of unit vectors",
-        Relation(square, "<=", sp.S.One),
-        "‖ū‖ ≤ 1 by the triangle inequality",
-        axiom="inner product",
-    ),
+    setting.unit_vectors,
     Axiom(
         "first gradient",
         Relation(first**2, "<=", 2 * L * Delta),
         "G_0; f* ≤ f(w_0 - ∇f(w_0)/L) ≤ f(w_0) - G_0²/(2L)",
         axiom="smoothness",
     ),
-    Definition("start", Relation(start, "=", sp.sqrt(2 * L * Delta)), "the largest first gradient"),
+    Definition(
+        "start",
+        Relation(start, "=", sp.sqrt(2 * L * Delta)),
+        "the largest first gradient",
+    ),
     Inequality(
         "first gradient is bounded",
         Relation(first, "<=", start),
@@ -109,23 +128,31 @@ steps = (
         "never steeper",
         Relation(G, "<=", steepest),
         "LγT = √(2LΔT)",
-        ("later gradients", "first gradient is bounded", "steepest", "start", "step size"),
+        (
+            "later gradients",
+            "first gradient is bounded",
+            "steepest",
+            "start",
+            "step size",
+        ),
         certificate=(first + L * gamma * T - G, start - first),
     ),
     Definition(
-        "scale", Relation(vartheta, "=", 2 * m * zeta * kappa / steepest), "of the exponent, ϑ"
+        "scale",
+        Relation(vartheta, "=", 2 * m * zeta * kappa / steepest),
+        "of the exponent, ϑ",
     ),
     Axiom(
         "one micro-batch",
         Relation(log_one, "<=", (vartheta / m) ** 2 * (2 * G) ** 2 / 8),
-        "log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G",
+        ("log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G"),
         axiom="Hoeffding",
     ),
     Axiom(
         "all of them",
         Relation(log_growth, "=", m * log_one),
-        "log_growth = ln E[e^{ϑ(drift - pull)} | w_t]: given w_t the pull is the mean of m "
-        "independent such X, whatever was drawn before",
+        "log_growth = ln E[e^{ϑ(drift - pull)} | w_t]: given w_t the pull is the mean "
+        "of m independent such X, whatever was drawn before",
         axiom="fresh mini-batches",
     ),
     Inequality(
@@ -165,18 +192,19 @@ steps = (
         ("margin that is left",),
         certificate=(before - kept * kappa * G) / (kept * kappa),
     ),
-    Averaged("average", Relation(Mean(G), "<=", Mean(one_step)), "over the steps", ("one step",)),
-    Axiom(
-        "total progress",
-        Relation(Mean(progress), "<=", Delta / T),
-        "the mean of f(w_t) - f(w_{t+1}) over t is (f(w_0) - f(w_T))/T",
-        axiom="telescoping",
+    Averaged(
+        "average",
+        Relation(Mean(G), "<=", Mean(one_step)),
+        "over the steps",
+        ("one step",),
     ),
+    setting.total_progress(Mean),
     Axiom(
         "total surprise",
         Relation(Mean(surprise), "<=", sp.log(1 / q) / T),
-        "for every run in an event of chance 1 - q at least: e^(sum of the surprises so far) is a "
-        "supermartingale that starts at 1, so it exceeds 1/q with chance q at most",
+        "for every run in an event of chance 1 - q at least: e^(sum of the surprises "
+        "so far) is a supermartingale that starts at 1, so it exceeds 1/q with chance "
+        "q at most",
         axiom="supermartingale",
     ),
     Expectation(
@@ -198,11 +226,16 @@ steps = (
     Axiom(
         "quantile",
         Relation(Quantile(Mean(G), 1 - q), "<=", Mean(G)),
-        "of the runs in that event this one has the largest mean of G; what no run in an event of "
-        "chance 1 - q exceeds is at least the quantile",
+        "of the runs in that event this one has the largest mean of G; what no run in "
+        "an event of chance 1 - q exceeds is at least the quantile",
         axiom="probability",
     ),
-    Chain("conclusion", statement, "transitivity", ("quantile", "average", "total", "closed form")),
+    Chain(
+        "conclusion",
+        statement,
+        "transitivity",
+        ("quantile", "average", "total", "closed form"),
+    ),
 )
 
 bound_at = (fixed + shared / other) / (1 - other)
@@ -238,51 +271,24 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack of the quantile 1 - q of the mean of G over one run, relative to the bound.
-
-    All paths of a run are enumerated; the split is random or the best. An improvement lowers the
-    bound by that fraction.
-    """
-    found = []
-    for i in range(200):
-        loss, batch = random_loss(rng), random_batch(rng)
-        w, failure = loss.width * rng.uniform(0.05, 3), rng.uniform(0, 1)
-        horizon = int(rng.integers(1, 2 + 14 / np.log2(2 * batch.count + 1)))
-        at = {
-            "smoothness": loss.smoothness,
-            "initial_gap": float(loss.value(np.array(w))),
-            "horizon": horizon,
-            "failure_probability": failure,
-            "batch_size": batch.count * batch.size,
-            **batch.inputs,
-        }
-        values = claim.evaluate(**at, split=rng.uniform(0.01, 0.99))
-        if i % 2:
-            values = claim.evaluate(**at, split=values["best_split"])
-        outcomes = normalized_outcomes(loss, batch, float(values["step_size"]))
-        chances, norms = every_path(loss, outcomes, w, horizon)
-        means = norms.mean(1)
-        order = np.argsort(means)
-        index = np.searchsorted(np.cumsum(chances[order]), 1 - failure)
-        quantile = means[order][min(index, len(means) - 1)]
-        found.append(1 - improvement - float(quantile / values["probable_bound"]))
-    return min(found)
-
-
 _best = deviation / (deviation + sp.sqrt(deviation * (deviation + speed + bias)))
 
 claim = Claim(
     name="high_probability",
     part="How fast it gets there",
-    title="the mean gradient norm of the normalized rule in a single run, with chance 1 - q",
+    title=("the mean gradient norm of the normalized rule in a single run, with chance 1 - q"),
     kind="upper bound",
+    summary="the same for a single run, with chance 1 - q, up to a term ln(1/q)/m",
     assumptions=(
-        *averaged_claim.assumptions[:-1],
-        "m = B/b is a positive integer",
-        "step size γ = √(2Δ/(LT)); 0 < q < 1 and 0 < ζ < 1",
+        A0,
+        A1,
+        A2,
+        *radius_claim.assumptions,
+        Assumption("m = B/b is a positive integer"),
+        Assumption("step size γ = √(2Δ/(LT)); 0 < q < 1 and 0 < ζ < 1"),
     ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
     values={
@@ -296,11 +302,11 @@ claim = Claim(
         "step_size": "step size",
     },
     random=VARYING,
-    attack=attack,
     uses=("drift",),
     figure="horizon",
+    agreement=("test_runs",),
     remarks=(
-        "the statement is one about a probability: P((1/T) Σ G_t ≤ bound) ≥ 1 - q, the sum over "
-        "the steps t = 0, …, T-1 of one run",
+        "the statement is one about a probability: P((1/T) Σ G_t ≤ bound) ≥ 1 - q, the "
+        "sum over the steps t = 0, …, T-1 of one run",
     ),
 )

@@ -1,68 +1,71 @@
 """How soon the normalized rule first comes within δ of the bias radius.
 
-Until then every step has a drift of at least h, the drift bound at β + δ, and lowers f by h²/(2L)
-on average: a supermartingale, which cannot fall below f*.
+Until then every step has a drift of at least h, the drift bound at β + δ, and lowers f
+by h²/(2L) on average: a supermartingale, which cannot fall below f*.
 """
 
-import numpy as np
 import sympy as sp
 
-from analysis.claims.attacks.exact_runs import Batch, Loss, hitting_time, random_batch, random_loss
-from analysis.claims.averaged_guarantee import square
-from analysis.claims.bias_radius import beta, factored, independent, radius
+from analysis.claims import setting
+from analysis.claims.bias_radius import (
+    beta,
+    factored,
+    factored_drift,
+    radius,
+    radius_of_drift,
+)
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import breakdown, chance, drift
-from analysis.claims.drift import h as drift_at
-from analysis.claims.drift import statement as drift_bound
-from analysis.proof.assumptions import BOUNDED, FRESH, SMOOTH
+from analysis.claims.drift import sharp_bound
+from analysis.claims.setting import drift, margin_of_size, progress, pull, square
+from analysis.proof.assumptions import A0, A1, A2, Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import E, Relation
-from analysis.proof.steps import Axiom, Chain, Definition, Earlier, Identity, Inequality
-from analysis.proof.symbols import Delta, G, L, alpha, b, delta, gamma, kappa, p, s, sigma
+from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
+from analysis.proof.symbols import (
+    Delta,
+    G,
+    L,
+    alpha,
+    b,
+    delta,
+    gamma,
+    kappa,
+    p,
+    s,
+    sigma,
+)
 from analysis.proof.values import sideways
 
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)
-progress, pull = sp.symbols("progress pull", real=True)
 first = sp.Symbol("first", nonnegative=True)
 
 at_target = kappa * target * delta * (2 * beta + delta) / (target**2 + s**2)
 size = radius + delta
-margin = chance - alpha * (1 - chance)
-pull_at_target = margin * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
+pull_at_target = margin_of_size * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
 bound = 2 * L * Delta / pull_at_target**2
 
 statement = Relation(E(first), "<=", bound)
+terms = {
+    "first": "the first step at which G ≤ β + δ",
+}
 
 steps = (
-    Definition("clean chance", Relation(p, "=", chance), "(1-ε)^b = e^(-λb), λ = -ln(1-ε)"),
-    *independent,
-    Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability"),
-    *breakdown,
-    Definition(
-        "radius",
-        Relation(beta, "=", s * sp.sqrt((p + alpha * (1 - p)) / kappa)),
-        "β, the radius of bias_radius",
-        ("chance",),
-    ),
+    setting.clean_chance,
+    *setting.independent_noise,
+    setting.at_most_one,
+    setting.below_breakdown,
+    setting.margin,
+    radius_of_drift,
     Definition("target", Relation(target, "=", beta + delta), "what G is to come down to"),
     Definition("h", Relation(h, "=", at_target), "the drift bound at r"),
-    Earlier(
-        "drift bound",
-        Relation(drift, ">=", drift_at),
-        "drift = E⟨∇f, u⟩, u the direction of a micro-batch; (A4) is assumed here too",
-        ("noise of a micro-batch",),
-        claim="drift",
-        statement=drift_bound,
-        holding=("contaminated case", "mean zero", "variance"),
+    sharp_bound,
+    factored_drift,
+    Axiom(
+        "not there yet",
+        Relation(G, ">", target),
+        "the steps before the first t with G ≤ r",
     ),
-    Identity(
-        "factored drift",
-        Relation(drift_at, "=", factored),
-        "one sign change, at β",
-        ("radius", "margin"),
-    ),
-    Axiom("not there yet", Relation(G, ">", target), "the steps before the first t with G ≤ r"),
     Inequality(
         "not inside the radius",
         Relation(G, ">", beta),
@@ -90,26 +93,12 @@ steps = (
         "transitivity",
         ("drift bound", "factored drift", "no weaker further out"),
     ),
+    *setting.normalized_descent,
     Axiom(
-        "fresh mini-batch",
-        Relation(pull, "=", drift),
-        "pull = E[⟨∇f, ū⟩ | w_t]: given w_t the micro-batches are drawn afresh and have one law, "
-        "so each contributes E⟨∇f, u⟩ = drift",
-        axiom="fresh mini-batches",
+        "step size",
+        Relation(gamma, "=", h / L),
+        "half of the largest step that still descends",
     ),
-    Axiom(
-        "descent",
-        Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
-        "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū",
-        axiom="smoothness",
-    ),
-    Axiom(
-        "mean of unit vectors",
-        Relation(square, "<=", sp.S.One),
-        "‖ū‖ ≤ 1 by the triangle inequality",
-        axiom="inner product",
-    ),
-    Axiom("step size", Relation(gamma, "=", h / L), "half of the largest step that still descends"),
     Inequality(
         "progress",
         Relation(progress, ">=", h**2 / (2 * L)),
@@ -124,8 +113,9 @@ steps = (
     Axiom(
         "stopped",
         Relation(E(first) * h**2 / (2 * L), "<=", Delta),
-        "first = τ, the first t with G_t ≤ r; by 'progress' f(w_t) - f* + t h²/(2L), stopped at τ, "
-        "is a non-negative supermartingale, it starts at Δ and ends above τ h²/(2L)",
+        "first = τ, the first t with G_t ≤ r; by 'progress' f(w_t) - f* + t h²/(2L), "
+        "stopped at τ, is a non-negative supermartingale, it starts at Δ and ends "
+        "above τ h²/(2L)",
         ("progress",),
         axiom="supermartingale",
     ),
@@ -186,60 +176,21 @@ witness = (
 )
 
 
-def random_problem(rng: np.random.Generator) -> tuple[Loss, Batch, float, dict[str, float]]:
-    """A run that starts outside its target and whose bound is 1 to 60 steps: the claim's inputs.
-
-    The width of the loss is chosen such that its gradients reach beyond the target.
-    """
-    while True:
-        batch, shape = random_batch(rng), random_loss(rng)
-        at = batch.inputs | {"smoothness": shape.smoothness}
-        at["excess"] = batch.sigma * rng.lognormal(0, 1)
-        goal = float(claim.evaluate(initial_gap=1.0, **at)["target"])
-        width = goal * (1 + rng.exponential()) / shape.smoothness
-        loss = Loss(shape.shape, shape.smoothness, width)
-        start = width * rng.uniform(0.05, 3)
-        at["initial_gap"] = float(loss.value(np.array(start)))
-        steps = float(claim.evaluate(**at)["hitting_time"])
-        if abs(loss.slope(np.array(start))) > goal and 1 <= steps <= 60:
-            return loss, batch, start, at
-
-
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over exact runs, relative to the bound.
-
-    120 random ones, all from outside the target, and one from just outside a target far beyond the
-    noise. The law of w_t is followed five times as long as the bound; time after that is not
-    counted. An improvement lowers the bound by that fraction.
-    """
-
-    def slack(loss: Loss, batch: Batch, start: float, at: dict[str, float]) -> float:
-        values = claim.evaluate(**at)
-        bound, step = float(values["hitting_time"]), float(values["step_size"])
-        steps = int(5 * bound + 5)
-        taken = hitting_time(loss, batch, start, step, float(values["target"]), steps)
-        return 1 - improvement - taken / bound
-
-    batch, start = Batch(1e-6, 1.0, 1, 1, 1e-3, None), 1.002
-    at = batch.inputs | {"smoothness": 1.0, "initial_gap": start**2 / 2, "excess": 1.0}
-    found = [slack(Loss("quadratic", 1.0, 1.0), batch, start, at)]
-    found += [slack(*random_problem(rng)) for _ in range(120)]
-    return min(found)
-
-
 claim = Claim(
     name="hitting_time",
     part="How fast it gets there",
     title="the expected time until the normalized rule comes close to the bias radius",
     kind="upper bound, tight in the limit",
+    summary="G ≤ β + δ is first met after 2LΔ/h(β+δ)² steps on average, at most",
     assumptions=(
-        FRESH,
-        BOUNDED,
-        SMOOTH,
+        A0,
+        A1,
+        A2,
         *radius_claim.assumptions,
-        "step size γ = h/L, h the drift bound at G = β + δ, β the bias radius",
+        Assumption("step size γ = h/L, h the drift bound at G = β + δ, β the bias radius"),
     ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
     values={
@@ -249,10 +200,10 @@ claim = Claim(
     },
     shown={"target": "target", "hitting_time": "conclusion", "step_size": "step size"},
     random=(first,),
-    attack=attack,
     attained="as σ → 0: a quadratic, one step from just outside the target",
     uses=("drift",),
     about=("bias_radius",),
     figure="schedule",
+    agreement=("test_runs",),
     remarks=("first is the first t with G_t ≤ β + δ; 0 if the run starts there",),
 )

@@ -1,15 +1,14 @@
 """No rule whatever can have a smaller worst-case bias than σ√(ε/(1-2ε)).
 
-Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the other, with
-chance w; the draggers fill in the missing side. The mixtures that a rule gets to see are one and
-the same law, the benign means are ±μ, so wherever the rule rests it is μ off in one world.
+Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the
+other, with chance w; the draggers fill in the missing side. The mixtures that a rule
+gets to see are one and the same law, the benign means are ±μ, so wherever the rule
+rests it is μ off in one world.
 """
 
-from collections.abc import Callable
-
-import numpy as np
 import sympy as sp
 
+from analysis.proof.assumptions import Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
@@ -20,6 +19,9 @@ plus, minus, worst = sp.symbols("error_plus error_minus error", nonnegative=True
 
 bound = sigma * sp.sqrt(epsilon) / sp.sqrt(1 - 2 * epsilon)
 statement = Relation(worst, ">=", bound)
+terms = {
+    "error": "the larger bias of any rule on two laws that it cannot tell apart",
+}
 
 steps = (
     Axiom("minority", Relation(1 - 2 * epsilon, ">", sp.S.Zero), "ε < 1/2"),
@@ -33,7 +35,7 @@ steps = (
     Identity(
         "same law",
         Relation((1 - epsilon) * w, "=", epsilon),
-        "mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A",
+        ("mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A"),
         ("chance of a deviation",),
     ),
     Identity(
@@ -60,7 +62,7 @@ steps = (
     Axiom(
         "one outcome",
         Relation(plus + minus, ">=", 2 * mu),
-        "the same law, so the same point of rest; triangle inequality between the two means",
+        ("the same law, so the same point of rest; triangle inequality between the two means"),
         axiom="inner product",
     ),
     Inequality(
@@ -68,7 +70,11 @@ steps = (
         Relation(worst, ">=", mu),
         "the average of three slacks",
         ("first world", "second world", "one outcome"),
-        certificate=((worst - plus) / 2, (worst - minus) / 2, (plus + minus - 2 * mu) / 2),
+        certificate=(
+            (worst - plus) / 2,
+            (worst - minus) / 2,
+            (plus + minus - 2 * mu) / 2,
+        ),
     ),
     Identity(
         "closed form",
@@ -80,76 +86,27 @@ steps = (
 )
 
 
-def slack(
-    score: Callable[[np.ndarray], np.ndarray],
-    fraction: float,
-    scale: float,
-    improvement: float = 0.0,
-) -> float:
-    """Largest error minus the bound, for the rule that rests where the mean score vanishes.
-
-    `score` is a non-decreasing function of gradients [n]. Both worlds are built atom by atom, the
-    rule is run in each, and the error is the distance from that world's benign mean; minus infinity
-    if a world breaks an assumption.
-    """
-    chance = fraction / (1 - fraction)
-    size = scale / np.sqrt(chance * (1 - chance))
-    atoms = np.array([-size, 0.0, size])
-    errors = []
-    for side in (1, -1):
-        benign = np.array([0.0, 1 - chance, chance])[::side]
-        seen = (1 - fraction) * benign + fraction * np.array([1.0, 0.0, 0.0])[::side]
-        mean = benign @ atoms
-        if benign @ atoms**2 - mean**2 > scale**2 * (1 + 1e-9):
-            return -np.inf
-        errors.append(abs(_rest(lambda x, seen=seen: seen @ score(atoms - x), size) - mean))  # type: ignore[misc]
-    bound = scale * float(np.sqrt(fraction / (1 - 2 * fraction)))
-    return float(max(errors)) - (1 + improvement) * bound
-
-
-def _rest(drift: Callable[[float], float], size: float) -> float:
-    """The middle of the points where a non-increasing drift changes sign, in [-size, size]."""
-    ends = []
-    for sign in (1, -1):
-        low, high = -size, size
-        for _ in range(100):
-            middle = (low + high) / 2
-            up = drift(middle) > 0 if sign > 0 else drift(middle) >= 0
-            low, high = (middle, high) if up else (low, middle)
-        ends.append(low)
-    return sum(ends) / 2
-
-
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack of 200 clipped rules, each side with a threshold of its own."""
-    found = []
-    for _ in range(200):
-        left, right = rng.lognormal(0, 1, 2) if rng.random() < 0.8 else [rng.lognormal()] * 2
-
-        def score(g: np.ndarray, left: float = left, right: float = right) -> np.ndarray:
-            return np.clip(g, -left, right)
-
-        found.append(slack(score, rng.uniform(0.01, 0.45), 1.0, improvement))
-    return min(found)
-
-
 claim = Claim(
     name="minimax",
     part="What is best possible",
     title="the worst-case bias that no rule can avoid",
     kind="lower bound, tight",
+    summary="no rule has a worst-case bias below σ√(ε/(1-2ε))",
     assumptions=(
-        "0 < ε < 1/2",
-        "benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule",
-        "the rule sees gradients only, and comes to rest at a point that their law determines",
+        Assumption("0 < ε < 1/2"),
+        Assumption("benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule"),
+        Assumption(
+            "the rule sees gradients only, and comes to rest at a point that their law determines"
+        ),
     ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=(),
     values={"minimax_bias": bound},
     shown={"minimax_bias": "conclusion"},
-    attack=attack,
     attained="every odd score, on this pair of laws",
     figure="threshold",
+    agreement=("test_sizes",),
     remarks=("√ε is therefore the right rate in ε",),
 )

@@ -1,18 +1,17 @@
-"""The micro-batch size with the strongest guaranteed pull, for draggers straight back (α = 1).
+"""The micro-batch size of strongest guaranteed pull, draggers straight back (α = 1).
 
-The drift bound is h(b) = G(2G²/φ(b) - 1) with φ(b) = e^(λb)(G² + σ²/b). Its best size is small far
-away, where noise does not matter, and rises to the sweet spot b* at the bias radius: a schedule.
+The drift bound is h(b) = G(2G²/φ(b) - 1) with φ(b) = e^(λb)(G² + σ²/b). Its best size
+is small far away, where noise does not matter, and rises to the sweet spot b* at the
+bias radius: a schedule.
 """
 
-import numpy as np
 import sympy as sp
-from scipy import optimize
 
-from analysis.claims.alignment_lemma import slack
-from analysis.claims.drift import chance
 from analysis.claims.drift import claim as drift_claim
 from analysis.claims.drift import h as drift_at
+from analysis.claims.setting import clean_probability
 from analysis.claims.sweet_spot import phi as squared_radius
+from analysis.proof.assumptions import Assumption
 from analysis.proof.calculus import Tangent
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Relation
@@ -22,7 +21,7 @@ from analysis.proof.values import Shown
 
 best, whole = sp.symbols("b_G b_w", positive=True)
 
-in_b = drift_at.subs({alpha: 1, p: chance, s: sigma / sp.sqrt(b)})
+in_b = drift_at.subs({alpha: 1, p: clean_probability, s: sigma / sp.sqrt(b)})
 phi = sp.exp(lam * b) * (G**2 + sigma**2 / b)
 pull = G * (2 * G**2 / phi - 1)
 formula = 2 / (lam * (1 + sp.sqrt(1 + 4 * G**2 / (lam * sigma**2))))
@@ -30,16 +29,23 @@ condition = lam * G**2 * b**2 + lam * sigma**2 * b - sigma**2
 zero = sp.exp(-x)
 
 statement = Relation(in_b.subs(b, best), ">=", in_b)
+terms = {
+    "b_G": "the best size while the gradient's norm is G",
+}
 
 
 def grows(size: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """At a size c: the tangent bound of φ(b)/e^(λc), its value at b = c, and e^(λ(b-c))."""
+    """At size c: tangent bound of φ(b)/e^(λc), its value at b = c, and e^(λ(b-c))."""
     line = 1 + lam * (b - size)
-    return line * (G**2 + sigma**2 / b), G**2 + sigma**2 / size, sp.exp(lam * (b - size))
+    return (
+        line * (G**2 + sigma**2 / b),
+        G**2 + sigma**2 / size,
+        sp.exp(lam * (b - size)),
+    )
 
 
 def above(size: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-    """Certificate for φ(b) ≥ φ(c), from the tangent at c and the comparison of `grows`."""
+    """Certificate of φ(b) ≥ φ(c): the tangent at c and the comparison of `grows`."""
     line, value, curve = grows(size)
     return (
         sp.exp(lam * size) * (curve - 1 - lam * (b - size)) * (G**2 + sigma**2 / b),
@@ -112,7 +118,6 @@ witness = (
         Relation(zero, "=", 1 / (2 * (1 - x))),
         "x = x* = λb*, the scaled sweet spot at α = 1",
         claim="sweet_spot",
-        statement=Relation(zero, "=", 1 / (2 * (1 - x))),
         holding=("zero at α = 1",),
     ),
     Earlier(
@@ -120,7 +125,6 @@ witness = (
         Relation(2 * zero - 1, ">", sp.S.Zero),
         "κ at α = 1, x = x*",
         claim="sweet_spot",
-        statement=Relation(2 * zero - 1, ">", sp.S.Zero),
         holding=("zero at α = 1",),
     ),
     Axiom(
@@ -176,61 +180,31 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest lead of the best size over another one, in worst-case drift, relative to it.
-
-    The worst drift is that of an actual law: clean micro-batches with the two-point noise of
-    alignment_lemma, the others straight back. Rivals are random sizes and the best that an
-    optimiser finds. An improvement strengthens the rival's drift by that fraction.
-    """
-
-    def worst_drift(size: float, gradient: float, sigma: float, rate: float) -> float:
-        noise, clean = sigma / np.sqrt(size), np.exp(-rate * size)
-        weight = noise**2 / (gradient**2 + noise**2)
-        points = np.array([[-gradient * (1 + 1e-12)], [noise**2 / gradient]])
-        excess = slack(points, np.array([weight, 1 - weight]), gradient)
-        cosine = excess + (gradient**2 - noise**2) / (gradient**2 + noise**2)
-        return gradient * (clean * cosine - (1 - clean))
-
-    found: list[float] = []
-    while len(found) < 200:
-        fraction, sigma = rng.uniform(1e-3, 0.4), rng.lognormal(0, 1)
-        rate, gradient = -np.log1p(-fraction), sigma * rng.lognormal(0, 1)
-        values = claim.evaluate(
-            dragger_fraction=fraction, noise_scale=sigma, gradient_norm=gradient
-        )
-        at = (gradient, sigma, rate)
-        ours = worst_drift(float(values["micro_batch_size"]), *at)
-        if ours < 0.05 * gradient:
-            continue
-        rival = optimize.minimize_scalar(
-            lambda size, at=at: -worst_drift(size, *at), bounds=(1, 3 / rate), method="bounded"
-        )
-        theirs = max(-rival.fun, *(worst_drift(size, *at) for size in rng.uniform(1, 3 / rate, 5)))
-        found.append((ours - (1 + improvement) * theirs) / ours)
-    return min(found)
-
-
-_size = sp.Max(1, 2 / (lam + sp.sqrt(lam**2 + 4 * lam * G**2 / sigma**2)))
+whole_size = sp.Max(1, 2 / (lam + sp.sqrt(lam**2 + 4 * lam * G**2 / sigma**2)))
 
 claim = Claim(
     name="phase_schedule",
     part="How fast it gets there",
-    title="the micro-batch size with the strongest guaranteed pull at a given gradient norm",
+    title=("the micro-batch size with the strongest guaranteed pull at a given gradient norm"),
     kind="exact minimiser",
-    assumptions=(*drift_claim.assumptions, "α = 1, any draggers; ε > 0"),
+    summary="the pull at G is strongest at b = 2/(λ(1 + √(1 + 4G²/(λσ²))))",
+    assumptions=(*drift_claim.assumptions, Assumption("α = 1, any draggers; ε > 0")),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
-    values={"micro_batch_size": _size, "drift_bound": in_b.subs(b, _size)},
+    values={"micro_batch_size": whole_size, "drift_bound": in_b.subs(b, whole_size)},
     shown={
         "micro_batch_size": "size in samples",
-        "drift_bound": Shown("drift bound", {b: _size}),
+        "drift_bound": Shown("drift bound", {b: whole_size}),
     },
-    attack=attack,
     attained="at b = b_G",
     uses=("sweet_spot",),
     about=("drift",),
     figure="schedule",
-    remarks=("where b_G < 1, one sample is best", "it rises to the sweet spot at the bias radius"),
+    agreement=("test_one_step",),
+    remarks=(
+        "where b_G < 1, one sample is best",
+        "it rises to the sweet spot at the bias radius",
+    ),
 )

@@ -1,16 +1,15 @@
-"""What several domains do: mixed micro-batches average their differences away, pure ones cannot.
+"""Several domains: mixed micro-batches average their differences, pure cannot.
 
-f = Σ π_k f_k. A micro-batch is mixed when each of its samples has a domain of its own, and pure
-when all come from one domain, as with one domain per accelerator core.
+f = Σ π_k f_k. A micro-batch is mixed when each of its samples has a domain of its own,
+and pure when all come from one domain, as with one domain per accelerator core.
 """
 
-import numpy as np
 import sympy as sp
 
-from analysis.claims.attacks.exact_runs import mean_law
-from analysis.claims.bias_radius import at_rest, beta, chance, push, radius, spread
-from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import random_case
+from analysis.claims import setting
+from analysis.claims.bias_radius import at_rest, beta, radius
+from analysis.claims.setting import clean_probability, margin_of_size, push, spread
+from analysis.proof.assumptions import A3, A4, Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
@@ -22,7 +21,7 @@ share, distance = sp.symbols("pi_2 Delta_o", positive=True)
 gap = sp.Symbol("gap", nonnegative=True)
 w = sp.Symbol("w", positive=True)
 
-factor = sp.sqrt(chance + push) / sp.sqrt(chance - push)
+factor = sp.sqrt(clean_probability + push) / sp.sqrt(margin_of_size)
 pure = sp.sqrt(sigma_w**2 / b + tau**2) * factor
 mixed = radius.subs(sigma, sp.sqrt(sigma_w**2 + tau**2))
 
@@ -46,7 +45,11 @@ steps = (
         Relation(between, "=", tau**2),
         "τ² = Σ π_k‖∇f_k - ∇f‖²: the micro-batch mean has the domain's gradient",
     ),
-    Axiom("some noise", Relation(sigma_w**2 / b + tau**2, ">", sp.S.Zero), "else nothing is noisy"),
+    Axiom(
+        "some noise",
+        Relation(sigma_w**2 / b + tau**2, ">", sp.S.Zero),
+        "else nothing is noisy",
+    ),
     Definition(
         "noise of a pure micro-batch",
         Relation(s, "=", sp.sqrt(sigma_w**2 / b + tau**2)),
@@ -57,7 +60,12 @@ steps = (
         "noise of a micro-batch",
         Relation(spread, "<=", s**2),
         "the hypothesis of drift; E z = 0 over the choice of the domain",
-        ("two sources", "within a domain", "between domains", "noise of a pure micro-batch"),
+        (
+            "two sources",
+            "within a domain",
+            "between domains",
+            "noise of a pure micro-batch",
+        ),
         certificate=sigma_w**2 / b - within,
     ),
     *at_rest,
@@ -65,14 +73,30 @@ steps = (
         "in the parameters",
         Relation(beta, "=", pure),
         "definitions",
-        ("radius", "margin", "noise of a pure micro-batch", "clean chance", "chance", "some noise"),
+        (
+            "radius",
+            "margin",
+            "noise of a pure micro-batch",
+            "clean chance",
+            "chance",
+            "some noise",
+        ),
     ),
-    Chain("conclusion", statement, "transitivity", ("stationary points", "in the parameters")),
+    Chain(
+        "conclusion",
+        statement,
+        "transitivity",
+        ("stationary points", "in the parameters"),
+    ),
 )
 
 witness = (
     Axiom("at least one sample", Relation(b, ">=", sp.S.One), "b ≥ 1"),
-    Axiom("noise of mixed ones", Relation(sigma, "=", sp.sqrt(sigma_w**2 + tau**2)), "in σ"),
+    Axiom(
+        "noise of mixed ones",
+        Relation(sigma, "=", sp.sqrt(sigma_w**2 + tau**2)),
+        "in σ",
+    ),
     Identity(
         "radius of mixed ones",
         Relation(radius, "=", mixed),
@@ -82,7 +106,7 @@ witness = (
     Identity(
         "mixed micro-batches",
         Relation(pure**2 - mixed**2, "=", tau**2 * (1 - 1 / b) * factor**2),
-        "mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size",
+        ("mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size"),
         ("chance", "margin", "clean chance", "some noise"),
     ),
     Inequality(
@@ -96,8 +120,9 @@ witness = (
     Axiom(
         "two noiseless domains",
         Relation(gap, "=", share * distance),
-        "f_k = ‖w - o_k‖²/2, no draggers; each micro-batch gradient is w - o_1 or w - o_2, their "
-        "majority is at rest at o_1, where gap = ‖∇f‖ = ‖o_1 - Σ π_k o_k‖ and Δ_o = ‖o_1 - o_2‖",
+        "f_k = ‖w - o_k‖²/2, no draggers; each micro-batch gradient is w - o_1 or w - "
+        "o_2, their majority is at rest at o_1, where gap = ‖∇f‖ = ‖o_1 - Σ π_k o_k‖ "
+        "and Δ_o = ‖o_1 - o_2‖",
         axiom="median",
     ),
     Axiom(
@@ -117,7 +142,7 @@ witness = (
     Definition(
         "rarer domain",
         Relation(w, "=", kappa / (2 * p)),
-        "with draggers: its weight π_1 when the rule may rest at its o_1, so ‖∇f‖ = (1 - w)Δ_o",
+        ("with draggers: its weight π_1 when the rule may rest at its o_1, so ‖∇f‖ = (1 - w)Δ_o"),
     ),
     Identity(
         "it balances the push",
@@ -134,64 +159,38 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest drift at the radius, in units of G, for pure micro-batches of 1 to 3 samples.
-
-    Half of the cases are two noiseless domains, the rarer one pointing back; the others are random
-    domains with random noise. Contaminated micro-batches push with strength α. An improvement asks
-    for a positive drift already that much inside the radius.
-    """
-    n = 1500
-    strength, size = rng.uniform(0.01, 1, n), rng.integers(1, 4, n)
-    scaled = rng.uniform(0.01, 0.99, n) ** 2 * np.log1p(1 / strength)
-    fraction, laws = -np.expm1(-scaled / size), [random_case(rng) for _ in range(n)]
-    within = np.where(np.arange(n) % 2, 0.0, rng.lognormal(-1, 1, n))
-    at = {"dragger_fraction": fraction, "alignment": strength, "micro_batch_size": size}
-    tau = [total for *_, total in laws]
-    radii = claim.evaluate(noise_within=within, domain_spread=tau, **at)["pure_radius"]
-    found = []
-    for i, (centres, weights, total) in enumerate(laws):
-        gradient = radii[i] * (1 - improvement)
-        if i % 2:
-            away = gradient * (1 + 1e-12)
-            back = total**2 / (away**2 + total**2)
-            centres, weights = np.array([[-away], [total**2 / away]]), np.array([back, 1 - back])
-        points, chances, noise = random_case(rng, centres.shape[1])
-        points, chances = mean_law((points * within[i] / noise, chances), int(size[i]))
-        v = (centres[:, None] + points).reshape(-1, centres.shape[1])
-        v[:, 0] += gradient
-        cosine = np.outer(weights, chances).ravel() @ (v[:, 0] / np.linalg.norm(v, axis=1))
-        clean = (1 - fraction[i]) ** size[i]
-        found.append(clean * cosine - strength[i] * (1 - clean))
-    return float(min(found))
-
-
 claim = Claim(
     name="several_domains",
     part="Where the rule comes to rest",
     title="one domain per micro-batch: the spread between domains stays",
     kind="upper bound, tight for noiseless domains",
+    summary="one domain for each micro-batch: noise σ_w²/b + τ², and no size removes τ",
     assumptions=(
-        "(A3) each sample is a dragger with probability ε, independently of the others and of the "
-        "micro-batch's domain",
-        radius_claim.assumptions[1],
-        "a clean micro-batch comes from one domain, k with chance π_k; given k its samples are "
-        "i.i.d. with mean ∇f_k and noise E ξ = 0, E‖ξ‖² ≤ σ_w²",
-        *radius_claim.assumptions[3:],
+        A3.variant(
+            "each sample is a dragger with probability ε, independently of the others "
+            "and of the micro-batch's domain"
+        ),
+        A4,
+        Assumption(
+            "a clean micro-batch comes from one domain, k with chance π_k; given k its "
+            "samples are i.i.d. with mean ∇f_k and noise E ξ = 0, E‖ξ‖² ≤ σ_w²"
+        ),
+        setting.BELOW_BREAKDOWN,
+        setting.NORMALIZED,
     ),
     statement=statement,
     steps=steps,
     witness=witness,
     values={"pure_radius": sideways(pure), "mixed_radius": sideways(mixed)},
     shown={"pure_radius": "in the parameters", "mixed_radius": "radius of mixed ones"},
-    attack=attack,
     uses=("drift",),
     about=("bias_radius",),
     attained=(
-        "σ_w = 0, any b: two domains, the rarer one with weight κ/(2p), and pushes of strength α; "
-        "without draggers as π_2 → 1/2"
+        "σ_w = 0, any b: two domains, the rarer one with weight κ/(2p), and pushes of "
+        "strength α; without draggers as π_2 → 1/2"
     ),
     figure="domains",
+    agreement=("test_sizes",),
     remarks=(
         "this is a limitation: where micro-batches are domain-pure, clipping cannot go below τ",
     ),

@@ -1,28 +1,17 @@
-"""SGD under draggers that agree with each other: a bias that grows with their norm, without end.
+"""SGD under draggers that agree: a bias that grows with their norm, without end.
 
-A sample's gradient is ∇f + ξ, or with chance ε a dragger's d, whose mean d̄ does not vanish; ḡ is
-the mean of B of them.
+A sample's gradient is ∇f + ξ, or with chance ε a dragger's d, whose mean d̄ does not
+vanish; ḡ is the mean of B of them.
 """
 
-import numpy as np
 import sympy as sp
 
-from analysis.claims.attacks.exact_runs import (
-    Law,
-    Loss,
-    Mixture,
-    every_path,
-    quadratic_run,
-    random_loss,
-    random_noise,
-    sgd_outcomes,
-)
-from analysis.claims.sgd_rate import benign, progress, pull, square
-from analysis.proof.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
+from analysis.claims import setting
+from analysis.claims.setting import benign, progress, pull, square
+from analysis.proof.assumptions import A0, A1, A2, NOISE, Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import E, Relation
 from analysis.proof.steps import (
-    Averaged,
     Axiom,
     Chain,
     Definition,
@@ -30,7 +19,19 @@ from analysis.proof.steps import (
     Identity,
     Inequality,
 )
-from analysis.proof.symbols import B, D, D_bar, Delta, G, L, T, alpha, epsilon, eta, sigma
+from analysis.proof.symbols import (
+    B,
+    D,
+    D_bar,
+    Delta,
+    G,
+    L,
+    T,
+    alpha,
+    epsilon,
+    eta,
+    sigma,
+)
 
 product = sp.Symbol("product", real=True)
 push = sp.Symbol("push", nonnegative=True)
@@ -53,17 +54,15 @@ averaged = (push * rms + Delta / (eta * T) + L * eta * N / 2) / gain
 root = (push + sp.sqrt(push**2 + 4 * gain * K)) / (2 * gain)
 
 statement = Relation(rms, "<=", bound)
+terms = {
+    "rms": "the root mean square of G over the run",
+}
 
 steps = (
-    Axiom("not all draggers", Relation(share, ">", sp.S.Zero), "ε < 1"),
-    Axiom("at least one sample", Relation(B, ">=", sp.S.One), "B ≥ 1"),
-    Axiom("short step", Relation(1 - L * eta, ">=", sp.S.Zero), "η ≤ 1/L"),
-    Definition(
-        "share",
-        Relation(benign, "=", share),
-        "the chance that a sample is benign",
-        ("not all draggers",),
-    ),
+    setting.not_all_draggers,
+    setting.at_least_one_sample,
+    setting.short_step,
+    setting.share,
     Definition(
         "noise",
         Relation(N, "=", noise),
@@ -77,19 +76,21 @@ steps = (
         "E ḡ = (1-ε)∇f + εd̄, ‖d̄‖ ≤ Dbar, E‖d‖² ≤ D²; product = ⟨∇f, d̄⟩",
         axiom="independence",
     ),
-    Axiom("no more than straight back", Relation(product, ">=", -alpha * D_bar * G), "draggers"),
+    Axiom(
+        "no more than straight back",
+        Relation(product, ">=", -alpha * D_bar * G),
+        "draggers",
+    ),
     Axiom(
         "mean gradient",
         Relation(pull, "=", benign * G**2 + epsilon * product),
-        "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E d = d̄ for a dragger",
+        (
+            "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E "
+            "d = d̄ for a dragger"
+        ),
         axiom="fresh mini-batches",
     ),
-    Axiom(
-        "descent",
-        Relation(progress, ">=", eta * pull - L * eta**2 * square / 2),
-        "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ",
-        axiom="smoothness",
-    ),
+    setting.sgd_descent,
     Inequality(
         "weight of the draggers",
         Relation(remainder, ">", sp.S.Zero),
@@ -125,7 +126,12 @@ steps = (
         Relation(G**2, "<=", one_step),
         "the descent, solved for G²",
         (
-            *("descent", "mean gradient", "second moment", "no more than straight back"),
+            *(
+                "descent",
+                "mean gradient",
+                "second moment",
+                "no more than straight back",
+            ),
             *("weight of the draggers", "push", "gain", "noise", "share"),
         ),
         certificate=(
@@ -134,20 +140,10 @@ steps = (
             epsilon * remainder * (product + alpha * D_bar * G) / gain,
         ),
     ),
-    Averaged(
-        "average",
-        Relation(E(G**2), "<=", E(one_step)),
-        "E is over the run and over t, uniform on 0, …, T-1",
-        ("one step",),
-    ),
+    setting.over_the_run(G**2, one_step),
     Axiom("root mean square", Relation(E(G**2), "=", rms**2), "a name"),
     Axiom("mean", Relation(E(G), "<=", rms), "(E G)² ≤ E G²", axiom="Jensen"),
-    Axiom(
-        "total progress",
-        Relation(E(progress), "<=", Delta / T),
-        "the mean of f(w_t) - f(w_{t+1}) over t is (f(w_0) - f(w_T))/T",
-        axiom="telescoping",
-    ),
+    setting.total_progress(E),
     Expectation(
         "mean progress",
         Relation(E(one_step), "<=", averaged),
@@ -192,9 +188,22 @@ steps = (
         "in the parameters",
         Relation(root, "=", bound),
         "definitions",
-        ("push", "gain", "K", "noise", "share", "not all draggers", "left of the gradient"),
+        (
+            "push",
+            "gain",
+            "K",
+            "noise",
+            "share",
+            "not all draggers",
+            "left of the gradient",
+        ),
     ),
-    Chain("conclusion", statement, "transitivity", ("its larger zero", "in the parameters")),
+    Chain(
+        "conclusion",
+        statement,
+        "transitivity",
+        ("its larger zero", "in the parameters"),
+    ),
 )
 
 witness = (
@@ -228,72 +237,25 @@ witness = (
 )
 
 
-def straight_back(norm: float, mean: float) -> Law:
-    """Two equally likely draggers of this root mean square norm, with mean -mean."""
-    spread = np.sqrt(norm**2 - mean**2)
-    return np.array([-mean - spread, -mean + spread]), np.full(2, 0.5)
-
-
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over exact runs, relative to the bound.
-
-    Short ones on any loss, all their paths enumerated, long ones on quadratics, and a large batch
-    that starts at its point of rest. An improvement lowers the bound by that fraction.
-    """
-    found = []
-    for i in range(200):
-        loss, sigma, norm = random_loss(rng), rng.lognormal(-1, 1), rng.lognormal(1, 1)
-        fraction, count = rng.uniform(0.01, 0.8), int(rng.integers(1, 3))
-        alignment, mean = rng.uniform(0, 1), norm * rng.uniform(0, 1)
-        horizon, long = int(rng.integers(1, 6 // count + 1)), i % 4 == 0
-        start, step = loss.width * rng.uniform(0.05, 3), rng.uniform(0.01, 1) / loss.smoothness
-        if i % 20 == 0:  # every assumption is met with equality
-            alignment, count, mean, sigma = 1.0, 10**9, norm, 1e-3
-            loss = Loss("quadratic", loss.smoothness, 1.0)
-            start, horizon = fraction / (1 - fraction) * mean / loss.smoothness, 4000
-        elif long:
-            loss, count = Loss("quadratic", loss.smoothness, 1.0), int(rng.integers(1, 100))
-            horizon = int(rng.choice([10, 100, 1000]))
-        draggers = straight_back(norm, alignment * mean)
-        mixture = Mixture(random_noise(rng, sigma), draggers, fraction)
-        values = claim.evaluate(
-            smoothness=loss.smoothness,
-            initial_gap=float(loss.value(np.array(start))),
-            horizon=horizon,
-            batch_size=count,
-            dragger_fraction=fraction,
-            alignment=alignment,
-            noise_scale=sigma,
-            dragger_norm=norm,
-            dragger_mean=mean,
-            learning_rate=step,
-        )
-        if long:
-            squares = quadratic_run(mixture, count, loss.smoothness, start, step, horizon)
-            mean_square = squares.mean()
-        else:
-            outcomes = sgd_outcomes(loss, mixture, count, step)
-            chance, norms = every_path(loss, outcomes, start, horizon)
-            mean_square = chance @ (norms**2).mean(1)
-        found.append(1 - improvement - float(np.sqrt(mean_square) / values["gradient_bound"]))
-    return min(found)
-
-
 claim = Claim(
     name="sgd_persistent_bias",
     part="Against SGD",
     title="the root mean square gradient norm of SGD when the draggers agree",
     kind="upper bound, tight",
+    summary="SGD, draggers that agree: a bias αε‖E d‖/(1-ε) that grows without limit",
     assumptions=(
-        FRESH,
-        BOUNDED,
-        SMOOTH,
-        "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε < 1",
+        A0,
+        A1,
+        A2,
+        setting.SOME_BENIGN,
         NOISE,
-        "draggers: d̄ = E[d | w] has ‖d̄‖ ≤ Dbar and ⟨d̄, ∇f⟩ ≥ -α Dbar G; E‖d‖² ≤ D², Dbar ≤ D",
-        "rule: sgd with a step size η ≤ 1/L",
+        Assumption(
+            "draggers: d̄ = E[d | w] has ‖d̄‖ ≤ Dbar and ⟨d̄, ∇f⟩ ≥ -α Dbar G; E‖d‖² ≤ D², Dbar ≤ D"
+        ),
+        Assumption("rule: sgd with a step size η ≤ 1/L"),
     ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
     values={
@@ -302,8 +264,8 @@ claim = Claim(
     },
     shown={"gradient_bound": "conclusion", "small_step_bias": "small steps"},
     random=(progress, G, product, pull, square),
-    attack=attack,
-    attained="as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size",
+    attained=("as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size"),
     figure="dragger_strength",
+    agreement=("test_runs",),
     remarks=("rms² is the mean of G² over the run and over its steps 0, …, T-1",),
 )

@@ -1,25 +1,17 @@
-"""SGD under draggers that average out: no bias, but a slow rate whose constant grows with them.
+"""SGD under draggers that average out: no bias, a slow rate growing with them.
 
-A sample's gradient is ∇f + ξ, or with chance ε a dragger's d; ḡ is the mean of B of them.
+A sample's gradient is ∇f + ξ, or with chance ε a dragger's d; ḡ is the mean of B of
+them.
 """
 
-import numpy as np
 import sympy as sp
 
-from analysis.claims.attacks.exact_runs import (
-    Loss,
-    Mixture,
-    every_path,
-    quadratic_run,
-    random_loss,
-    random_noise,
-    sgd_outcomes,
-)
-from analysis.proof.assumptions import BOUNDED, FRESH, NOISE, SMOOTH
+from analysis.claims import setting
+from analysis.claims.setting import benign, progress, pull, square
+from analysis.proof.assumptions import A0, A1, A2, NOISE, Assumption
 from analysis.proof.claim import Claim
 from analysis.proof.relations import E, Relation
 from analysis.proof.steps import (
-    Averaged,
     Axiom,
     Chain,
     Definition,
@@ -32,10 +24,7 @@ from analysis.proof.values import Shown
 
 V = sp.Symbol("V", positive=True)
 h = sp.Symbol("h", positive=True)
-benign = sp.Symbol("benign", positive=True)
 mean = sp.Symbol("mean_G", nonnegative=True)
-progress, pull = sp.symbols("progress pull", real=True)
-square = sp.Symbol("square", nonnegative=True)
 
 variance = ((1 - epsilon) * sigma**2 + epsilon * D**2) / B
 benign_second = benign * (G**2 + sigma**2)
@@ -49,14 +38,9 @@ bound = (2 * L * Delta / T + 2 * sp.sqrt(2 * L * Delta * variance / T)) / (1 - e
 statement = Relation(E(G**2), "<=", bound)
 
 steps = (
-    Axiom("not all draggers", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1"),
-    Axiom("at least one sample", Relation(B, ">=", sp.S.One), "B ≥ 1"),
-    Definition(
-        "share",
-        Relation(benign, "=", 1 - epsilon),
-        "the chance that a sample is benign",
-        ("not all draggers",),
-    ),
+    setting.not_all_draggers,
+    setting.at_least_one_sample,
+    setting.share,
     Definition(
         "variance",
         Relation(V, "=", variance),
@@ -66,7 +50,10 @@ steps = (
     Axiom(
         "mean gradient",
         Relation(pull, "=", benign * G**2),
-        "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E d = 0 for a dragger",
+        (
+            "pull = E[⟨∇f, ḡ⟩ | w_t]; given w_t, E ξ = 0 for a benign sample and E "
+            "d = 0 for a dragger"
+        ),
         axiom="fresh mini-batches",
     ),
     Axiom(
@@ -95,13 +82,8 @@ steps = (
         "transitivity",
         ("second moment", "in G and V", "coarser"),
     ),
-    Axiom(
-        "descent",
-        Relation(progress, ">=", eta * pull - L * eta**2 * square / 2),
-        "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ",
-        axiom="smoothness",
-    ),
-    Axiom("short step", Relation(1 - L * eta, ">=", sp.S.Zero), "η ≤ 1/L"),
+    setting.sgd_descent,
+    setting.short_step,
     Inequality(
         "one step",
         Relation(G**2, "<=", one_step),
@@ -113,18 +95,8 @@ steps = (
             (1 - L * eta) * G**2,
         ),
     ),
-    Averaged(
-        "average",
-        Relation(E(G**2), "<=", E(one_step)),
-        "E is over the run and over t, uniform on 0, …, T-1",
-        ("one step",),
-    ),
-    Axiom(
-        "total progress",
-        Relation(E(progress), "<=", Delta / T),
-        "the mean of f(w_t) - f(w_{t+1}) over t is (f(w_0) - f(w_T))/T",
-        axiom="telescoping",
-    ),
+    setting.over_the_run(G**2, one_step),
+    setting.total_progress(E),
     Expectation(
         "mean progress",
         Relation(E(one_step), "<=", any_step),
@@ -193,56 +165,20 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest slack over exact runs, relative to the bound.
-
-    Short ones on any loss, all their paths enumerated, and long ones on quadratics. Noise and
-    draggers have the largest second moments allowed. An improvement lowers the bound.
-    """
-    found = []
-    for i in range(200):
-        loss, sigma, norm = random_loss(rng), rng.lognormal(0, 1), rng.lognormal(1, 1)
-        fraction, count = rng.uniform(0.01, 0.9), int(rng.integers(1, 3))
-        mixture = Mixture(random_noise(rng, sigma), random_noise(rng, norm), fraction)
-        start, long = loss.width * rng.uniform(0.05, 3), i % 4 == 0
-        if long:
-            loss, count = Loss("quadratic", loss.smoothness, 1.0), int(rng.integers(1, 100))
-        longest = 15 / count / np.log2(len(mixture.samples[0]))  # 2^15 paths
-        horizon = int(rng.choice([10, 100, 1000]) if long else rng.integers(1, 2 + longest))
-        values = claim.evaluate(
-            smoothness=loss.smoothness,
-            initial_gap=float(loss.value(np.array(start))),
-            horizon=horizon,
-            batch_size=count,
-            dragger_fraction=fraction,
-            noise_scale=sigma,
-            dragger_norm=norm,
-        )
-        step = float(values["learning_rate"])
-        if long:
-            squares = quadratic_run(mixture, count, loss.smoothness, start, step, horizon)
-            reached = squares.mean()
-        else:
-            outcomes = sgd_outcomes(loss, mixture, count, step)
-            chance, norms = every_path(loss, outcomes, start, horizon)
-            reached = chance @ (norms**2).mean(1)
-        found.append(1 - improvement - float(reached / values["squared_bound"]))
-    return min(found)
-
-
 claim = Claim(
     name="sgd_rate",
     part="Against SGD",
-    title="the squared gradient norm of SGD, averaged over T steps, draggers averaging out",
+    title=("the squared gradient norm of SGD, averaged over T steps, draggers averaging out"),
     kind="upper bound",
+    summary=("SGD, draggers of mean zero: the mean of G² is at most [2LΔ/T + 2√(2LΔV/T)]/(1-ε)"),
     assumptions=(
-        FRESH,
-        BOUNDED,
-        SMOOTH,
-        "(A3) the samples of a mini-batch are i.i.d., each a dragger with probability ε < 1",
+        A0,
+        A1,
+        A2,
+        setting.SOME_BENIGN,
         NOISE,
-        "draggers: E[d | w] = 0 and E‖d‖² ≤ D² (sgd_persistent_bias has no such mean)",
-        "rule: sgd, step size η = min(1/L, √(2Δ/(LVT))), V = ((1-ε)σ² + εD²)/B",
+        Assumption("draggers: E[d | w] = 0 and E‖d‖² ≤ D² (sgd_persistent_bias has no such mean)"),
+        Assumption("rule: sgd, step size η = min(1/L, √(2Δ/(LVT))), V = ((1-ε)σ² + εD²)/B"),
     ),
     statement=statement,
     steps=steps,
@@ -258,7 +194,7 @@ claim = Claim(
         "learning_rate": "step size",
     },
     random=(progress, G, pull, square),
-    attack=attack,
     figure="rates",
+    agreement=("test_runs",),
     remarks=("E is the mean over the run and over its steps 0, …, T-1",),
 )

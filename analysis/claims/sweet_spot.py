@@ -1,16 +1,18 @@
-"""The micro-batch size that minimises the bias radius: it exists, is unique, and scales like 1/λ.
+"""Micro-batch size that minimises the bias radius: existence, uniqueness, scale 1/λ.
 
-With x = λb the squared radius is σ²λ φ(x). φ' has the sign of -D, N falls strictly from 1 to a
-negative value at the breakdown: φ falls up to N's zero x* and rises after it.
+With x = λb the squared radius is σ²λ φ(x). φ' has the sign of -N, and N falls strictly
+from 1 to a negative value at the breakdown: φ falls up to N's zero x* and rises after
+it.
 """
 
-import numpy as np
 import sympy as sp
 
+from analysis.claims import setting
 from analysis.claims.bias_radius import b_break, radius
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.drift import last, scaled_breakdown
-from analysis.proof.calculus import Solution, UniqueMinimum
+from analysis.claims.setting import scaled_breakdown, scaled_margin
+from analysis.proof.assumptions import Assumption
+from analysis.proof.calculus import Solution
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Definition, Identity, Inequality
@@ -22,17 +24,19 @@ best, size = sp.symbols("x_star b_star", positive=True)
 clean = sp.exp(-x)
 phi = (clean + alpha * (1 - clean)) / (x * (clean - alpha * (1 - clean)))
 condition = (1 - alpha**2) * sp.exp(-x) - alpha**2 * sp.exp(x) + 2 * alpha**2 - 2 * alpha * x
-margin = (1 + alpha) * sp.exp(-x) - alpha
 squared = sigma**2 * lam * phi
-factor = sigma**2 * lam * sp.exp(-x) / (x * margin) ** 2
+factor = sigma**2 * lam * sp.exp(-x) / (x * scaled_margin) ** 2
 closed_form = 1 - sp.LambertW(sp.E / 2)
 
 statement = Relation(squared.subs(x, best), "<=", squared)
+terms = {
+    "x_star": "the best scaled size, the zero x of the second line",
+}
 
 steps = (
     Axiom("at most straight back", Relation(alpha, "<=", sp.S.One), "α ∈ (0, 1]"),
-    Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α ∈ (0, 1]"),
-    *scaled_breakdown,
+    setting.not_sideways,
+    *setting.below_scaled_breakdown,
     Identity(
         "squared radius",
         Relation(sp.Subs(radius**2, b, x / lam), "=", sigma**2 * lam * phi),
@@ -52,33 +56,26 @@ steps = (
         ("at most straight back", "not sideways"),
         certificate=(1 - alpha) * (1 + alpha) * sp.exp(-x) + alpha**2 * sp.exp(x) + 2 * alpha,
     ),
-    Identity("N at 0", Relation(sp.Subs(condition, x, 0), "=", sp.S.One), "positive"),
-    Identity(
-        "N at the breakdown",
-        Relation(sp.Subs(condition, x, last), "=", -2 * alpha * last),
-        "negative",
-        ("not sideways",),
-    ),
-    UniqueMinimum(
+    *setting.signs_at_the_ends(condition, -2 * alpha * scaled_breakdown),
+    setting.least(
         "conclusion",
-        statement,
-        "N has exactly one zero x*; φ falls strictly before it and rises strictly after it",
-        (
-            *("slope", "N falls", "N at 0", "N at the breakdown"),
-            *("scaled margin", "not sideways"),
+        squared,
+        best,
+        slope=(factor, condition),
+        reason=(
+            "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
         ),
-        function=squared,
-        numerator=condition,
-        factor=factor,
-        symbol=x,
-        zero=best,
-        interval=(sp.S.Zero, last),
     ),
 )
 
 witness = (
     Definition("best size", Relation(size, "=", best / lam), "in samples"),
-    Definition("breakdown", Relation(b_break, "=", last / lam), "in samples", ("not sideways",)),
+    Definition(
+        "breakdown",
+        Relation(b_break, "=", scaled_breakdown / lam),
+        "in samples",
+        ("not sideways",),
+    ),
     Axiom(
         "zero at α = 1",
         Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
@@ -125,54 +122,46 @@ witness = (
 )
 
 
-def attack(rng: np.random.Generator, improvement: float = 0.0) -> float:
-    """Smallest relative excess of the radius over its minimum, at 20 000 random sizes.
-
-    What is compared is what the claim is about, the formula of bias_radius at different sizes; that
-    formula itself is attacked by laws in bias_radius.
-    """
-    strength, fraction = rng.uniform(0.01, 1, 20_000), rng.uniform(1e-4, 0.4, 20_000)
-    at = {"alignment": strength, "dragger_fraction": fraction, "noise_scale": np.ones(20_000)}
-    optimum = claim.evaluate(**at)
-    scaled = rng.uniform(0.01, 0.99, 20_000) * optimum["breakdown"]
-    inside = scaled >= 1
-    at = {name: v[inside] for name, v in at.items()}
-    found = radius_claim.evaluate(micro_batch_size=scaled[inside], **at)["bias_radius"]
-    return float(np.min(found / optimum["bias_radius"][inside] - 1 - improvement))
-
-
-_scaled = sp.Max(lam, x)  # λ times the best size that is at least one sample
+whole_scaled = sp.Max(lam, x)  # λ times the best size that is at least one sample
 
 claim = Claim(
     name="sweet_spot",
     part="Where the rule comes to rest",
     title="the micro-batch size with the smallest bias radius",
     kind="exact minimiser",
-    assumptions=(*radius_claim.assumptions, "α > 0 (at α = 0 the radius falls for ever)"),
+    summary="that radius has one minimum in b, at x*/λ; (1 - W(e/2))/λ at α = 1",
+    assumptions=(
+        *radius_claim.assumptions,
+        Assumption("α > 0 (at α = 0 the radius falls for ever)"),
+    ),
     statement=statement,
+    terms=terms,
     steps=steps,
     witness=witness,
     values={
-        "scaled_size": Implicit(x, condition, sp.S.Zero, last),
+        "scaled_size": Implicit(x, condition, sp.S.Zero, scaled_breakdown),
         "micro_batch_size": x / lam,
         "bias_radius": sp.Piecewise(
-            (sigma * sp.sqrt(lam * phi.subs(x, _scaled)), margin.subs(x, _scaled) > 0),
+            (
+                sigma * sp.sqrt(lam * phi.subs(x, whole_scaled)),
+                scaled_margin.subs(x, whole_scaled) > 0,
+            ),
             (sp.nan, True),
         ),
-        "breakdown": last / lam,
+        "breakdown": scaled_breakdown / lam,
     },
     shown={
         "scaled_size": "conclusion",
         "micro_batch_size": Shown("best size", {best: x}),
-        "bias_radius": Shown("squared radius", {x: _scaled}, power=2),
+        "bias_radius": Shown("squared radius", {x: whole_scaled}, power=2),
         "breakdown": "breakdown",
     },
-    attack=attack,
     attained="at b = x*/λ",
     figure="sweet_spot",
+    agreement=("test_sizes",),
     about=("bias_radius",),
     remarks=(
         "best admissible size: of the divisors of B, one of the two neighbours of x*/λ",
-        "where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, bias_radius that at b = 1",
+        ("where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, bias_radius that at b = 1"),
     ),
 )

@@ -1,4 +1,4 @@
-"""What the three commands have in common: options, one-line errors, JSON, exit codes."""
+"""What the three commands share: options, one-line errors, JSON, exit codes."""
 
 import argparse
 import dataclasses
@@ -23,15 +23,15 @@ from analysis.spec.checking import (
     shown,
 )
 
-LONGEST_MESSAGE = 500  # characters of one about the command line, which it may quote
-LARGEST_WHOLE = 1e15  # from here on a float does not tell whole numbers apart
+LONGEST_MESSAGE = 500  # characters: a message may quote the command line
+LARGEST_WHOLE = 1e15  # from here on, decimal digits of a float are not all significant
 
 
 class Parser(argparse.ArgumentParser):
     """Argument parser whose errors are one line on stderr, exit code 2.
 
-    Its subcommands may be written with - or _, and its numbers are read by `read_real` and
-    `read_whole`, which say how a number is written.
+    Its subcommands may be written with - or _. Numbers are read by `read_real` and
+    `read_whole`, whose errors say how a number is written.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -49,12 +49,12 @@ class Parser(argparse.ArgumentParser):
 
     def add_subparsers(self, **options: Any) -> Any:
         """Subcommands, one of which is required, with parsers of this class."""
-        usual: dict[str, Any] = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
-        self._commands = super().add_subparsers(**usual | options)
+        defaults: dict[str, Any] = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
+        self._commands = super().add_subparsers(**defaults | options)
         return self._commands
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As always, but for the name of a subcommand, which need not be exact."""
+        """As usual, except that the name of a subcommand need not be exact."""
         words = list(sys.argv[1:] if args is None else args)
         if self._commands is not None:
             for i, word in enumerate(words):
@@ -89,9 +89,14 @@ def read_whole(text: str) -> int:
 
 
 def add_command(
-    commands: Any, name: str, act: Callable[[argparse.Namespace], int], summary: str, details: str
+    commands: Any,
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    summary: str,
+    *,
+    details: str,
 ) -> argparse.ArgumentParser:
-    """Add a subcommand; `details`, with an example, stand below its options in --help."""
+    """Add a subcommand; `details`, with an example, end its --help."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary, epilog=details
     )
@@ -105,7 +110,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def document(value: Any) -> Any:
-    """Plain JSON data: NaN and infinity become null, arrays lists, dataclasses objects."""
+    """Plain JSON data: NaN and infinity are null, arrays lists, dataclasses objects."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: document(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -125,7 +130,7 @@ def to_json(value: Any) -> str:
 
 
 def number(value: float | None) -> str:
-    """A whole number in all its digits, another one in six; a dash where there is none."""
+    """A whole number with all its digits, any other with six; a dash for none."""
     if value is None or not np.isfinite(value):
         return "-"
     if isinstance(value, (int, np.integer)) or (value == int(value) and abs(value) < LARGEST_WHOLE):
@@ -135,15 +140,17 @@ def number(value: float | None) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned to the right under their headings, two spaces apart."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in [header, *rows]
-    ]
+    columns = zip(header, *rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    lines = []
+    for row in [header, *rows]:
+        cells = zip(row, widths, strict=True)
+        lines.append("  ".join(cell.rjust(width) for cell, width in cells))
     return "\n".join(lines)
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """A line for each label and its value; the values begin in one column, after two spaces."""
+    """A line for each label and its value; the values begin in the same column."""
     width = max((len(label) for label, _ in rows), default=0)
     return [f"{label:<{width}}  {value}" for label, value in rows]
 
@@ -154,7 +161,7 @@ def say(message: str) -> None:
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse, act, and turn what goes wrong into one line on stderr and an exit code."""
+    """Parse and act; the exit code. What goes wrong is one line on stderr."""
     try:
         options = parser.parse_args(arguments)
         if getattr(options, "json", False):
@@ -168,7 +175,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
     except KeyboardInterrupt as interrupt:
         say(f"{parser.prog}: interrupted. {interrupt}".strip())
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe has gone; nothing is left to tell it
+    except BrokenPipeError:  # the reader of the pipe has gone
         _drop_output()
         return 1
     except (OSError, MemoryError) as error:
@@ -178,6 +185,6 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
 
 def _drop_output() -> None:
-    """Keep Python from failing once more when it flushes stdout at its end."""
-    with suppress(io.UnsupportedOperation):  # text in memory needs no flushing
+    """Keep Python from failing a second time when it flushes stdout at exit."""
+    with suppress(io.UnsupportedOperation):  # stdout may be text in memory
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

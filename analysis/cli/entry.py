@@ -1,7 +1,7 @@
-"""How the three commands start: what is answered before their modules are read, and meanwhile.
+"""How the three commands start: what is answered before their modules are read.
 
-Only the standard library is imported here, and the syntax is old, so that a Python without the
-packages, or one that is too old for them, gets an answer too.
+Only the standard library is imported here, and the syntax is old, so that a Python
+without the packages, or one that is too old for them, gets an answer too.
 """
 
 import codecs
@@ -19,7 +19,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 SET_UP = ": run make, or use .venv/bin/python"
 
-# Names of error handlers: what an encoding lacks is spelled, or escaped as JSON does it.
+# Names of error handlers: what an encoding lacks is spelled, or escaped as in JSON.
 SPELLED = "micro_batch_clipping.spelled"
 ESCAPED = "micro_batch_clipping.escaped"
 
@@ -55,12 +55,12 @@ SIGNS = {
 
 
 def start(package: str) -> NoReturn:
-    """Run `python -m PACKAGE`, the function `main` of its `__main__`, and exit with its code.
+    """Run `python -m PACKAGE`: call `main` of its `__main__` and exit with its code.
 
-    Code 2, with one line on stderr, when Python is too old, a package is missing, or a folder of
-    the user's own has the name of one of ours. Ctrl-C while modules are read is answered by one
-    line and code 130; from then on it is for `main` to answer. (While Python itself starts, some
-    hundredths of a second, nobody can.)
+    Code 2, with one line on stderr, when Python is too old, a package is missing, or a
+    folder of the user's own has the name of one of ours. Ctrl-C while modules are read
+    is answered by one line and code 130; from then on it is for `main` to answer.
+    (While Python itself starts, some hundredths of a second, nobody can.)
     """
     program = "python -m " + package
     if sys.version_info < OLDEST:
@@ -86,10 +86,10 @@ def start(package: str) -> NoReturn:
 
 
 def _interrupt(program: str) -> Callable[[bool], None]:
-    """Answer Ctrl-C at once, while nothing can be lost; the result switches this off and on.
+    """Answer Ctrl-C at once, while nothing can be lost; the result switches it.
 
-    An exception might be swallowed by an import, or be raised where Python can only print it. A
-    process that was told to ignore Ctrl-C goes on doing so.
+    An exception might be swallowed by an import, or be raised where Python can only
+    print it. A process that was told to ignore Ctrl-C goes on doing so.
     """
     before = signal.getsignal(signal.SIGINT)
 
@@ -106,9 +106,10 @@ def _interrupt(program: str) -> Callable[[bool], None]:
 
 
 def _end_interrupted() -> NoReturn:
-    """End now that everything is said and written.
+    """End now that everything is printed.
 
-    Python would take seconds to dismantle what was imported, and might still die of the signal.
+    Python would take seconds to dismantle what was imported, and might still die of the
+    signal.
     """
     with contextlib.suppress(OSError):
         sys.stdout.flush()
@@ -144,7 +145,7 @@ def _forget_the_current_folder() -> None:
 
 
 def prepare_output() -> None:
-    """Make stdout and stderr exist and take every character, as `spelled` writes it if need be."""
+    """Make stdout and stderr exist and take every character, spelled out if need be."""
     codecs.register_error(SPELLED, _handler(spelled))
     codecs.register_error(ESCAPED, _handler(_escaped))
     for name in ("stdout", "stderr"):

@@ -1,4 +1,4 @@
-"""Steps of a derivation that use calculus: roots, minima, monotone functions, tangents."""
+"""Derivation steps that use calculus: roots, minima, monotone functions, tangents."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from analysis.proof.steps import Known, Step, StepError
 
 @dataclass(frozen=True)
 class Tangent(Step):
-    """e^y ≥ 1 + y, log y ≤ y - 1 or log y ≥ 1 - 1/y, for any y: a curve and its tangent.
+    """e^y ≥ 1 + y, log y ≤ y - 1 or log y ≥ 1 - 1/y, any y: a curve and its tangent.
 
     `exponent` is y where SymPy writes e^y as a product of other powers.
     """
@@ -20,7 +20,7 @@ class Tangent(Step):
     exponent: sp.Expr | None = None
 
     def verify(self, known: Known) -> None:
-        """Raise StepError for any other relation, or a logarithm of what may not be positive."""
+        """Raise StepError for other relations, or a logarithm of what may be ≤ 0."""
         curve, sign, line = self.relation.lhs, self.relation.relation, self.relation.rhs
         if self.exponent is not None and sign == ">=" and curve == sp.exp(self.exponent):
             difference = line - (1 + self.exponent)
@@ -39,10 +39,11 @@ class Tangent(Step):
 
 @dataclass(frozen=True)
 class Monotone(Step):
-    """φ(low) ≤ φ(high), or ≥, from the sign of φ' and low ≤ high: the mean value theorem.
+    """φ(low) ≤ φ(high), or ≥, from the sign of φ' and low ≤ high: mean value theorem.
 
-    `using` names the slope (φ' relation 0 for every value of `symbol`), the order (low ≤ high), and
-    what else the ends need in order to lie where the slope's sign is known.
+    `using` names the slope (φ' relation 0 for every value of `symbol`), the order (low
+    ≤ high), and what else the ends need in order to lie where the slope's sign is
+    known.
     """
 
     how: ClassVar[str] = "sign of a derivative"
@@ -54,10 +55,10 @@ class Monotone(Step):
 
     def verify(self, known: Known) -> None:
         """Raise StepError naming what does not fit."""
-        slope, order, *rest = (known[n] for n in self.using)
+        slope, order, *further = (known[n] for n in self.using)
         x, sign = self.symbol, slope.relation[0]
         value = self.function.subs(x, self.low), self.function.subs(x, self.high)
-        inside = [order, *rest]
+        inside = [order, *further]
         fits = {
             "the slope": sp.simplify(slope.lhs - sp.diff(self.function, x)) == 0
             and slope.rhs == 0
@@ -67,7 +68,7 @@ class Monotone(Step):
             "the bound variables": not binds(self.function, self.low, self.high),
             "the domain": not x.is_positive
             or all(strictly(end, inside) for end in (self.low, self.high)),
-            "the function": regular(self.function, [r for r in rest if x not in r.free_symbols]),
+            "the function": regular(self.function, [r for r in further if x not in r.free_symbols]),
             "the conclusion": self.relation == (_least(*value) if sign == ">" else _most(*value)),
         }
         for name, fit in fits.items():
@@ -85,34 +86,35 @@ def _most(high: sp.Expr, low: sp.Expr) -> Relation:
 
 @dataclass(frozen=True)
 class Solution(Step):
-    """x = value: SymPy's solve finds it from the equation in `using`, whose left side is monotone.
+    """x = value: SymPy solves the equation in `using`, whose left side is monotone.
 
-    The equation reads f(x) = 0; f' has one visible strict sign, so the root is the only one.
+    The equation reads f(x) = 0; f' has one visible strict sign, so the root is the only
+    one.
     """
 
     how: ClassVar[str] = "solve"
 
     def verify(self, known: Known) -> None:
-        """Raise StepError when solve finds something else, or there might be another root."""
+        """Raise StepError when solve finds otherwise, or there might be other roots."""
         equation, x = known[self.using[0]], self.relation.lhs
         slope = sp.expand(sp.diff(equation.lhs, x))
         monotone = strictly(slope, []) or strictly(-slope, [])
         if equation.relation != "=" or equation.rhs != 0 or not monotone:
             raise StepError(f"{self.name}: {equation.lhs} = {equation.rhs} may have several roots")
-        found = sp.solve(equation.lhs, x)
-        if len(found) != 1 or sp.simplify(found[0] - self.relation.rhs) != 0:
-            raise StepError(f"{self.name}: solve finds {found}")
+        roots = sp.solve(equation.lhs, x)
+        if len(roots) != 1 or sp.simplify(roots[0] - self.relation.rhs) != 0:
+            raise StepError(f"{self.name}: solve finds {roots}")
 
 
 @dataclass(frozen=True)
 class UniqueMinimum(Step):
     """φ(x*) ≤ φ(x), where x* is the one zero of `numerator` N between low and high.
 
-    Rests on φ' = -factor·N with a positive factor, N' < 0, N(low) > 0, N(high) < 0, and on what the
-    factor's sign needs, each for every x of which nothing is given but x < high (then the minimum
-    is one over low < x < high) or for every x that its sign admits. By the intermediate value
-    theorem N has one zero; by the mean value theorem φ falls before it and rises after it. `zero`
-    is a new symbol.
+    Rests on φ' = -factor·N with a positive factor, N' < 0, N(low) > 0, N(high) < 0, and
+    on what the factor's sign needs, each for every x of which nothing is given but x <
+    high (then the minimum is one over low < x < high) or for every x that its sign
+    admits. By the intermediate value theorem N has one zero; by the mean value theorem
+    φ falls before it and rises after it. `zero` is a new symbol.
     """
 
     how: ClassVar[str] = "signs of a derivative"
@@ -155,7 +157,7 @@ class UniqueMinimum(Step):
 
 
 def binds(function: sp.Expr, *put_in: sp.Expr) -> bool:
-    """Whether a symbol of what is put in would come under an integral of the function."""
+    """Whether a symbol of the insert would come under an integral of the function."""
     free = set().union(*(part.free_symbols for part in put_in))
     return any(bound(node) & free for node in function.atoms(*BINDERS))
 

@@ -1,7 +1,7 @@
-"""What the steps of a derivation rest on in the end, and which symbols are free to vary."""
+"""What a derivation's steps rest on in the end, and which symbols may vary."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
@@ -22,11 +22,14 @@ from analysis.proof.steps import (
 )
 from analysis.proof.symbols import NOTATION
 
+T = TypeVar("T")
+
 PARAMETERS = frozenset(entry.symbol for entry in NOTATION)
+SCOPES = (sp.Integral, sp.Derivative, sp.Limit)  # below them a variable is bound
 
 
 class Given(NamedTuple):
-    """An axiom, a definition or a supposition, and the claim in which it is written down."""
+    """An axiom, a definition or a supposition, and the claim that writes it down."""
 
     claim: str
     step: Step
@@ -40,100 +43,90 @@ class Quoted(NamedTuple):
     random: frozenset[sp.Symbol]
 
 
-Library = Callable[[Earlier], Quoted]
-
-
-class Trace:
+class Dependencies:
     """Bookkeeping along a derivation.
 
-    `given[name]` holds the axioms, definitions and suppositions that a step rests on in the end,
-    through quotations too; `supposed[name]` the suppositions that are still open; `carried[name]`
-    what a quotation brings in that is not a step here. A symbol is random throughout a derivation
-    if it is declared so, if an expectation takes it for random, if it is random in what is quoted,
-    or if it is defined by random ones; every other symbol is a fixed number.
+    `given[name]` holds the axioms, definitions and suppositions that a step rests on in
+    the end, through quotations too; `supposed[name]` the suppositions that are still
+    open. A symbol is random throughout a derivation if it is declared so, if an
+    expectation takes it for random, if it is random in what is quoted, or if it is
+    defined by random ones; every other symbol is a fixed number.
+
+    `quoted` finds what stands behind a quotation. Raises StepError where a step rests
+    on what is not there, is tied down, or is random.
     """
 
     def __init__(
         self,
         claim: str,
         steps: Sequence[Step],
-        library: Library,
+        quoted: Callable[[Earlier], Quoted],
         random: Sequence[sp.Symbol] = (),
     ) -> None:
-        self.claim, self.steps, self.library = claim, steps, library
+        self.claim = claim
+        self.steps = steps
+        self.quoted = quoted
         self.supposed: dict[str, frozenset[str]] = {}
         self.given: dict[str, frozenset[Given]] = {}
-        self.carried: dict[str, frozenset[Given]] = {}
         self.roots: dict[sp.Expr, Relation] = {}
         self.varied = self._varied()
         self.zeros = frozenset(s.zero for s in steps if isinstance(s, UniqueMinimum))
         self.definitions = {
-            s.relation.lhs: s.relation for s in steps if isinstance(s, Definition) or _names(s)
+            s.relation.lhs: s.relation
+            for s in steps
+            if isinstance(s, Definition) or _names_a_symbol(s)
         }
         self.named = self.definitions | {
             s.relation.rhs: s.relation for s in steps if _names_an_average(s)
         }
         self.random = self._random(random)
-        self._one_symbol_a_name()
-        self._nothing_tied_under_a_binder()
+        self._check_names()
         for step in steps:
             self._add(step)
-        self._averages_of_what_is_random()
-        for step in steps:
-            if isinstance(step, (Axiom, Suppose, Earlier)):
-                self._no_hidden_randomness(step)
+        self._check_randomness()
 
     def _random(self, declared: Sequence[sp.Symbol]) -> frozenset[sp.Symbol]:
-        found = frozenset(declared)
+        random = frozenset(declared)
         for step in self.steps:
             if isinstance(step, Expectation):
-                found |= frozenset(step.random)
+                random |= frozenset(step.random)
             if isinstance(step, Earlier):
-                found |= self.library(step).random & step.relation.free_symbols
+                random |= self.quoted(step).random & step.relation.free_symbols
         for step in self.steps:
-            if isinstance(step, Definition) and step.relation.rhs.free_symbols & found:
-                found |= {step.relation.lhs}
-            if isinstance(step, UniqueMinimum) and step.relation.rhs.free_symbols & found:
-                found |= {step.zero}
-        return found
+            by_random = bool(step.relation.rhs.free_symbols & random)
+            if by_random and isinstance(step, Definition):
+                random |= {step.relation.lhs}
+            if by_random and isinstance(step, UniqueMinimum):
+                random |= {step.zero}
+        return random
 
-    def _one_symbol_a_name(self) -> None:
-        """Refuse two symbols, or a symbol and a function, that are printed alike."""
+    def _check_names(self) -> None:
+        """Refuse what is printed alike, is tied under a binder, or hides a variable."""
         named: dict[str, sp.Basic] = {}
         for step in self.steps:
-            for side in written(step):
-                heads = [node.func for node in side.atoms(AppliedUndef)]
-                for each in [*side.atoms(sp.Symbol), *heads]:
-                    name = latex(each) if isinstance(each, sp.Symbol) else str(each)
-                    if named.setdefault(name, each) != each:
-                        raise StepError(f"{step.name}: there are two symbols of the name {name}")
-
-    def _nothing_tied_under_a_binder(self) -> None:
-        """What is given of a function holds for every value of the variable, or is refused.
-
-        Where a function without a formula stands below an integral sign, in a derivative or a
-        limit, no given may confine the variable that is bound there.
-        """
+            _check_one_symbol_a_name(step, named)
         for step in self.steps:
             if isinstance(step, UniqueMinimum):
-                self._not_tied(_root(step))
+                self._check_not_tied(_root(step))
             if isinstance(step, (Axiom, Definition, Suppose)):
-                self._not_tied(step)
-            self._no_name_hides_a_variable(step)
+                self._check_not_tied(step)
+            self._check_no_name_hides_a_variable(step)
 
-    def _no_name_hides_a_variable(self, step: Step) -> None:
+    def _check_no_name_hides_a_variable(self, step: Step) -> None:
         """Refuse z below a binder of k where z is a name for something in k."""
         roots = [_root(s).relation for s in self.steps if isinstance(s, UniqueMinimum)]
-        behind = {r.lhs: set(r.rhs.free_symbols) for r in [*self.named.values(), *roots]}
+        relations = [*self.named.values(), *roots]
+        behind = {r.lhs: set(r.rhs.free_symbols) for r in relations}
         for _ in behind:
             for symbols in behind.values():
-                symbols |= set().union(*(behind.get(symbol, set()) for symbol in symbols))
+                symbols |= set().union(*(behind.get(s, set()) for s in symbols))
         for side in written(step):
-            for node in side.atoms(sp.Integral, sp.Derivative, sp.Limit):
+            for node in side.atoms(*SCOPES):
                 for name in node.args[0].free_symbols & behind.keys():
                     hidden = (behind[name] - {name}) & bound(node)
                     if hidden:
-                        raise StepError(f"{step.name}: {name} is a name for something in {hidden}")
+                        what = f"{name} is a name for something in {hidden}"
+                        raise StepError(f"{step.name}: {what}")
 
     def _varied(self) -> frozenset[sp.Symbol]:
         """The bound variables of which a function without a formula is taken."""
@@ -141,36 +134,35 @@ class Trace:
             symbol
             for step in self.steps
             for side in written(step)
-            for node in side.atoms(sp.Integral, sp.Derivative, sp.Limit)
+            for node in side.atoms(*SCOPES)
             if node.has(AppliedUndef)
             for symbol in bound(node)
         )
 
-    def _not_tied(self, step: Step) -> None:
-        """Refuse a given that confines a variable of which a function is taken under a binder."""
+    def _check_not_tied(self, step: Step) -> None:
+        """Refuse a given that confines a variable of which a function is taken.
+
+        Where a function without a formula stands below an integral sign, in a
+        derivative or a limit, what is given of it has to hold for every value of the
+        variable.
+        """
+        sides = (step.relation.lhs, step.relation.rhs)
+        functions = [f for side in sides for f in side.atoms(AppliedUndef)]
+        general = isinstance(step, Axiom) and step.axiom not in ("name", "root")
         for symbol in self.varied & step.relation.free_symbols:
-            sides = (step.relation.lhs, step.relation.rhs)
-            spoken = any(symbol in f.free_symbols for s in sides for f in s.atoms(AppliedUndef))
-            if not spoken or not isinstance(step, Axiom) or step.axiom in ("name", "root"):
-                raise StepError(f"{step.name}: confines {symbol}, a variable that is bound")
+            if not general or not any(symbol in f.free_symbols for f in functions):
+                confined = f"confines {symbol}, a variable that is bound"
+                raise StepError(f"{step.name}: {confined}")
 
     def _add(self, step: Step) -> None:
-        if isinstance(step, Axiom) and step.axiom == "root":
-            raise StepError(f"{step.name}: only a unique minimum finds a root")
-        if type(step.using) is not tuple:
-            raise StepError(f"{step.name}: lists what it rests on in no tuple")
-        missing = [name for name in step.using if name not in self.given]
-        if missing:
-            raise StepError(f"{step.name}: rests on {missing[0]!r}, which comes later or never")
-        if step.name in self.given:
-            raise StepError(f"{step.name}: there are two steps of this name")
-        self.supposed[step.name] = frozenset().union(*(self.supposed[n] for n in step.using))
-        self.given[step.name] = frozenset().union(*(self.given[n] for n in step.using))
+        self._check_using(step)
+        self.supposed[step.name] = _union(self.supposed[n] for n in step.using)
+        self.given[step.name] = _union(self.given[n] for n in step.using)
         if isinstance(step, Earlier):
             self._quote(step)
-        self._free_to_vary(step)
+        self._check_free_to_vary(step)
         if any(side.has(*AVERAGES, Quantile) for side in written(step)):
-            self._averages(step)
+            self._check_averages(step)
         if isinstance(step, Suppose):
             self.supposed[step.name] = frozenset([step.name])
         if isinstance(step, Cases):
@@ -178,43 +170,56 @@ class Trace:
         if isinstance(step, (Axiom, Definition, Suppose)):
             self.given[step.name] |= {Given(self.claim, step)}
         if isinstance(step, UniqueMinimum):
-            self._one_root_a_name(_root(step))
+            self._check_one_root_a_name(_root(step))
             self.given[step.name] |= {Given(self.claim, _root(step))}
 
+    def _check_using(self, step: Step) -> None:
+        """Refuse a step that rests on what is not before it, or repeats a name."""
+        if isinstance(step, Axiom) and step.axiom == "root":
+            raise StepError(f"{step.name}: only a unique minimum finds a root")
+        if type(step.using) is not tuple:
+            raise StepError(f"{step.name}: lists what it rests on in no tuple")
+        missing = [name for name in step.using if name not in self.given]
+        if missing:
+            late = f"rests on {missing[0]!r}, which comes later or never"
+            raise StepError(f"{step.name}: {late}")
+        if step.name in self.given:
+            raise StepError(f"{step.name}: there are two steps of this name")
+
     def _quote(self, step: Earlier) -> None:
-        """Carry every hypothesis of the quoted relation that is not established here."""
-        quoted = self.library(step)
-        behind = quoted.givens
+        """Carry every hypothesis of the quoted relation not established here."""
+        quoted = self.quoted(step)
         here = {s.relation: s.name for s in reversed(self.steps) if s.name in self.given}
-        carried = frozenset(g for g in behind if g.step.relation not in here)
-        for given in behind - carried:
+        carried = frozenset(g for g in quoted.givens if g.step.relation not in here)
+        for given in quoted.givens - carried:
             name = here[given.step.relation]
             self.given[step.name] |= self.given[name]
             self.supposed[step.name] |= self.supposed[name]
         for given in carried:
-            self._may_be_carried(step, given, quoted)
-        for each in [step, *(given.step for given in carried)]:
-            if self._fixes_what_is_random(each, quoted, is_quotation=each is step):
-                raise StepError(f"{step.name}: {step.claim} takes what is random for fixed numbers")
+            self._check_carried(step, given, quoted)
+        for relation_of in [step, *(given.step for given in carried)]:
+            if self._fixes_what_is_random(relation_of, quoted, of=step):
+                what = f"{step.claim} takes what is random for fixed numbers"
+                raise StepError(f"{step.name}: {what}")
         for given in carried:
             if isinstance(given.step, Axiom) and given.step.axiom == "root":
-                self._one_root_a_name(given.step)
+                self._check_one_root_a_name(given.step)
         assumed = {g.step.name for g in carried if _is_assumption(g.step)}
         if assumed != set(step.holding):
             names = ", ".join(sorted(assumed)) or "nothing"
-            raise StepError(f"{step.name}: {step.claim} assumes {names} beyond what is known here")
-        self.carried[step.name] = carried
+            what = f"{step.claim} assumes {names} beyond what is known here"
+            raise StepError(f"{step.name}: {what}")
         self.given[step.name] |= carried
 
-    def _may_be_carried(self, step: Earlier, given: Given, quoted: Quoted) -> None:
-        """Refuse a hypothesis about what is defined here otherwise: it has to be derived."""
+    def _check_carried(self, step: Earlier, given: Given, quoted: Quoted) -> None:
+        """Refuse a hypothesis on what is defined otherwise here: it must be derived."""
         what = f"{step.name}: {given.claim} takes {given.step.name!r} as given"
         relation = given.step.relation
         if isinstance(given.step, Definition):
             if relation.lhs in self._spoken():
                 raise StepError(f"{what}: define {relation.lhs} here as well")
             return
-        self._not_tied(given.step)
+        self._check_not_tied(given.step)
         free = relation.free_symbols
         for symbol in free & self.named.keys():
             parameter = symbol in PARAMETERS and not free <= PARAMETERS
@@ -224,96 +229,106 @@ class Trace:
             for symbol in free & self.zeros:
                 raise StepError(f"{what}, and here {symbol} is a zero: derive it")
 
-    def _fixes_what_is_random(self, step: Step, quoted: Quoted, is_quotation: bool) -> bool:
-        """Whether a symbol is random here, and a fixed number where it matters in what is quoted.
+    def _fixes_what_is_random(self, step: Step, quoted: Quoted, of: Earlier) -> bool:
+        """Whether a symbol is random here and fixed where it matters in a quotation.
 
-        It matters inside an average, anywhere in a quoted relation with an average, and where an
-        assumption equates it with something else that is spoken of here.
+        It matters inside an average, anywhere in a quoted relation with an average, and
+        where an assumption equates it with something else that is spoken of here.
+        `step` is the quotation `of`, or a hypothesis behind it.
         """
         relation = step.relation
         averages = relation.lhs.atoms(*AVERAGES) | relation.rhs.atoms(*AVERAGES)
-        inside = frozenset().union(*(average.free_symbols for average in averages))
-        others = (relation.free_symbols & self._spoken()) - self.random - PARAMETERS
-        equated = _is_assumption(step) and _is_equality(step) and others
+        inside = _union(average.free_symbols for average in averages)
+        spoken = (relation.free_symbols & self._spoken()) - self.random - PARAMETERS
+        equated = _is_assumption(step) and _is_equality(step) and spoken
         fixed = relation.free_symbols & self.random - quoted.random
-        return bool(fixed & inside or (fixed and (equated or (is_quotation and averages))))
+        throughout = equated or (step is of and averages)
+        return bool(fixed & inside or (fixed and throughout))
 
     def _spoken(self) -> set[sp.Symbol]:
         return {symbol for step in self.steps for symbol in step.relation.free_symbols}
 
-    def _one_root_a_name(self, root: Axiom) -> None:
+    def _check_one_root_a_name(self, root: Axiom) -> None:
         """Refuse a symbol that stands for the zeros of two functions."""
         zero = root.relation.lhs
         if self.roots.setdefault(zero, root.relation) != root.relation:
             raise StepError(f"{root.name}: {zero} is another zero as well")
 
-    def _free_to_vary(self, step: Step) -> None:
+    def _check_free_to_vary(self, step: Step) -> None:
         """What is used of the variable of a function holds on the whole interval.
 
-        Nothing given confines it where the slope's sign is found; in a `UniqueMinimum` only that it
-        lies between the ends.
+        Nothing given confines it where the slope's sign is found; in a `UniqueMinimum`
+        only that it lies between the ends.
         """
         if not isinstance(step, (Monotone, UniqueMinimum)):
             return
         confined: tuple[Relation, ...] = ()
-        checked = step.using[:1]
+        names = step.using[:1]
         if isinstance(step, UniqueMinimum):
             low, high = step.interval
-            confined = (Relation(step.symbol, "<", high), Relation(step.symbol, ">", low))
-            checked = step.using
-        for name in checked:
+            below = Relation(step.symbol, "<", high)
+            confined = (below, Relation(step.symbol, ">", low))
+            names = step.using
+        for name in names:
             for given in self.given[name]:
                 relation = given.step.relation
                 if step.symbol in relation.free_symbols and relation not in confined:
                     raise StepError(f"{step.name}: {step.symbol} is not free to vary")
 
-    def _averages(self, step: Step) -> None:
+    def _check_averages(self, step: Step) -> None:
         """An average is over every value of what is random, and knows all that is."""
         for name in self.supposed[step.name]:
             own = (g.step for g in self.given[step.name] if g.claim == self.claim)
             (supposed,) = (step for step in own if step.name == name)
             if supposed.relation.free_symbols & self.random:
-                raise StepError(f"{step.name}: averages under {name!r}, on a random quantity")
+                what = f"averages under {name!r}, on a random quantity"
+                raise StepError(f"{step.name}: {what}")
         if isinstance(step, Expectation):
             hidden = step.relation.free_symbols & self.random - set(step.random)
             if hidden:
                 raise StepError(f"{step.name}: {', '.join(map(str, hidden))} is random")
 
-    def _averages_of_what_is_random(self) -> None:
-        """Refuse the average of an expression in fixed numbers only: what is random is declared."""
+    def _check_randomness(self) -> None:
+        """Refuse averages of fixed numbers, and givens that hide what is random."""
         for step in self.steps:
             for side in written(step):
                 for node in side.atoms(*AVERAGES):
                     free = node.args[0].free_symbols
                     if free and not free & self.random:
-                        raise StepError(f"{step.name}: nothing in {node} is declared random")
+                        what = f"nothing in {node} is declared random"
+                        raise StepError(f"{step.name}: {what}")
+        for step in self.steps:
+            if isinstance(step, (Axiom, Suppose, Earlier)):
+                self._check_no_hidden_randomness(step)
 
-    def _no_hidden_randomness(self, step: Step) -> None:
-        """Refuse a given by which a symbol that passes for fixed depends on what is random."""
-        sides = [_outside_averages(side) for side in (step.relation.lhs, step.relation.rhs)]
+    def _check_no_hidden_randomness(self, step: Step) -> None:
+        """Refuse a given by which what passes for fixed depends on what is random."""
+        sides = [_outside_averages(s) for s in (step.relation.lhs, step.relation.rhs)]
         free = frozenset(sides[0].free_symbols | sides[1].free_symbols)
         random = free & self.random
         if not random:
             return
-        for side in sides:
-            fixed = not side.free_symbols & self.random
-            if fixed and isinstance(side, (sp.Symbol, AppliedUndef)) and _is_equality(step):
-                raise StepError(f"{step.name}: {side} is random, as what it equals")
-        if _is_equality(step) and len(random) == 1 and free != random:
-            raise StepError(f"{step.name}: makes a fixed number of what is random")
         strange: set[sp.Basic] = set(free - self.random - PARAMETERS - self.definitions.keys())
         if _is_equality(step):
+            for side in sides:
+                fixed = not side.free_symbols & self.random
+                if fixed and isinstance(side, (sp.Symbol, AppliedUndef)):
+                    raise StepError(f"{step.name}: {side} is random, as what it equals")
+            if len(random) == 1 and free != random:
+                what = "makes a fixed number of what is random"
+                raise StepError(f"{step.name}: {what}")
             functions = {f for side in sides for f in side.atoms(AppliedUndef)}
             strange |= {f for f in functions if f.free_symbols <= free - self.random}
         if strange:
             raise StepError(f"{step.name}: is {', '.join(map(str, strange))} random?")
 
     def _discharged(self, step: Cases) -> frozenset[str]:
-        one, first, other, second = step.using
-        for name in (one, other):
+        first_case, first, second_case, second = step.using
+        for name in (first_case, second_case):
             if self.supposed[name] != {name}:
                 raise StepError(f"{step.name}: {name!r} is not a supposition")
-        return (self.supposed[first] - {one}) | (self.supposed[second] - {other})
+        open_first = self.supposed[first] - {first_case}
+        return open_first | (self.supposed[second] - {second_case})
 
 
 def written(step: Step) -> tuple[sp.Expr, ...]:
@@ -329,25 +344,41 @@ def written(step: Step) -> tuple[sp.Expr, ...]:
     return sides
 
 
-def _names(step: Step) -> bool:
-    return (
-        isinstance(step, Axiom)
-        and step.axiom == "name"
-        and isinstance(step.relation.lhs, sp.Symbol)
-    )
+def _union(sets: Iterable[frozenset[T]]) -> frozenset[T]:
+    empty: frozenset[T] = frozenset()
+    return empty.union(*sets)
+
+
+def _check_one_symbol_a_name(step: Step, named: dict[str, sp.Basic]) -> None:
+    """Refuse two symbols, or a symbol and a function, that are printed alike."""
+    for side in written(step):
+        functions = [node.func for node in side.atoms(AppliedUndef)]
+        for head in [*side.atoms(sp.Symbol), *functions]:
+            name = latex(head) if isinstance(head, sp.Symbol) else str(head)
+            if named.setdefault(name, head) != head:
+                what = f"there are two symbols of the name {name}"
+                raise StepError(f"{step.name}: {what}")
+
+
+def _names_a_symbol(step: Step) -> bool:
+    return _is_name(step) and isinstance(step.relation.lhs, sp.Symbol)
 
 
 def _names_an_average(step: Step) -> bool:
-    return (
-        isinstance(step, Axiom) and step.axiom == "name" and isinstance(step.relation.lhs, AVERAGES)
-    )
+    return _is_name(step) and isinstance(step.relation.lhs, AVERAGES)
+
+
+def _is_name(step: Step) -> bool:
+    return isinstance(step, Axiom) and step.axiom == "name"
 
 
 def _root(step: UniqueMinimum) -> Axiom:
     """What the zero of a minimum stands for."""
     value = step.numerator.subs(step.symbol, step.zero)
-    equation = Relation(step.zero, "=", step.zero + value)  # the symbol first, as in a definition
-    return Axiom(f"zero of {step.name}", equation, "what the symbol stands for", axiom="root")
+    # The symbol comes first, as in a definition.
+    equation = Relation(step.zero, "=", step.zero + value)
+    reason = "what the symbol stands for"
+    return Axiom(f"zero of {step.name}", equation, reason, axiom="root")
 
 
 def _is_assumption(step: Step) -> bool:

@@ -1,17 +1,20 @@
-"""What may be written in a step: the few kinds of expressions whose meaning is beyond doubt.
+"""What a step may contain: the few kinds of expressions of certain meaning.
 
-A checker is as sound as the least understood object that it admits. Symbols are real numbers, with
-a sign or without; an expression is built from them by the operations below, in the form in which
-SymPy itself would write it, and has a value wherever its step speaks (`undefined`). Conventions:
+A checker is as sound as the least understood object that it admits. Symbols are real
+numbers, with a sign or without; an expression is built from them by the operations
+below, in the form in which SymPy itself would write it, and has a value wherever its
+step speaks (`undefined`). Conventions:
 
-- every expectation that is written exists, and so does the integral of a function without a
-  formula, to infinity too; functions without a formula are real and as smooth as is asked of them;
-- a given that speaks of such a function at a variable of integration or differentiation speaks of
-  every value of that variable.
+- every expectation that is written exists, and so does the integral of a function
+  without a formula, to infinity too; functions without a formula are real and as smooth
+  as is asked of them;
+- a given that speaks of such a function at a variable of integration or differentiation
+  speaks of every value of that variable.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef, UndefinedFunction
@@ -47,7 +50,20 @@ OPERATIONS = (
 )
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 # Names that would be read as something else.
-RESERVED = {"E", "e", "Mean", "Quantile", "I", "oo", "nan", "zoo", "pi", "exp", "log", "sqrt"}
+RESERVED = {
+    "E",
+    "e",
+    "Mean",
+    "Quantile",
+    "I",
+    "oo",
+    "nan",
+    "zoo",
+    "pi",
+    "exp",
+    "log",
+    "sqrt",
+}
 RESERVED |= {
     "erf",
     "Min",
@@ -128,7 +144,7 @@ def _is_plain(symbol: sp.Symbol) -> bool:
 
 
 def _is_plain_function(node: AppliedUndef) -> bool:
-    """Whether it is f(...) for an f that is real, perhaps with a sign, and has nothing else."""
+    """Whether it is f(...) for an f assumed real, perhaps of a sign, and no more."""
     function = node.func
     if not NAME.fullmatch(function.__name__) or function.__name__ in RESERVED:
         return False
@@ -160,73 +176,121 @@ def _binder(node: sp.Basic) -> str:
 
 
 def _is_of(integrand: sp.Expr, variable: sp.Symbol) -> bool:
-    """Whether a factor is a function without a formula of this variable, or its power."""
+    """Whether a factor is an unknown function of this variable, or its power."""
     factors = [f.base if f.is_Pow else f for f in sp.Mul.make_args(integrand)]
     return any(isinstance(f, AppliedUndef) and variable in f.args for f in factors)
 
 
 def implied(facts: Sequence[Relation]) -> list[Relation]:
-    """The facts, that what a positive symbol equals is positive, and both with symbols replaced."""
+    """What the facts imply by substitution: inequalities only.
+
+    They are the inequalities among the facts, that what a positive symbol equals is
+    positive, and both with symbols replaced by what they equal.
+    """
     equalities = [f for f in facts if f.relation == "=" and isinstance(f.lhs, sp.Symbol)]
-    found = [f for f in facts if f.relation != "="]
-    found += [Relation(f.rhs, ">", sp.S.Zero) for f in equalities if f.lhs.is_positive]
+    known = [f for f in facts if f.relation != "="]
+    known += [Relation(f.rhs, ">", sp.S.Zero) for f in equalities if f.lhs.is_positive]
     for equality in equalities:
-        found += [
-            Relation(substituted(f.lhs, equality), f.relation, substituted(f.rhs, equality))
-            for f in found
-            if equality.lhs in f.free_symbols
-        ]
-    return found
+        affected = [fact for fact in known if equality.lhs in fact.free_symbols]
+        for fact in affected:
+            lhs = substituted(fact.lhs, equality)
+            rhs = substituted(fact.rhs, equality)
+            known.append(Relation(lhs, fact.relation, rhs))
+    return known
 
 
 def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | None:
-    """The first part that may have no finite real value, as far as the facts show; else None."""
-    if isinstance(expression, sp.Piecewise):
-        for value, condition in expression.args:
-            known = [*facts, *_as_facts(condition)]
-            found = undefined(value, known) or _in_condition(condition, facts)
-            if found is not None:
-                return found
-        return None
-    if isinstance(expression, sp.Integral):
-        return _undefined_integral(expression, facts)
-    if isinstance(expression, sp.Subs):
-        value = expression.doit()
-        points = zip(expression.variables, expression.point, strict=True)
-        beyond = any(x.is_nonnegative and not non_negative(at, facts) for x, at in points)
-        infinite = value.has(sp.nan, sp.zoo, sp.oo)
-        infinite |= any(slope.has(*KINKED) for slope in expression.atoms(sp.Derivative))
-        return expression if beyond or infinite else undefined(value, facts)
-    if isinstance(expression, sp.Limit):
-        value = expression.doit()
-        infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
-        if infinite or not _holds_at_numbers(expression, value):
-            return expression
-        inside = [fact for fact in facts if expression.args[1] not in fact.free_symbols]
-        return undefined(expression.args[0], inside) or undefined(value, facts)
-    if isinstance(expression, sp.Derivative):
-        if expression.has(*KINKED):
-            return expression
-        slope = expression.doit()
-        found = undefined(expression.expr, facts)
-        return found or (None if slope == expression else undefined(slope, facts))
+    """The first part that may have no finite real value, for all that the facts show.
+
+    None if every part has one.
+    """
+    for kind, judge in JUDGES.items():
+        if isinstance(expression, kind):
+            return judge(expression, facts)
     if expression.is_Pow and not _power(expression, facts):
         return expression
     if isinstance(expression, sp.log) and not strictly(expression.args[0], facts):
         return expression
-    if isinstance(expression, sp.LambertW) and not non_negative(expression.args[0], facts):
+    lambert = isinstance(expression, sp.LambertW)
+    if lambert and not non_negative(expression.args[0], facts):
         return expression
-    return next((u for u in (undefined(part, facts) for part in expression.args) if u), None)
+    return _first_undefined(expression.args, facts)
+
+
+def _first_undefined(parts: Iterable[sp.Basic], facts: Sequence[Relation]) -> sp.Basic | None:
+    return next((u for part in parts if (u := undefined(part, facts))), None)
+
+
+def _undefined_cases(expression: sp.Piecewise, facts: Sequence[Relation]) -> sp.Basic | None:
+    for value, condition in expression.args:
+        known = [*facts, *_as_facts(condition)]
+        part = undefined(value, known) or _first_undefined(condition.args, facts)
+        if part is not None:
+            return part
+    return None
+
+
+def _undefined_substitution(expression: sp.Subs, facts: Sequence[Relation]) -> sp.Basic | None:
+    value = expression.doit()
+    points = zip(expression.variables, expression.point, strict=True)
+    beyond = any(x.is_nonnegative and not non_negative(at, facts) for x, at in points)
+    infinite = value.has(sp.nan, sp.zoo, sp.oo)
+    infinite |= any(slope.has(*KINKED) for slope in expression.atoms(sp.Derivative))
+    return expression if beyond or infinite else undefined(value, facts)
+
+
+def _undefined_limit(expression: sp.Limit, facts: Sequence[Relation]) -> sp.Basic | None:
+    value = expression.doit()
+    infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
+    if infinite or not _holds_at_numbers(expression, value):
+        return expression
+    inside = [fact for fact in facts if expression.args[1] not in fact.free_symbols]
+    return undefined(expression.args[0], inside) or undefined(value, facts)
+
+
+def _undefined_derivative(expression: sp.Derivative, facts: Sequence[Relation]) -> sp.Basic | None:
+    if expression.has(*KINKED):
+        return expression
+    slope = expression.doit()
+    part = undefined(expression.expr, facts)
+    return part or (None if slope == expression else undefined(slope, facts))
+
+
+def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.Basic | None:
+    """An integrand must be finite on the closed interval; its variable may be 0."""
+    ((t, low, high),) = integral.limits
+    inside = [fact for fact in facts if t not in fact.free_symbols]
+    closed = integral.function
+    if t.is_positive and not strictly(low, facts):
+        closed = closed.subs(t, sp.Symbol(t.name, nonnegative=True))
+    cases = [pair for p in closed.atoms(sp.Piecewise) for pair in p.args]
+    values = [case.expr for case in cases if t.name in map(str, case.expr.free_symbols)]
+    part = _first_undefined([closed, *values], inside)  # also where a case ends
+    ends = [end for end in (low, high) if end != sp.oo]
+    return part or _first_undefined(ends, facts)
+
+
+# How each kind is judged whose value is not that of its parts.
+JUDGES: dict[type, Callable[[Any, Sequence[Relation]], sp.Basic | None]] = {
+    sp.Piecewise: _undefined_cases,
+    sp.Integral: _undefined_integral,
+    sp.Subs: _undefined_substitution,
+    sp.Limit: _undefined_limit,
+    sp.Derivative: _undefined_derivative,
+}
 
 
 def _holds_at_numbers(limit: sp.Limit, value: sp.Expr) -> bool:
-    """Whether SymPy finds the same limit where the other symbols are numbers, or equal ones."""
+    """Whether SymPy finds the same limit where the other symbols are numbers."""
     inside, variable, end, side = limit.args
-    others = sorted(limit.free_symbols, key=str)
-    for numbers in ([1] * len(others), range(2, len(others) + 2), range(len(others) + 1, 1, -1)):
-        at = {other: sp.Integer(number) for other, number in zip(others, numbers, strict=True)}
-        found = sp.Limit(inside.subs(at), variable, end, str(side)).doit()
-        if found.has(sp.Limit) or sp.simplify(found - value.subs(at)) != 0:
+    symbols = sorted(limit.free_symbols, key=str)
+    count = len(symbols)
+    # Equal numbers, rising ones, falling ones.
+    for numbers in ([1] * count, range(2, count + 2), range(count + 1, 1, -1)):
+        pairs = zip(symbols, numbers, strict=True)
+        at = {symbol: sp.Integer(number) for symbol, number in pairs}
+        at_numbers = sp.Limit(inside.subs(at), variable, end, str(side)).doit()
+        if at_numbers.has(sp.Limit) or sp.simplify(at_numbers - value.subs(at)) != 0:
             return False
     return True
 
@@ -237,10 +301,6 @@ def _as_facts(condition: sp.Basic) -> list[Relation]:
     return [Relation(condition.lhs, condition.rel_op, condition.rhs)]
 
 
-def _in_condition(condition: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | None:
-    return next((u for u in (undefined(part, facts) for part in condition.args) if u), None)
-
-
 def _power(power: sp.Pow, facts: Sequence[Relation]) -> bool:
     base, exponent = power.args
     if exponent.is_Integer:
@@ -248,18 +308,3 @@ def _power(power: sp.Pow, facts: Sequence[Relation]) -> bool:
     if strictly(base, facts):
         return True
     return non_negative(base, facts) and non_negative(exponent, facts)
-
-
-def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.Basic | None:
-    """An integrand must be finite on the closed interval, where a positive variable may be 0."""
-    ((t, low, high),) = integral.limits
-    inside = [fact for fact in facts if t not in fact.free_symbols]
-    closed = integral.function
-    if t.is_positive and not strictly(low, facts):
-        closed = closed.subs(t, sp.Symbol(t.name, nonnegative=True))
-    ends = [end for end in (low, high) if end != sp.oo]
-    cases = [pair for p in closed.atoms(sp.Piecewise) for pair in p.args]
-    values = [case.expr for case in cases if t.name in map(str, case.expr.free_symbols)]
-    parts = [closed, *values]  # also where a case ends
-    found = [*(undefined(part, inside) for part in parts), *(undefined(e, facts) for e in ends)]
-    return next((u for u in found if u), None)

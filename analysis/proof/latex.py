@@ -12,7 +12,7 @@ SIGNS = {"<=": r"\leq", ">=": r"\geq"}
 
 
 class Printer(LatexPrinter):
-    """SymPy's printer without environments and limits above signs, which mathtext lacks."""
+    """SymPy's printer, no environments or limits above signs, which mathtext lacks."""
 
     def _print_Symbol(self, symbol: sp.Symbol, style: str = "plain") -> str:
         word = symbol.name.split("_")[0]
@@ -40,7 +40,10 @@ class Printer(LatexPrinter):
 
     def _print_Derivative(self, slope: sp.Expr) -> str:
         (variable,) = slope.variables
-        return rf"\frac{{d}}{{d {self._print(variable)}}} \left({self._print(slope.expr)}\right)"
+        return (
+            rf"\frac{{d}}{{d {self._print(variable)}}} "
+            rf"\left({self._print(slope.expr)}\right)"
+        )
 
     def _print_Piecewise(self, cases: sp.Piecewise) -> str:
         parts = []
@@ -53,7 +56,8 @@ class Printer(LatexPrinter):
 
     def _print_Subs(self, expression: sp.Subs) -> str:
         value, old, new = expression.args
-        return rf"\left[{self._print(value)}\right]_{{{self._print(old[0])}={self._print(new[0])}}}"
+        place = f"{self._print(old[0])}={self._print(new[0])}"
+        return rf"\left[{self._print(value)}\right]_{{{place}}}"
 
     def _print_Min(self, expression: sp.Min, exp: Any = None) -> str:
         return rf"\min\left({', '.join(self._print(a) for a in expression.args)}\right)"

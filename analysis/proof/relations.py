@@ -1,13 +1,14 @@
 """Relations between expressions, and the two questions that SymPy answers about them.
 
-Does an expression vanish (`reduced`)? Is its sign visible (`non_negative`, `strictly`)? A sign is
-visible when SymPy's assumptions imply it, when it is a known fact, or part by part. Whatever is not
-visible counts as unknown, so a wrong proof is refused.
+Does an expression vanish (`reduced`)? Is its sign visible (`non_negative`, `strictly`)?
+A sign is visible when SymPy's assumptions imply it, when it is a known fact, or part by
+part. Whatever is not visible counts as unknown, so a wrong proof is refused.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import sympy as sp
@@ -25,7 +26,7 @@ class E(sp.Function):
 
 
 class Mean(sp.Function):
-    """Mean over the steps 0, …, T-1 of one run of what varies along it; never evaluated."""
+    """Mean over the steps 0, …, T-1 of one run of what varies; never evaluated."""
 
 
 class Quantile(sp.Function):
@@ -33,13 +34,14 @@ class Quantile(sp.Function):
 
 
 AVERAGES = (E, Mean)
-SUBSTITUTED = (sp.Symbol, sp.exp, *AVERAGES, AppliedUndef)  # left sides that are plugged in
+SUBSTITUTED = (sp.Symbol, sp.exp, *AVERAGES, AppliedUndef)  # as left sides
 BINDERS = (sp.Integral, sp.Derivative, sp.Limit, sp.Subs)
 OPAQUE = (*AVERAGES, Quantile, AppliedUndef, *BINDERS)  # what has no value at numbers
 SHARES = frozenset(entry.symbol for entry in NOTATION if entry.domain.end == 1)
 EXACT = 1e-20  # what counts as zero where an identity is tried at numbers
 DIGITS = 60  # of these numbers
 TRIALS = 3  # such numbers
+ATTEMPTS = 3000  # to meet numbers at which a condition holds
 
 
 @dataclass(frozen=True)
@@ -68,38 +70,51 @@ class Relation:
     @property
     def slack(self) -> sp.Expr:
         """Expression that is zero (for =) or non-negative when the relation holds."""
-        return self.lhs - self.rhs if self.relation in ("=", ">=", ">") else self.rhs - self.lhs
+        if self.relation in ("=", ">=", ">"):
+            return self.lhs - self.rhs
+        return self.rhs - self.lhs
 
 
 def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
     """Zero if the expression vanishes, also modulo the equalities among `relations`.
 
-    Those whose left side is a symbol, a function, an average or an exponential are substituted; the
-    others reduce the numerator as polynomials (Gröbner basis). What SymPy simplifies to zero is
-    tried at random numbers as well, where it is made of elementary functions.
+    Those whose left side is a symbol, a function, an average or an exponential are
+    substituted; the others reduce the numerator as polynomials (Gröbner basis). What
+    SymPy simplifies to zero is tried at random numbers as well, where it is made of
+    elementary functions.
     """
     expression = expression.doit()
-    left = [_done(r) for r in relations if r.relation == "="]
-    others: list[sp.Expr] = []
-    while left:
-        first = left.pop(0)
-        if not isinstance(first.lhs, SUBSTITUTED):
-            others.append(first.slack)
+    equalities = [_carried_out(r) for r in relations if r.relation == "="]
+    polynomials: list[sp.Expr] = []
+    while equalities:
+        equality = equalities.pop(0)
+        if not isinstance(equality.lhs, SUBSTITUTED):
+            polynomials.append(equality.slack)
             continue
-        expression = substituted(expression, first)
-        others = [substituted(other, first) for other in others]
-        left = [Relation(substituted(r.lhs, first), "=", substituted(r.rhs, first)) for r in left]
+        expression = substituted(expression, equality)
+        polynomials = [substituted(p, equality) for p in polynomials]
+        equalities = [
+            Relation(substituted(r.lhs, equality), "=", substituted(r.rhs, equality))
+            for r in equalities
+        ]
     remainder = sp.simplify(_with_numbers_for_averages(expression.doit()))
     if remainder == 0 and not _vanishes_at_numbers(expression):
         return expression
-    if remainder == 0 or not others:
+    if remainder == 0 or not polynomials:
         return remainder
-    parts = [sp.numer(sp.together(e)) for e in [remainder, *others]]
-    (numerator, *ideal), more = _with_symbols_for_numbers(parts)
-    ideal += more
+    return _modulo(remainder, polynomials, relations)
+
+
+def _modulo(
+    remainder: sp.Expr, polynomials: list[sp.Expr], relations: Sequence[Relation]
+) -> sp.Expr:
+    """The remainder, reduced by what vanishes; itself if that shows nothing."""
+    numerators = [sp.numer(sp.together(e)) for e in [remainder, *polynomials]]
+    (numerator, *ideal), of_numbers = _with_symbols_for_numbers(numerators)
+    ideal += of_numbers
     denominator = sp.denom(sp.together(remainder))
-    both = sp.Tuple(numerator, *ideal)
-    generators = sorted(both.free_symbols | both.atoms(sp.exp), key=str)
+    together = sp.Tuple(numerator, *ideal)
+    generators = sorted(together.free_symbols | together.atoms(sp.exp), key=str)
     try:
         basis = sp.groebner(ideal, *generators)
         if not non_zero(denominator, relations):  # the expression may have no value
@@ -109,14 +124,14 @@ def reduced(expression: sp.Expr, relations: Sequence[Relation]) -> sp.Expr:
         return remainder
 
 
-def _done(equality: Relation) -> Relation:
+def _carried_out(equality: Relation) -> Relation:
     """The equality with its substitutions carried out."""
-    sides = (s.doit() if s.has(sp.Subs) else s for s in (equality.lhs, equality.rhs))
-    return Relation(next(sides), "=", next(sides))
+    lhs, rhs = (side.doit() if side.has(sp.Subs) else side for side in (equality.lhs, equality.rhs))
+    return Relation(lhs, "=", rhs)
 
 
 def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
-    """A number of its own for every average, so that nothing is moved across its bracket."""
+    """A number for every average, so that nothing moves across its bracket."""
     for kind in (Quantile, *AVERAGES):
         nodes = expression.atoms(kind)
         inside = {node: sp.expand(sp.simplify(node.args[0])) for node in nodes}
@@ -126,25 +141,27 @@ def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
     return expression
 
 
-def _with_symbols_for_numbers(parts: list[sp.Expr]) -> tuple[list[sp.Expr], list[sp.Expr]]:
-    """A symbol for every constant that is not rational, as a sum of them may be zero unseen.
+def _with_symbols_for_numbers(
+    parts: list[sp.Expr],
+) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """A symbol for every irrational constant: a sum of them may be zero unseen.
 
     Also what vanishes because a constant is no zero, or a root of a rational number.
     """
-    found: dict[sp.Expr, sp.Symbol] = {}
+    symbols: dict[sp.Expr, sp.Symbol] = {}
     for node in (node for part in parts for node in sp.preorder_traversal(part)):
         constant = isinstance(node, sp.Expr) and not node.free_symbols
         if constant and not (node.is_Rational or node.is_Add or node.is_Mul):
-            found.setdefault(node, sp.Symbol(f"number {node}"))
-    more = [
+            symbols.setdefault(node, sp.Symbol(f"number {node}"))
+    vanishing = [
         symbol * sp.Symbol(f"over {symbol}") - 1
-        for node, symbol in found.items()
+        for node, symbol in symbols.items()
         if node.is_nonzero
     ]
-    for node, symbol in found.items():
+    for node, symbol in symbols.items():
         if node.is_Pow and node.base.is_Rational and node.exp.is_Rational:
-            more.append(symbol**node.exp.q - node.base**node.exp.p)
-    return [part.xreplace(found) for part in parts], more
+            vanishing.append(symbol**node.exp.q - node.base**node.exp.p)
+    return [part.xreplace(symbols) for part in parts], vanishing
 
 
 def bound(node: sp.Basic) -> set[sp.Symbol]:
@@ -155,8 +172,9 @@ def bound(node: sp.Basic) -> set[sp.Symbol]:
 def substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
     """The right side in place of the left one, wherever that means the same.
 
-    A function is replaced below an integral sign too, as what is given of it holds for every value
-    of the variable. Nothing else that speaks of a bound variable may be carried across its binder.
+    A function is replaced below an integral sign too, as what is given of it holds for
+    every value of the variable. Nothing else that speaks of a bound variable may be
+    carried across its binder.
     """
     if isinstance(equality.lhs, AppliedUndef):
         return expression.xreplace({equality.lhs: equality.rhs})
@@ -167,7 +185,7 @@ def substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
 
 
 def _vanishes_at_numbers(expression: sp.Expr) -> bool:
-    """Whether it is zero to 20 digits wherever its symbols have random values of their signs."""
+    """Whether it is zero to 20 digits at random values of its symbols' signs."""
     if expression.has(*OPAQUE):
         return True
     symbols = sorted(expression.free_symbols, key=str)
@@ -175,8 +193,8 @@ def _vanishes_at_numbers(expression: sp.Expr) -> bool:
     drawn = random.Random(0)
     with mpmath.workdps(DIGITS):
         for _ in range(TRIALS):
-            sign = [1 if s.is_nonnegative else drawn.choice((-1, 1)) for s in symbols]
-            numbers = [mpmath.mpf(drawn.randint(1, 10**6)) / 10**6 * one for one in sign]
+            signs = [1 if s.is_nonnegative else drawn.choice((-1, 1)) for s in symbols]
+            numbers = [sign * mpmath.mpf(drawn.randint(1, 10**6)) / 10**6 for sign in signs]
             try:
                 value = function(*numbers)
             except (ValueError, TypeError, ZeroDivisionError):  # no value there
@@ -187,45 +205,60 @@ def _vanishes_at_numbers(expression: sp.Expr) -> bool:
 
 
 def same_positive_root(
-    one: sp.Expr,
-    other: sp.Expr,
+    value: sp.Expr,
+    side: sp.Expr,
     power: int = 1,
+    *,
     where: sp.Basic = sp.true,
     given: sp.Basic = sp.true,
 ) -> bool:
-    """Whether one^power is the other where both are real, and one ≥ 0 if the power is even.
+    """Whether value^power is the side where both are real, value ≥ 0 if power is even.
 
-    By agreement to 20 digits at random numbers between 10^-9 and 10^11 at which the condition holds
-    (below 1 what the notation says is); False as well where too few such numbers are found, and
-    where what is given does not hold at one of them.
+    By agreement to 20 digits at random numbers between 10^-9 and 10^11 at which `where`
+    holds (below 1 what the notation says is). False as well where too few such numbers
+    are met, and where `given` does not hold at one of them.
     """
-    if any(side.has(*OPAQUE) for side in (one, other)):
-        return one == other and power == 1
-    if one == other and power == 1 and given == sp.true:
+    if value.has(*OPAQUE) or side.has(*OPAQUE):
+        return value == side and power == 1
+    if value == side and power == 1 and given == sp.true:
         return True
-    free = one.free_symbols | other.free_symbols | where.free_symbols | given.free_symbols
+    free = sp.Tuple(value, side, where, given).free_symbols
     symbols = sorted(free, key=str)
-    function = sp.lambdify(symbols, [one, other], modules="mpmath")
-    holds, as_given = (sp.lambdify(symbols, c, modules="mpmath") for c in (where, given))
-    met = 0
+    function = sp.lambdify(symbols, [value, side], modules="mpmath")
+    holds = sp.lambdify(symbols, where, modules="mpmath")
+    as_given = sp.lambdify(symbols, given, modules="mpmath")
+    agreements = 0
     with mpmath.workdps(DIGITS):
-        for seed in range(3000):
-            try:
-                numbers = _numbers(seed, symbols)
-                if not holds(*numbers):
-                    continue
-                first, second = (mpmath.mpc(value) for value in function(*numbers))
-            except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # no value there
+        for seed in range(ATTEMPTS):
+            numbers = _numbers(seed, symbols)
+            pair = _real_pair(function, holds, numbers)
+            if pair is None:
                 continue
-            if first.imag or second.imag or mpmath.isinf(first) or mpmath.isinf(second):
-                continue
-            apart = abs(first.real**power - second.real) > EXACT * abs(second.real)
-            if apart or not as_given(*numbers) or (power % 2 == 0 and first.real < 0):
+            left, right = pair
+            apart = abs(left**power - right) > EXACT * abs(right)
+            if apart or not as_given(*numbers) or (power % 2 == 0 and left < 0):
                 return False
-            met += 1
-            if met == 10 * TRIALS:
+            agreements += 1
+            if agreements == 10 * TRIALS:
                 return True
     return False
+
+
+def _real_pair(
+    function: Callable[..., Any],
+    holds: Callable[..., Any],
+    numbers: Sequence[mpmath.mpf],
+) -> tuple[mpmath.mpf, mpmath.mpf] | None:
+    """Both values where the condition holds and they are real numbers; else None."""
+    try:
+        if not holds(*numbers):
+            return None
+        left, right = (mpmath.mpc(value) for value in function(*numbers))
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):  # no value there
+        return None
+    if left.imag or right.imag or mpmath.isinf(left) or mpmath.isinf(right):
+        return None
+    return left.real, right.real
 
 
 def _numbers(seed: int, symbols: Sequence[sp.Symbol]) -> list[mpmath.mpf]:
@@ -243,7 +276,7 @@ def _numbers(seed: int, symbols: Sequence[sp.Symbol]) -> list[mpmath.mpf]:
 
 
 def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
-    """Whether the sign is visible: from SymPy's assumptions, the relations, or part by part."""
+    """Whether the sign shows in SymPy's assumptions, the relations, or part by part."""
     if expression.is_nonnegative or any(_same_sign(expression, r.slack) for r in relations):
         return True
     if expression.is_Add or expression.is_Mul:
@@ -297,17 +330,17 @@ def non_zero(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
 
 
 def plain(symbol: sp.Symbol, *signs: str) -> bool:
-    """Whether the symbol assumes nothing, or is real, or has one of the signs, and nothing more."""
+    """Whether the symbol assumes nothing, reality or a sign, and no more."""
     templates = [sp.Symbol(symbol.name), sp.Symbol(symbol.name, real=True)]
     templates += [sp.Symbol(symbol.name, **{sign: True}) for sign in signs]
     return symbol in templates
 
 
 def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
-    """Whether it is visibly smooth: made of powers, exp, log and integrals, in their domain.
+    """Whether it is visibly smooth: powers, exp, log, integrals in their domain.
 
-    Functions without a formula count as smooth, as the axioms that speak of their slope say. What
-    stands below an integral sign is judged by grammar.py.
+    Functions without a formula count as smooth, as the axioms that speak of their slope
+    say. What stands below an integral sign is judged by grammar.py.
     """
     if function.is_Symbol or function.is_number:
         return True

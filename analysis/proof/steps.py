@@ -1,8 +1,9 @@
 """The steps of a derivation, each a relation with a reason, each checked by SymPy.
 
-A step is an axiom (named in AXIOMS, taken as given), or it is verified: an identity reduces to
-zero, an inequality comes with a certificate, an expression equal to the difference of its sides
-whose sign is visible term by term. A step may rest on the steps before it, nothing else.
+A step is an axiom (named in AXIOMS, taken as given), or it is verified: an identity
+reduces to zero, an inequality comes with a certificate, an expression equal to the
+difference of its sides whose sign is visible term by term. A step may rest on the steps
+before it, nothing else.
 """
 
 from abc import ABC, abstractmethod
@@ -23,39 +24,50 @@ from analysis.proof.relations import (
     strictly,
 )
 
+# Two conditions on the same sides that leave no third case.
+OPPOSITE = {
+    ("<=", ">"),
+    ("<=", ">="),
+    ("<", ">="),
+    (">=", "<="),
+    (">=", "<"),
+    (">", "<="),
+}
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
-    "root": "a symbol for the only root of an equation, which a unique minimum has found",
+    "root": ("a symbol for the only root of an equation, which a unique minimum has found"),
     "name": "a symbol for a quantity of the argument, named nowhere else",
     "inner product": "lengths and angles are those of an inner product space",
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",
-    "probability": "a chance lies in [0, 1]; what holds with chance 1 - q bounds that quantile",
-    "total expectation": "E X = E E[X | Y]; E X = P(A) E[X | A] + P(not A) E[X | not A]",
+    "probability": ("a chance lies in [0, 1]; what holds with chance 1 - q bounds that quantile"),
+    "total expectation": ("E X = E E[X | Y]; E X = P(A) E[X | A] + P(not A) E[X | not A]"),
     "independence": "for independent vectors of mean zero, E‖Σ z_i‖² = Σ E‖z_i‖²",
-    "i.i.d.": "independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter",
-    "fresh mini-batches": "given w_t a mini-batch is drawn from its law, whatever was drawn before",
+    "i.i.d.": ("independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter"),
+    "fresh mini-batches": (
+        "given w_t a mini-batch is drawn from its law, whatever was drawn before"
+    ),
     "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
     "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
     "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
-    "supermartingale": "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x",
+    "supermartingale": ("a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"),
     "Hoeffding": "E e^{θ(X - E X)} ≤ e^{θ²(b-a)²/8} for X in [a, b]",
-    "total variance": "E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances",
+    "total variance": ("E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances"),
     "limit": "what holds of every law of a family holds in the limit, by continuity",
-    "median": "on a line the normalized rule moves against the side with more than half the mass",
+    "median": ("on a line the normalized rule moves against the side with more than half the mass"),
     "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }
 
 
 class StepError(ValueError):
-    """A step that does not follow. The message names the step and what was left over."""
+    """A step that does not follow. The message names the step and the remainder."""
 
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """A named relation with its reason; `using` names the earlier steps that it rests on."""
+    """A named relation with its reason; `using` names the steps it rests on."""
 
     how: ClassVar[str]
     name: str
@@ -77,7 +89,7 @@ class Axiom(Step):
     axiom: str = "assumption"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError for an axiom that is not listed, or that the symbols' signs contradict.
+        """Raise StepError for an axiom not listed, or contradicting the symbols' signs.
 
         A name is given to a new symbol, as in a definition, or to an average.
         """
@@ -96,12 +108,15 @@ class Axiom(Step):
 
 @dataclass(frozen=True)
 class Definition(Step):
-    """A new symbol for an expression; its sign, if it has one, must be visible from `using`."""
+    """A new symbol for an expression.
+
+    Its sign, if it has one, must be visible from `using`.
+    """
 
     how: ClassVar[str] = "definition"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError if the symbol is in use, or claims a sign that is not visible."""
+        """Raise StepError if the symbol is in use, or its sign is not visible."""
         new, rhs = self.relation.lhs, self.relation.rhs
         if self.relation.relation != "=" or not _is_new(new, rhs, known):
             raise StepError(f"{self.name}: {new} is not a new symbol")
@@ -118,7 +133,7 @@ def _check_sign(name: str, symbol: sp.Expr, value: sp.Expr, facts: list[Relation
 
 
 def _is_new(symbol: sp.Expr, value: sp.Expr, known: "Known") -> bool:
-    """Whether a symbol occurs in none of the steps so far, nor in its value, not even bound."""
+    """Whether a symbol is new to the steps so far and to its value, bound or not."""
     if not isinstance(symbol, sp.Symbol):
         return False
     sides = [side for r in known.values() for side in (r.lhs, r.rhs)]
@@ -127,12 +142,15 @@ def _is_new(symbol: sp.Expr, value: sp.Expr, known: "Known") -> bool:
 
 @dataclass(frozen=True)
 class Averaged(Step):
-    """E, or Mean, of both sides of the one relation in `using`: averages are monotone."""
+    """E, or Mean, of both sides of the one relation in `using`.
+
+    Averages are monotone.
+    """
 
     how: ClassVar[str] = "average of an earlier step"
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError unless both sides are those of the relation, inside one average."""
+        """Raise StepError unless both are the relation's sides, averaged."""
         inner, average = known[self.using[0]], self.relation.lhs.func
         averaged = Relation(average(inner.lhs), inner.relation, average(inner.rhs))
         if average not in AVERAGES or len(self.using) != 1 or self.relation != averaged:
@@ -141,7 +159,7 @@ class Averaged(Step):
 
 @dataclass(frozen=True)
 class Chain(Step):
-    """Transitivity: the relations in `using`, each beginning where the one before it ends."""
+    """Transitivity: the relations in `using`, each beginning where the last ends."""
 
     how: ClassVar[str] = "transitivity"
 
@@ -164,7 +182,7 @@ class Chain(Step):
 
 @dataclass(frozen=True)
 class Identity(Step):
-    """lhs - rhs reduces to zero, by simplification or modulo the equalities in `using`."""
+    """Lhs - rhs reduces to zero, simplified or modulo the equalities in `using`."""
 
     how: ClassVar[str] = "reduces to zero"
 
@@ -179,7 +197,7 @@ class Identity(Step):
 
 @dataclass(frozen=True)
 class Inequality(Step):
-    """The slack equals `certificate`, whose sign is visible; or the sum of several such terms."""
+    """The slack equals `certificate` of visible sign, or a sum of several such."""
 
     how: ClassVar[str] = "certificate"
     certificate: sp.Expr | tuple[sp.Expr, ...] = sp.S.Zero
@@ -190,7 +208,7 @@ class Inequality(Step):
         return self.certificate if isinstance(self.certificate, tuple) else (self.certificate,)
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError if the certificate is another expression, or a term has no sign."""
+        """Raise StepError if the certificate differs, or a term has no sign."""
         if self.relation.relation == "=":
             raise StepError(f"{self.name}: a certificate of sign proves no equality")
         relations = [known[n] for n in self.using]
@@ -209,16 +227,17 @@ class Inequality(Step):
 class Expectation(Step):
     """E, or Mean, of what is affine in random quantities, whose moments `using` bounds.
 
-    Relations in `using` that read E(z) relation value, z a random symbol, are the moments; an
-    inequality is used with the sign of its coefficient, for which the others are facts. `random`
-    lists every symbol that is random: coefficients and the right side must be free of them.
+    Relations in `using` that read E(z) relation value, z a random symbol, are the
+    moments; an inequality is used with the sign of its coefficient, for which the
+    others are facts. `random` lists every symbol that is random: coefficients and the
+    right side must be free of them.
     """
 
     how: ClassVar[str] = "affine in random quantities"
     random: tuple[sp.Symbol, ...] = ()
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError if the expression is not affine, or a moment points the wrong way."""
+        """Raise StepError if it is not affine, or a moment points the wrong way."""
         relations = [known[n] for n in self.using]
         average = self.relation.lhs.func
         moments = [r for r in relations if r.lhs.func in AVERAGES]
@@ -227,50 +246,56 @@ class Expectation(Step):
             raise StepError(f"{self.name}: the left sides must be averages of one kind")
         if self.relation.relation in STRICT:
             raise StepError(f"{self.name}: an expectation is bounded, not strictly")
-        rest, total = sp.expand(self.relation.lhs.args[0]), sp.S.Zero
+        fixed = sp.expand(self.relation.lhs.args[0])  # what is left once moments are out
+        total = sp.S.Zero
         for moment in moments:
             (quantity,) = moment.lhs.args
             if quantity not in self.random or not isinstance(quantity, sp.Symbol):
                 raise StepError(f"{self.name}: {quantity} is not declared random")
-            coefficient = sp.simplify(sp.diff(rest, quantity))
-            rest = sp.expand(rest - coefficient * quantity)
+            coefficient = sp.simplify(sp.diff(fixed, quantity))
+            self._check_moment(moment, coefficient, facts)
+            fixed = sp.expand(fixed - coefficient * quantity)
             total += coefficient * moment.rhs
-            opposed = moment.relation[0] != self.relation.relation[0]
-            sign = sp.factor(-coefficient if opposed else coefficient)
-            exact = moment.relation == "="
-            bounded = self.relation.relation != "=" and non_negative(sign, facts)
-            if not (exact or bounded):
-                raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
-            if coefficient.free_symbols & set(self.random):
-                raise StepError(f"{self.name}: the coefficient {coefficient} is random")
-        remainder = sp.simplify(rest + total - self.relation.rhs)
-        if (rest.free_symbols | self.relation.rhs.free_symbols) & set(self.random) or remainder:
+        remainder = sp.simplify(fixed + total - self.relation.rhs)
+        free = fixed.free_symbols | self.relation.rhs.free_symbols
+        if free & set(self.random) or remainder:
             raise StepError(f"{self.name}: E leaves {remainder}")
+
+    def _check_moment(self, moment: Relation, coefficient: sp.Expr, facts: list[Relation]) -> None:
+        """Raise StepError unless this moment may be used with this coefficient."""
+        (quantity,) = moment.lhs.args
+        opposed = moment.relation[0] != self.relation.relation[0]
+        sign = sp.factor(-coefficient if opposed else coefficient)
+        bounded = self.relation.relation != "=" and non_negative(sign, facts)
+        if not (moment.relation == "=" or bounded):
+            raise StepError(f"{self.name}: {quantity} enters with {coefficient}")
+        if coefficient.free_symbols & set(self.random):
+            raise StepError(f"{self.name}: the coefficient {coefficient} is random")
 
 
 @dataclass(frozen=True)
 class Earlier(Step):
-    """What another claim has proved: `statement`, its own or that of one of its derived steps.
+    """What another claim has proved: its statement, or that of a derived step.
 
-    `Claim.verify` looks it up there. What the other claim has defined about the same symbols must
-    be defined here as well, and each of its assumptions be a step here or be named in `holding`,
-    with the reason why it holds in `reason`.
+    `Claim.verify` looks it up there. What the other claim has defined about the same
+    symbols must be defined here as well, and each of its assumptions be a step here or
+    be named in `holding`, with the reason why it holds in `reason`.
     """
 
     how: ClassVar[str] = "the statement of an earlier claim"
     claim: str = ""
-    statement: Relation | None = None
     holding: tuple[str, ...] = ()
 
     def verify(self, known: "Known") -> None:
-        """Raise StepError unless the relation is that statement."""
-        if self.relation != self.statement:
-            raise StepError(f"{self.name}: is not what {self.claim} states")
+        """Nothing here: `Dependencies` raises StepError for what is not proved."""
 
 
 @dataclass(frozen=True)
 class Suppose(Step):
-    """A hypothesis for a part of the proof; `Cases` must discharge it before the conclusion."""
+    """A hypothesis for a part of the proof.
+
+    `Cases` must discharge it before the conclusion.
+    """
 
     how: ClassVar[str] = "supposed"
 
@@ -282,24 +307,25 @@ class Suppose(Step):
 class Cases(Step):
     """Two suppositions that leave nothing out, and what follows from each.
 
-    `using` names the first supposition, its consequence, the second and its consequence. The
-    suppositions compare the same two sides in opposite directions, at least one including equality.
-    Either both consequences are the relation itself, or its right side is
-    Piecewise((first, first supposition), (second, True)).
+    `using` names the first supposition, its consequence, the second and its
+    consequence. The suppositions compare the same two sides in opposite directions, at
+    least one including equality. Either both consequences are the relation itself, or
+    its right side is Piecewise((first, first supposition), (second, True)).
     """
 
     how: ClassVar[str] = "one of the two holds"
 
     def verify(self, known: "Known") -> None:
         """Raise StepError if a case is missing, or a consequence is another one."""
-        one, first, other, second = (known[n] for n in self.using)
-        opposite = {("<=", ">"), ("<=", ">="), ("<", ">="), (">=", "<="), (">=", "<"), (">", "<=")}
-        whole = (one.lhs, one.rhs) == (other.lhs, other.rhs)
-        if not whole or (one.relation, other.relation) not in opposite:
+        case, first, complement, second = (known[n] for n in self.using)
+        sides = (case.lhs, case.rhs)
+        compared = (case.relation, complement.relation)
+        if sides != (complement.lhs, complement.rhs) or compared not in OPPOSITE:
             raise StepError(f"{self.name}: there may be a third case")
         if first == second == self.relation:
             return
-        split = sp.Piecewise((first.rhs, FORMS[one.relation](one.lhs, one.rhs)), (second.rhs, True))
+        condition = FORMS[case.relation](*sides)
+        split = sp.Piecewise((first.rhs, condition), (second.rhs, True))
         same = first.lhs == second.lhs == self.relation.lhs
         signs = {first.relation, second.relation, self.relation.relation}
         if not same or len(signs) > 1 or self.relation.rhs != split:

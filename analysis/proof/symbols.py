@@ -1,4 +1,4 @@
-"""Every symbol once: its name in code, how it is printed, its domain, its unit and its meaning.
+"""Every symbol once: name in code, printed form, domain, unit and meaning.
 
 `paper_notes/notation.md` is generated from this table (python -m analysis notation).
 """
@@ -56,12 +56,20 @@ variance = _real("C", positive=True)
 
 _positive = sp.Interval.open(0, sp.oo)
 _unit = sp.Interval(0, 1)
-_half_open = sp.Interval.Ropen(0, 1)
+_below_one = sp.Interval.Ropen(0, 1)
+_inside_unit = sp.Interval.open(0, 1)
 _non_negative = sp.Interval(0, sp.oo)
 _from_one = sp.Interval(1, sp.oo)
+_real_line = sp.Interval(-sp.oo, sp.oo)
 
 NOTATION = (
-    Entry(G, "gradient_norm", _positive, "gradient", "‖∇f(w)‖, the distance from stationarity"),
+    Entry(
+        G,
+        "gradient_norm",
+        _positive,
+        "gradient",
+        "‖∇f(w)‖, the distance from stationarity",
+    ),
     Entry(
         sigma,
         "noise_scale",
@@ -69,46 +77,151 @@ NOTATION = (
         "gradient",
         "benign noise: E‖ξ‖² ≤ σ², over all coordinates",
     ),
-    Entry(s, "micro_batch_noise", _positive, "gradient", "σ/√b, the noise of a clean micro-batch"),
+    Entry(
+        s,
+        "micro_batch_noise",
+        _positive,
+        "gradient",
+        "σ/√b, the noise of a clean micro-batch",
+    ),
     Entry(
         b,
         "micro_batch_size",
-        sp.Interval(1, sp.oo),
+        _from_one,
         "samples",
         "samples in the unit that is clipped",
     ),
     Entry(
-        B, "batch_size", sp.Interval(1, sp.oo), "samples", "samples in a mini-batch; b divides B"
+        B,
+        "batch_size",
+        _from_one,
+        "samples",
+        "samples in a mini-batch; b divides B",
     ),
-    Entry(m, "micro_batches", sp.Interval(1, sp.oo), "1", "B/b, micro-batches in a mini-batch"),
-    Entry(epsilon, "dragger_fraction", _half_open, "1", "chance that a sample is a dragger"),
-    Entry(lam, "dragger_rate", sp.Interval(0, sp.oo), "1", "-ln(1-ε)"),
     Entry(
-        alpha, "alignment", _unit, "1", "contaminated micro-batches push back with -αG at most (A4)"
+        m,
+        "micro_batches",
+        _from_one,
+        "1",
+        "B/b, micro-batches in a mini-batch",
     ),
-    Entry(p, "clean_probability", _unit, "1", "(1-ε)^b, chance that a micro-batch is clean"),
-    Entry(kappa, "margin", _positive, "1", "p - α(1-p), clean pull minus contaminated push"),
+    Entry(
+        epsilon,
+        "dragger_fraction",
+        _below_one,
+        "1",
+        "chance that a sample is a dragger",
+    ),
+    Entry(lam, "dragger_rate", _non_negative, "1", "-ln(1-ε)"),
+    Entry(
+        alpha,
+        "alignment",
+        _unit,
+        "1",
+        "contaminated micro-batches push back with -αG at most (A4)",
+    ),
+    Entry(
+        p,
+        "clean_probability",
+        _unit,
+        "1",
+        "(1-ε)^b, chance that a micro-batch is clean",
+    ),
+    Entry(
+        kappa,
+        "margin",
+        _positive,
+        "1",
+        "p - α(1-p), clean pull minus contaminated push",
+    ),
     Entry(x, "scaled_size", _positive, "1", "λb, expected draggers in a micro-batch"),
-    Entry(theta, "push_ratio", _non_negative, "1", "α(1-p)/p, contaminated push over clean pull"),
+    Entry(
+        theta,
+        "push_ratio",
+        _non_negative,
+        "1",
+        "α(1-p)/p, contaminated push over clean pull",
+    ),
     Entry(c, "threshold", _positive, "gradient", "clipping norm of the rule `fixed`"),
-    Entry(R_m, "score_ratio", _from_one, "1", "H(∞)/H(s), how much longer contaminated steps are"),
+    Entry(
+        R_m,
+        "score_ratio",
+        _from_one,
+        "1",
+        "H(∞)/H(s), how much longer contaminated steps are",
+    ),
     Entry(L, "smoothness", _positive, "gradient/w", "‖∇f(v) - ∇f(w)‖ ≤ L‖v - w‖"),
     Entry(Delta, "initial_gap", _positive, "loss", "f(w_0) - f*, f* a lower bound of f"),
     Entry(T, "horizon", _from_one, "steps", "length of the run"),
-    Entry(delta, "excess", _positive, "gradient", "distance from the radius that is to be reached"),
-    Entry(q, "failure_probability", sp.Interval.open(0, 1), "1", "chance that a bound may fail"),
-    Entry(zeta, "split", sp.Interval.open(0, 1), "1", "share of the margin given to deviations"),
+    Entry(
+        delta,
+        "excess",
+        _positive,
+        "gradient",
+        "distance from the radius that is to be reached",
+    ),
+    Entry(
+        q,
+        "failure_probability",
+        _inside_unit,
+        "1",
+        "chance that a bound may fail",
+    ),
+    Entry(
+        zeta,
+        "split",
+        _inside_unit,
+        "1",
+        "share of the margin given to deviations",
+    ),
     Entry(gamma, "step_size", _positive, "w", "length of a normalized step"),
-    Entry(eta, "learning_rate", _positive, "w/gradient", "factor of the gradient in a step"),
-    Entry(D, "dragger_norm", _non_negative, "gradient", "E‖d‖² ≤ D² for a dragger's gradient d"),
+    Entry(
+        eta,
+        "learning_rate",
+        _positive,
+        "w/gradient",
+        "factor of the gradient in a step",
+    ),
+    Entry(
+        D,
+        "dragger_norm",
+        _non_negative,
+        "gradient",
+        "E‖d‖² ≤ D² for a dragger's gradient d",
+    ),
     Entry(D_bar, "dragger_mean", _non_negative, "gradient", "‖E d‖, the persistent part"),
-    Entry(sigma_w, "noise_within", _non_negative, "gradient", "noise scale within a domain"),
+    Entry(
+        sigma_w,
+        "noise_within",
+        _non_negative,
+        "gradient",
+        "noise scale within a domain",
+    ),
     Entry(tau, "domain_spread", _non_negative, "gradient", "√(Σ π_k‖∇f_k - ∇f‖²)"),
-    Entry(skewness, "skewness", _positive, "1", "E ξ³/σ³ of the noise, against the draggers"),
+    Entry(
+        skewness,
+        "skewness",
+        _positive,
+        "1",
+        "E ξ³/σ³ of the noise, against the draggers",
+    ),
     Entry(slope, "drift_slope", _positive, "1/w", "F', slope of the expected update"),
-    Entry(bend, "drift_bend", sp.Interval(-sp.oo, sp.oo), "1/w²", "F'', its second derivative"),
-    Entry(variance, "update_variance", _positive, "1", "variance of the update around its mean"),
+    Entry(
+        bend,
+        "drift_bend",
+        _real_line,
+        "1/w²",
+        "F'', its second derivative",
+    ),
+    Entry(
+        variance,
+        "update_variance",
+        _positive,
+        "1",
+        "variance of the update around its mean",
+    ),
 )
+INFINITIES = {sp.oo: "∞", -sp.oo: "-∞"}
 BY_NAME = {entry.name: entry for entry in NOTATION} | {str(e.symbol): e for e in NOTATION}
 
 
@@ -117,19 +230,21 @@ def notation_page() -> str:
     lines = [
         "# Notation",
         "",
-        "Made by `python -m analysis notation`; the table lives in `analysis/proof/symbols.py`.",
+        ("Made by `python -m analysis notation`; the table lives in `analysis/proof/symbols.py`."),
         "",
         "| name in code | symbol | domain | unit | meaning |",
         "| --- | --- | --- | --- | --- |",
     ]
     for entry in NOTATION:
         lines.append(
-            f"| `{entry.name}` | ${sp.latex(entry.symbol)}$ | {_interval(entry.domain)} "
-            f"| {entry.unit} | {entry.meaning} |"
+            f"| `{entry.name}` | ${sp.latex(entry.symbol)}$ | "
+            f"{_interval(entry.domain)} | {entry.unit} | {entry.meaning} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def _interval(domain: sp.Interval) -> str:
-    left, right = "(" if domain.left_open else "[", ")" if domain.right_open else "]"
-    return f"{left}{domain.start}, {'∞' if domain.end == sp.oo else domain.end}{right}"
+    left = "(" if domain.left_open else "["
+    right = ")" if domain.right_open else "]"
+    ends = [INFINITIES.get(end, str(end)) for end in (domain.start, domain.end)]
+    return left + ", ".join(ends) + right

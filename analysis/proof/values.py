@@ -1,32 +1,30 @@
 """What a claim evaluates to, and that its numbers are those that its proof shows.
 
-A value is an expression in symbols of the notation, or the root of an equation. Each names the step
-that shows it: its right side, the definitions put in, perhaps at a power or for other symbols.
+A value is an expression in symbols of the notation, or the root of an equation. Each
+names the step that shows it: its right side, the definitions put in, perhaps at a power
+or for other symbols.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from analysis.proof.calculus import UniqueMinimum
-from analysis.proof.dependencies import PARAMETERS, Given
+from analysis.proof.dependencies import PARAMETERS, Dependencies, Given
 from analysis.proof.relations import AVERAGES, DIGITS, FORMS, same_positive_root
 from analysis.proof.steps import Axiom, Definition, Step, StepError, Suppose
 from analysis.proof.symbols import alpha
-
-if TYPE_CHECKING:
-    from analysis.proof.claim import Claim
 
 KINKS = (sp.Max, sp.Min)
 
 
 @dataclass(frozen=True)
 class Implicit:
-    """The zero of `equation` in `symbol` on the open interval (low, high), found by bracketing."""
+    """The zero of `equation` in `symbol` between low and high, by bracketing."""
 
     symbol: sp.Symbol
     equation: sp.Expr
@@ -49,47 +47,74 @@ class Shown:
     power: int = 1
 
 
+class Branch(NamedTuple):
+    """What a value is in one case.
+
+    `fixed` has the symbol that the case puts to a number; `where` is its condition.
+    """
+
+    value: sp.Expr
+    fixed: dict[sp.Symbol, sp.Expr]
+    where: sp.Basic
+
+
 def sideways(value: sp.Expr) -> sp.Expr:
-    """The value with a branch of its own for α = 0, where p cancels and may have underflowed."""
+    """The value with a branch of its own for α = 0: p cancels, and may underflow."""
     return sp.Piecewise((value.subs(alpha, 0), sp.Eq(alpha, 0)), (value, True))
 
 
-def check(claim: "Claim") -> None:
-    """Raise StepError unless every value is what a step of the claim shows, for all its inputs."""
-    if set(claim.shown) != set(claim.values):
-        missing = sorted(set(claim.shown) ^ set(claim.values))
-        raise StepError(f"{claim.name}: which step shows {', '.join(missing)}?")
-    tied = _tied(claim)
-    for name, value in claim.values.items():
+def check_values(
+    values: Mapping[str, Value],
+    shown: Mapping[str, str | Shown],
+    dependencies: Dependencies,
+    statement: str,
+) -> None:
+    """Raise StepError unless every value is what a step shows, for all its inputs.
+
+    `dependencies` are those of the claim's steps, `statement` names the last of its
+    proof.
+    """
+    claim = dependencies.claim
+    if set(shown) != set(values):
+        missing = sorted(set(shown) ^ set(values))
+        raise StepError(f"{claim}: which step shows {', '.join(missing)}?")
+    tied = _tied(dependencies)
+    steps = {step.name: step for step in dependencies.steps}
+    for name, value in values.items():
         if isinstance(value, Implicit):
             tied -= {value.symbol}
         elif value.free_symbols & tied:
-            raise StepError(f"{claim.name}: {name} has an input that the steps define")
-        source = claim.shown[name]
+            raise StepError(f"{claim}: {name} has an input that the steps define")
+        source = shown[name]
         source = Shown(source) if isinstance(source, str) else source
-        steps = [step for step in claim.derivation if step.name == source.step]
-        if not steps or not _Source(claim, steps[0], source).shows(value):
-            raise StepError(f"{claim.name}: {name} is not what {source.step!r} shows")
+        step = steps.get(source.step)
+        if not step or not _Source(dependencies, statement, step, source).shows(value):
+            raise StepError(f"{claim}: {name} is not what {source.step!r} shows")
 
 
-def _tied(claim: "Claim") -> set[sp.Symbol]:
-    """Symbols that are no inputs: defined by parameters alone, or the zero of a minimum."""
-    definitions = {symbol: r.rhs for symbol, r in claim.trace.definitions.items()}
-    closed = {symbol: _closed(value, definitions) for symbol, value in definitions.items()}
-    tied = {symbol for symbol, value in closed.items() if value.free_symbols <= PARAMETERS}
-    return tied | (claim.trace.zeros & PARAMETERS)
+def _tied(dependencies: Dependencies) -> set[sp.Symbol]:
+    """Symbols that are no inputs: defined by parameters alone, or a minimum's zero."""
+    definitions = {symbol: r.rhs for symbol, r in dependencies.definitions.items()}
+    closed = {symbol: _closed(rhs, definitions) for symbol, rhs in definitions.items()}
+    tied = {symbol for symbol, rhs in closed.items() if rhs.free_symbols <= PARAMETERS}
+    return tied | (dependencies.zeros & PARAMETERS)
 
 
 class _Source:
     """A step of a claim, as the place that a value comes from."""
 
-    def __init__(self, claim: "Claim", step: Step, source: Shown) -> None:
-        self.claim, self.step, self.source = claim, step, source
-        self.behind = claim.trace.given[step.name] | claim.trace.given[claim.steps[-1].name]
+    def __init__(
+        self, dependencies: Dependencies, statement: str, step: Step, source: Shown
+    ) -> None:
+        self.dependencies = dependencies
+        self.step = step
+        self.source = source
+        self.stated = dependencies.given[statement]
+        self.behind = dependencies.given[step.name] | self.stated
 
     def shows(self, value: Value) -> bool:
         """Whether the value is what the step shows, and the step may show one."""
-        if self.claim.trace.supposed[self.step.name]:
+        if self.dependencies.supposed[self.step.name]:
             return False
         if isinstance(value, Implicit):
             if isinstance(self.step, UniqueMinimum):
@@ -101,20 +126,19 @@ class _Source:
         return value == side or (self._may_replace() and self._is_the_side(value, side))
 
     def _may_show(self) -> bool:
-        """Whether the step is a definition, is derived, or is a choice that the statement needs."""
+        """Whether it is a definition, derived, or a choice that the statement needs."""
         if not isinstance(self.step, (Axiom, Suppose)):
             return True
-        stated = self.claim.trace.given[self.claim.steps[-1].name]
-        chosen = Given(self.claim.name, self.step) in stated
+        chosen = Given(self.dependencies.claim, self.step) in self.stated
         return isinstance(self.step, Axiom) and chosen and _names_a_symbol(self.step)
 
     def _may_replace(self) -> bool:
-        """Whether each replacement varies with the inputs, and has the sign of its symbol.
+        """Whether each replacement varies with the inputs and has its symbol's sign.
 
         And whether it is of a symbol that the steps define by nothing else.
         """
         for symbol, new in self.source.at.items():
-            defined = self.claim.trace.named.get(symbol)
+            defined = self.dependencies.named.get(symbol)
             free = isinstance(symbol, sp.Symbol) and (defined is None or defined.rhs == new)
             signed = symbol in PARAMETERS and symbol.is_positive
             if not free or not new.free_symbols or (signed and not new.is_positive):
@@ -122,31 +146,34 @@ class _Source:
         return True
 
     def _is_the_side(self, value: sp.Expr, side: sp.Expr) -> bool:
-        for branch, fixed, where in _branches(value):
-            one = self._put_in(branch, fixed)
-            other = self._put_in(side.subs(self.source.at).subs(fixed), fixed)
-            if any(len(one.atoms(kink)) > len(other.atoms(kink)) for kink in KINKS):
+        for branch in _branches(value):
+            fixed = branch.fixed
+            ours = self._put_in(branch.value, fixed)
+            theirs = self._put_in(side.subs(self.source.at).subs(fixed), fixed)
+            if any(len(ours.atoms(kink)) > len(theirs.atoms(kink)) for kink in KINKS):
                 return False  # a bump that the step does not have
-            where, given = where.subs(fixed), self._assumed(fixed)
-            if not same_positive_root(one, other, self.source.power, where, given):
+            where = branch.where.subs(fixed)
+            given = self._assumed(fixed)
+            power = self.source.power
+            if not same_positive_root(ours, theirs, power, where=where, given=given):
                 return False
         return True
 
     def _assumed(self, fixed: Mapping[Any, Any]) -> sp.Basic:
-        """What the step assumes of the parameters that are replaced, for what replaces them."""
+        """What the step assumes of replaced parameters, for what replaces them."""
         assumed = [
             given.step.relation
-            for given in self.claim.trace.given[self.step.name]
+            for given in self.dependencies.given[self.step.name]
             if isinstance(given.step, Axiom)
             and given.step.relation.free_symbols <= PARAMETERS
             and given.step.relation.free_symbols & self.source.at.keys()
             and not given.step.relation.slack.has(*AVERAGES, AppliedUndef)
         ]
-        sides = [
-            (self._put_in(side.subs(self.source.at).subs(fixed), fixed) for side in (r.lhs, r.rhs))
-            for r in assumed
-        ]
-        return sp.And(*(FORMS[r.relation](*pair) for r, pair in zip(assumed, sides, strict=True)))
+
+        def replaced(side: sp.Expr) -> sp.Expr:
+            return self._put_in(side.subs(self.source.at).subs(fixed), fixed)
+
+        return sp.And(*(FORMS[r.relation](replaced(r.lhs), replaced(r.rhs)) for r in assumed))
 
     def _is_the_zero_of_the_minimum(self, value: Implicit, step: UniqueMinimum) -> bool:
         low, high = (self._put_in(end, {}) for end in step.interval)
@@ -156,19 +183,23 @@ class _Source:
         return ends and same and step.symbol == value.symbol
 
     def _is_the_root_of_the_axiom(self, value: Implicit) -> bool:
-        """Whether an axiom names the root, steps name its ends, and it is as all axioms say."""
+        """Whether an axiom names the root, steps its ends, and all axioms hold there."""
         slack = self.step.relation.slack
         named = {
             zero: value.equation.subs(value.symbol, zero)
             for zero in self.step.relation.free_symbols
         }
         zeros = [zero for zero, equation in named.items() if slack in (equation, -equation)]
-        slacks = [sign * s.relation.slack for s in self.claim.derivation for sign in (1, -1)]
+        derivation = self.dependencies.steps
+        slacks = [sign * s.relation.slack for s in derivation for sign in (1, -1)]
         ends = [value.equation.subs(value.symbol, end) for end in (value.low, value.high)]
-        shown = all(any(sp.expand(slack - end) == 0 for slack in slacks) for end in ends)
-        if not zeros or not shown or value.equation.free_symbols != {value.symbol}:
+        proved = all(any(sp.expand(s - end) == 0 for s in slacks) for end in ends)
+        if len(zeros) != 1 or not proved or value.equation.free_symbols != {value.symbol}:
             return False
-        (zero,) = zeros
+        return self._holds_at_the_root(zeros[0], value)
+
+    def _holds_at_the_root(self, zero: sp.Symbol, value: Implicit) -> bool:
+        """Whether the equation has a root between its ends where all givens hold."""
         givens = [
             given.step.relation
             for given in self.behind
@@ -176,28 +207,33 @@ class _Source:
         ]
         equation = sp.lambdify(value.symbol, value.equation, modules="mpmath")
         with mpmath.workdps(DIGITS):
-            low, high = (mpmath.mpf(sp.N(end, DIGITS)) for end in (value.low, value.high))
+            low, high = (mpmath.mpf(sp.N(e, DIGITS)) for e in (value.low, value.high))
             if not equation(low) * equation(high) < 0:
                 return False
             root = mpmath.findroot(equation, (low, high), solver="anderson")
-            as_given = sp.lambdify(zero, [r.slack for r in givens], modules="mpmath")(root)
-            signs = zip(givens, as_given, strict=True)
-            return all(s >= 0 if r.relation != "=" else abs(s) < 1e-20 for r, s in signs)
+            slacks = sp.lambdify(zero, [r.slack for r in givens], modules="mpmath")(root)
+            return all(
+                slack >= 0 if given.relation != "=" else abs(slack) < 1e-20
+                for given, slack in zip(givens, slacks, strict=True)
+            )
 
     def _put_in(self, expression: sp.Expr, fixed: Mapping[Any, Any]) -> sp.Expr:
-        """The expression with definitions put in, and with what is chosen behind step or statement.
+        """The expression with definitions put in, and what is chosen behind the value.
 
         The symbols in `fixed` keep their numbers.
         """
+        derivation = self.dependencies.steps
         chosen = [
             step
-            for step in self.claim.derivation
+            for step in derivation
             if isinstance(step, Axiom)
-            and Given(self.claim.name, step) in self.behind
+            and Given(self.dependencies.claim, step) in self.behind
             and _names_a_symbol(step)
         ]
-        definitions = [step for step in self.claim.derivation if isinstance(step, Definition)]
-        named = {s.relation.lhs: s.relation.rhs.subs(fixed) for s in [*chosen, *definitions]}
+        definitions = [step for step in derivation if isinstance(step, Definition)]
+        named = {
+            step.relation.lhs: step.relation.rhs.subs(fixed) for step in [*chosen, *definitions]
+        }
         return _closed(expression, named)
 
 
@@ -212,21 +248,18 @@ def _closed(expression: sp.Expr, named: Mapping[Any, sp.Expr]) -> sp.Expr:
     return expression
 
 
-def _branches(value: sp.Expr) -> list[tuple[sp.Expr, dict[sp.Symbol, sp.Expr], sp.Basic]]:
-    """What the value is where it says something.
-
-    With the symbol that a branch puts to a number, and the condition under which it holds.
-    """
+def _branches(value: sp.Expr) -> list[Branch]:
+    """The cases in which the value says something."""
     if not isinstance(value, sp.Piecewise):
-        return [(value, {}, sp.true)]
-    found = []
-    for branch, condition in value.args:
-        fixed, where = {}, condition
-        if isinstance(condition, sp.Eq):
-            fixed, where = {condition.lhs: condition.rhs}, sp.true
-        found += [
-            (inner, fixed | more, sp.And(where, further))
-            for inner, more, further in _branches(branch)
-            if inner is not sp.nan
+        return [Branch(value, {}, sp.true)]
+    branches = []
+    for case, condition in value.args:
+        equality = isinstance(condition, sp.Eq)
+        fixed = {condition.lhs: condition.rhs} if equality else {}
+        where = sp.true if equality else condition
+        branches += [
+            Branch(inner.value, fixed | inner.fixed, sp.And(where, inner.where))
+            for inner in _branches(case)
+            if inner.value is not sp.nan
         ]
-    return found
+    return branches

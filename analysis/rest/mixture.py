@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.rest.axes import span
-from analysis.rest.gamma import gamma_rule
+from analysis.rest.gamma_quadrature import gamma_rule
 from analysis.rest.resolution import LARGEST, RESOLUTION
 from analysis.spec.checking import refuse
 from analysis.spec.composition import (

@@ -5,7 +5,7 @@ a point does not have is left out of it. Checks and drawings read these mappings
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from sim.estimate import CONFIDENCE, Estimate, SquaredBias, quantile
@@ -62,6 +62,18 @@ class Point:
             z=z,
         )
 
+    def in_units_of(self, unit: float) -> Self:
+        """The same point in another unit, given in the old one; z stays what it is."""
+        low, high = self.interval
+        return replace(
+            self,
+            value=self.value / unit,
+            standard_error=_divided(self.standard_error, unit),
+            interval=(low / unit, high / unit),
+            exact=_divided(self.exact, unit),
+            bound=_divided(self.bound, unit),
+        )
+
     def entry(self, *, without: Iterable[str] = (), **place: Any) -> dict[str, Any]:
         """The point as JSON data: where it is, then its fields, but those it lacks.
 
@@ -101,12 +113,25 @@ class BiasPoint(Point):
         names = {f.name for f in fields(cls)}
         return cls(**{name: entry[name] for name in names & entry.keys()})
 
+    def in_units_of(self, unit: float) -> Self:
+        """As for `Point`."""
+        return replace(
+            super().in_units_of(unit),
+            squared=self.squared / unit**2,
+            along=self.along / unit**2,
+            across=self.across / unit**4,
+        )
+
     @property
     def square(self) -> SquaredBias:
         """The square of the bias, to compare. Raises ValueError without degrees."""
         if self.degrees is None:
             raise ValueError("a bias without degrees of freedom")
         return SquaredBias(self.value, self.squared, self.along, self.across, self.degrees)
+
+
+def _divided(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
 
 
 def _of_bias(estimate: Estimate, exact: float | None) -> dict[str, Any]:

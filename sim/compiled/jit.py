@@ -17,8 +17,17 @@ def compiled(function: Callable[..., Any]) -> Any:
     return result
 
 
+def uncounted(function: Callable[..., Any]) -> Any:
+    """A function that a compiled one calls, without counted references to arrays.
+
+    It must not allocate any. Counting costs up to a third of a step, since every look at an
+    array in a tuple counts.
+    """
+    return njit(fastmath=FLAGS, error_model="numpy", _nrt=False)(function)
+
+
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A part of compiled functions, put into each: a call would count references to its arrays."""
+    """A part of compiled functions, put into each: a call would hand over arrays in pieces."""
     result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy", inline="always")(
         function
     )

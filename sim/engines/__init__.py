@@ -1,6 +1,5 @@
 """Engines: how an experiment's steps are computed. `engine` chooses one."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from analysis.spec.experiment import Experiment, GradientModel, StudentT
 from sim.backend import Device
 from sim.engines.state import State
+from sim.engines.workers import Workers
 from sim.random import philox
 
 
@@ -36,11 +36,11 @@ def engine(
     experiment: Experiment,
     b: int | None,
     step: float,
-    pool: ThreadPoolExecutor,
+    workers: Workers,
     device: Device | None = None,
     stop: NDArray[np.bool_] | None = None,
 ) -> Engine:
-    """The fastest engine that knows the experiment's model, on the device or in the pool.
+    """The fastest engine that knows the experiment's model, on the device or by the workers.
 
     It advances states that are where it is. stop [1]: once it is True, whoever made it so, the
     engine's threads return within a second (those of a device at the end of the call).
@@ -49,7 +49,7 @@ def engine(
     if not reducible(experiment):
         from sim.engines.sampled import Samples
 
-        return Samples(experiment, b, step, pool, device, stop)
+        return Samples(experiment, b, step, workers, device, stop)
     from sim.reduction.compositions import plan
 
     run = experiment.run
@@ -57,7 +57,7 @@ def engine(
     if device is None:
         from sim.engines.cpu.engine import Mixture
 
-        return Mixture(*what, precision=run.precision, pool=pool, stop=stop)
+        return Mixture(*what, precision=run.precision, workers=workers, stop=stop)
     from sim.engines.cuda.launch import Cuda
 
     return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)

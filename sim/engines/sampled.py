@@ -6,7 +6,6 @@ time, and no number depends on which ones are taken together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +16,7 @@ from analysis.spec.checking import refuse
 from analysis.spec.experiment import Algorithm, Experiment
 from sim.backend import Device
 from sim.engines.state import ARRAYS, State
+from sim.engines.workers import Workers
 from sim.problems import Problem, build
 from sim.random import philox
 from sim.random.addresses import Draws
@@ -144,14 +144,14 @@ class PerSample:
 
 
 class Samples:
-    """`PerSample` for one experiment: on the device, or shared among the pool's threads."""
+    """`PerSample` for one experiment: on the device, or shared among the workers."""
 
     def __init__(
         self,
         experiment: Experiment,
         b: int | None,
         step: float,
-        pool: ThreadPoolExecutor,
+        workers: Workers,
         device: Device | None = None,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
@@ -160,9 +160,9 @@ class Samples:
         problem = build(experiment, xp, getattr(xp, run.precision))
         key = philox.key(run.seed, b or 0, step)
         sizes = schedule.size_at if schedule is not None else b or 1
-        pieces = min(run.replicates, pool._max_workers) if device is None else 1
+        pieces = min(run.replicates, workers.threads) if device is None else 1
         edges = [run.replicates * i // pieces for i in range(pieces + 1)]
-        self.pool = pool
+        self.workers = workers
         self.places = [slice(low, high) for low, high in pairwise(edges)]
         self.parts = [
             PerSample(
@@ -185,7 +185,7 @@ class Samples:
             rows = State(*(getattr(state, name)[place] for name in ARRAYS))
             part.advance(rows, begin, end, record)
 
-        list(self.pool.map(work, self.parts, self.places))
+        list(self.workers.map(work, self.parts, self.places))
 
 
 def _groups(steps: NDArray[np.int64], many: int) -> Iterator[tuple[int, int]]:

@@ -6,38 +6,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.compiled.jit import compiled
-from sim.random.draws import HALF, U, fill, gamma_variable
+from sim.random.draws import U, counter, fill, gamma_variable, step_address
 from sim.random.normals import NUMBERS, store_words
-from sim.random.philox import MASK
 
 
 @compiled
 def _words(out, buffer, k0, k1, stream, replicates, iteration):
-    high = stream | ((iteration >> HALF) << U(16))
     for r in range(replicates.size):
+        address = step_address((k0, k1), U(replicates[r]), iteration)
         for i in range(0, out.shape[1], NUMBERS):
-            store_words(buffer, i, k0, k1, U(i // 4), iteration & U(MASK), U(replicates[r]), high)
+            store_words(buffer, i, address.key, counter(address, U(i // 4), stream))
         for i in range(out.shape[1]):
             out[r, i] = buffer[i]
 
 
 @compiled
 def _normals(out, buffer, k0, k1, stream, replicates, iteration):
-    high = stream | ((iteration >> HALF) << U(16))
     for r in range(replicates.size):
-        fill(buffer, out.shape[1], k0, k1, U(0), iteration & U(MASK), U(replicates[r]), high)
+        address = step_address((k0, k1), U(replicates[r]), iteration)
+        fill(buffer, out.shape[1], address, U(0), stream)
         for i in range(out.shape[1]):
             out[r, i] = buffer[i]
 
 
 @compiled
 def _gammas(out, shape, k0, k1, stream, replicates, iteration):
-    high = stream | ((iteration >> HALF) << U(16))
     for r in range(replicates.size):
+        address = step_address((k0, k1), U(replicates[r]), iteration)
         for i in range(out.shape[1]):
-            out[r, i] = gamma_variable(
-                shape[r, i], k0, k1, U(i), iteration & U(MASK), U(replicates[r]), high
-            )
+            out[r, i] = gamma_variable(shape[r, i], address, U(i), stream)
 
 
 def _filled(code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any) -> Any:
@@ -56,7 +53,12 @@ def words(
 
 
 def normals(
-    key: tuple[int, int], stream: int, replicates: Any, iteration: int, count: int, dtype: Any
+    key: tuple[int, int],
+    stream: int,
+    replicates: Any,
+    iteration: int,
+    count: int,
+    dtype: Any,
 ) -> NDArray[Any]:
     """`philox.normals` [replicates, count], in float64 or to float32 rounding."""
     out = np.empty((len(replicates), count), dtype)

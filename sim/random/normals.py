@@ -105,7 +105,9 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     log = v.times(f, v.polynomial(f, LOG))
     log = v.plus(v.times(exponent, v.reals(-2 * np.log(2.0))), log)
     root = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(float_vector, [float_vector]), f"llvm.sqrt.v{LANES}f32"
+        builder.module,
+        ir.FunctionType(float_vector, [float_vector]),
+        f"llvm.sqrt.v{LANES}f32",
     )
     radius = builder.call(root, [log])
 
@@ -134,21 +136,21 @@ def _store(
 
 
 def _signature(out: Any) -> Any:
-    return types.void(out, types.int64, *[types.uint64] * 6)
+    key, counter = (types.UniTuple(types.uint64, n) for n in (2, 4))
+    return types.void(out, types.int64, key, counter)
 
 
 def _write(context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any) -> Any:
     """Write the numbers of LANES counters, numbers(words) being four vectors."""
-    array, position, *scalars = arguments
-    columns = numbers(_words(builder, scalars[:2], scalars[2:]))
+    array, position, *addresses = arguments
+    key, counter = (cgutils.unpack_tuple(builder, words) for words in addresses)
+    columns = numbers(_words(builder, key, counter))
     _store(context, builder, signature.args[0], array, position, columns)
     return context.get_dummy_value()
 
 
 @intrinsic
-def store_words(
-    typing: Any, out: Any, at: Any, k0: Any, k1: Any, c0: Any, c1: Any, c2: Any, c3: Any
-) -> Any:
+def store_words(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
     """Write the NUMBERS words of successive counters to out[at:], an array of uint32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -158,14 +160,15 @@ def store_words(
 
 
 @intrinsic
-def store_normals(
-    typing: Any, out: Any, at: Any, k0: Any, k1: Any, c0: Any, c1: Any, c2: Any, c3: Any
-) -> Any:
+def store_normals(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
     """Write the NUMBERS normals of successive counters to out[at:], an array of float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def numbers(words: list[Any]) -> list[Any]:
-            return [*_normal_pair(builder, *words[:2]), *_normal_pair(builder, *words[2:])]
+            return [
+                *_normal_pair(builder, *words[:2]),
+                *_normal_pair(builder, *words[2:]),
+            ]
 
         return _write(context, builder, signature, arguments, numbers)
 

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,6 +14,7 @@ from sim import environment
 from sim.backend import Device, resolve
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.estimate import Estimate
 from sim.measures import MEASURES
 from sim.results import Measured, MeasuredResult, Result, measured, summary
@@ -87,7 +87,7 @@ def measure(
     disable = None if progress is None and missing else not (progress and missing)
     total = experiment.run.iterations * len(experiment.run.steps) * len(missing)
     with (
-        ThreadPoolExecutor(workers) as pool,
+        Workers(workers) as pool,
         Interrupt() as interrupt,
         tqdm(total=total, unit=" steps", unit_scale=True, disable=disable) as bar,
     ):
@@ -120,7 +120,7 @@ def _advance(
     experiment: Experiment,
     b: int | None,
     progress: Progress,
-    pool: ThreadPoolExecutor,
+    pool: Workers,
     device: Device | None,
     interrupt: Interrupt,
 ) -> Iterator[int]:

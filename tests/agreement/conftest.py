@@ -4,7 +4,6 @@ Everything random follows from a model's number, the seed.
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ import pytest
 from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.problems import build
 from sim.random import philox
 from sim.random.addresses import Draws
@@ -104,8 +104,8 @@ def paths(experiment, step, horizon):
     [b] = experiment.algorithm.sizes
     problem, state = build(experiment), start(experiment)
     found = np.empty((horizon, experiment.run.replicates))
-    with ThreadPoolExecutor(1) as pool:
-        machine = engine(experiment, b, step, pool)
+    with Workers(1) as workers:
+        machine = engine(experiment, b, step, workers)
         for t in range(horizon):
             found[t] = np.linalg.norm(problem.gradient(np.asarray(state.w, np.float64)), axis=1)
             machine.advance(state, t, t + 1, False)
@@ -188,9 +188,9 @@ def extrapolated(experiment):
     """
     run, [b] = experiment.run, experiment.algorithm.sizes
     half, rng, means = run.iterations // 2, np.random.default_rng(run.seed), []
-    with ThreadPoolExecutor(1) as pool:
+    with Workers(1) as workers:
         for step in run.steps:
-            machine, state = engine(experiment, b, step, pool), start(experiment)
+            machine, state = engine(experiment, b, step, workers), start(experiment)
             state.w += (step * rng.uniform(-1, 1, state.w.shape)).astype(state.w.dtype)
             machine.advance(state, 0, half, False)
             state.sums[:] = 0

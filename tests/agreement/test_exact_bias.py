@@ -1,5 +1,7 @@
 """Where theory and simulation meet: the exact bias lies inside the interval.
 
+What vanishes at rest is the expected score of m_estimator_identity.
+
 Fourteen small models of all noise laws, all dragger laws, domains and all rules, two step sizes
 each. One comparison is one z-score on 95 degrees of freedom or more: |z| < 6.5 has fewer than 5
 false alarms in 10⁹, 35 comparisons, so 2e-7 in all; the seeds are fixed. Drawing every sample, and

@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.rest.stable import exact_bias, stationary_points
 from analysis.rest.update import Update
 from analysis.spec.rule import Clipping
@@ -62,7 +62,7 @@ def test_the_laws_of_the_lower_bound(name, sign, count, family, lab):
         b, scaled = int(np.exp(rng.uniform(0, 4))), rng.uniform(0.05, 0.5)
         fraction = -math.expm1(-scaled / b)
         rest, _ = lab.extrapolated(lab.worst(sign, 16 * b, b, fraction))
-        theory = getattr(claims, name).evaluate(
+        theory = CLAIMS[name].evaluate(
             micro_batch_size=b, dragger_fraction=fraction, noise_scale=1
         )["limiting_bias"]
         found.mean(seed, rest[:, 0], theory, 1.05 * theory)
@@ -86,7 +86,9 @@ def test_tightness(count, family, lab):
 def larger_share(lab, b, scaled):
     """The proven share, and that of the larger bias in each replicate, in units of the radius."""
     fraction = -math.expm1(-scaled / b)
-    theory = claims.tightness.evaluate(micro_batch_size=b, dragger_fraction=fraction, noise_scale=1)
+    theory = CLAIMS["tightness"].evaluate(
+        micro_batch_size=b, dragger_fraction=fraction, noise_scale=1
+    )
     rests = [lab.extrapolated(lab.worst(sign, 16 * b, b, fraction))[0] for sign in (-1, 1)]
     larger = max(rests, key=np.mean)[:, 0]
     return theory["share"], larger / theory["bias_radius"]
@@ -117,7 +119,7 @@ def test_finite_step(count, family, lab):
 def step_slope(update, root, h=0.01):
     """Shift per step of the normalized rule with four micro-batches of 2, by claim finite_step."""
     low, middle, high = (update.expected(root + x)[0] for x in (-h, 0.0, h))
-    return claims.finite_step.evaluate(
+    return CLAIMS["finite_step"].evaluate(
         step_size=1.0,
         drift_slope=(high - low) / (2 * h),
         drift_bend=(high - 2 * middle + low) / h**2,
@@ -139,7 +141,7 @@ def test_skewness_expansion(count, family, lab):
         skewness = 2 / math.sqrt(shape)
         given = {"noise_scale": 1, "micro_batch_size": b}
         whole, skew, push = (
-            claims.skewness_expansion.evaluate(skewness=k, dragger_fraction=eps, **given)["bias"]
+            CLAIMS["skewness_expansion"].evaluate(skewness=k, dragger_fraction=eps, **given)["bias"]
             for k, eps in ((skewness, fraction), (skewness, 0.0), (1e-9, fraction))
         )
         away = np.abs(rest[:, 0].mean() - np.array([whole, skew, push]))

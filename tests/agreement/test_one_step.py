@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
 from analysis.rest.update import expected_update
@@ -95,7 +95,7 @@ def axes(place, model):
 @pytest.mark.parametrize("count", [3, full(200)])
 def test_alignment_lemma(count, family, lab):
     found = family("alignment_lemma", "s·0.95")
-    bound = claims.alignment_lemma.evaluate
+    bound = CLAIMS["alignment_lemma"].evaluate
     for seed in range(count):
         made, s, w = clean_model(lab, np.random.default_rng([2, seed]), "normalized")
         g, _ = lab.gradients(made, w, ROWS // 2)
@@ -120,7 +120,7 @@ def attained(lab, G):
 @pytest.mark.parametrize("count", [3, full(200)])
 def test_huber_lemma(count, family, lab):
     found = family("huber_lemma", "s·0.95")
-    bound = claims.huber_lemma.evaluate
+    bound = CLAIMS["huber_lemma"].evaluate
 
     def clipped(c):
         return lambda size: np.minimum(size, c)
@@ -182,7 +182,7 @@ def with_draggers(lab, rng, fraction, B, b, d, law=None):
 def test_drift(count, family, lab):
     """Any draggers, α = 1; attained at b = 1 by those that push straight back."""
     found = family("drift", "s·0.95")
-    bound = claims.drift.evaluate
+    bound = CLAIMS["drift"].evaluate
     for seed in range(count):
         rng = np.random.default_rng([5, seed])
         B, b, fraction = lab.random_sizes(rng, least=2)
@@ -218,9 +218,9 @@ def test_phase_schedule(count, family, lab):
         fraction = float(np.exp(rng.uniform(math.log(2e-3), math.log(1e-2))))
         given = {"dragger_fraction": fraction, "noise_scale": 1.0}
         G = float(rng.uniform(0.5, 1.2))
-        best = claims.phase_schedule.evaluate(gradient_norm=G, **given)
+        best = CLAIMS["phase_schedule"].evaluate(gradient_norm=G, **given)
         b = round(best["micro_batch_size"])
-        here = claims.drift.evaluate(gradient_norm=G, micro_batch_size=b, alignment=1, **given)
+        here = CLAIMS["drift"].evaluate(gradient_norm=G, micro_batch_size=b, alignment=1, **given)
         assert b >= 8
         assert here["drift_bound"] <= best["drift_bound"]
         made = with_draggers(lab, rng, fraction, 8 * b, b, 1)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from analysis import claims
+from analysis.claims import CLAIMS
 
 
 def full(count):
@@ -19,7 +19,7 @@ def full(count):
 @pytest.mark.parametrize("count", [4, full(300)])
 def test_bias_radius(count, family, lab):
     """Any loss, noise and draggers; attained at b = 1 by two-point noise."""
-    found, radius = family("bias_radius", "0.93"), claims.bias_radius.evaluate
+    found, radius = family("bias_radius", "0.93"), CLAIMS["bias_radius"].evaluate
     for seed in range(count):
         rng = np.random.default_rng([10, seed])
         B, b, fraction = lab.random_sizes(rng)
@@ -40,7 +40,7 @@ def test_bias_radius(count, family, lab):
 @pytest.mark.parametrize("count", [2, full(100)])
 def test_convexity_lemma_without_draggers(count, family, lab):
     """Every rule that shortens rests within s, whatever m; attained by the normalized rule."""
-    found, radius = family("convexity_lemma", "0.93"), claims.convexity_lemma.evaluate
+    found, radius = family("convexity_lemma", "0.93"), CLAIMS["convexity_lemma"].evaluate
     for seed in range(count):
         rng = np.random.default_rng([11, seed])
         B, b, _ = lab.random_sizes(rng, least=2)
@@ -99,7 +99,7 @@ def finite_radius(made, ratio):
     """The radius of finite_micro_batches, NaN where it says nothing."""
     [b] = made.algorithm.sizes
     return float(
-        claims.finite_micro_batches.evaluate(
+        CLAIMS["finite_micro_batches"].evaluate(
             noise_scale=made.model.noise_scale(),
             dragger_fraction=made.model.dragger_fraction,
             micro_batch_size=b,

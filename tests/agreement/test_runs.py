@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from sim.problems import build
 from sim.sweep.measure import measure
 
@@ -65,12 +65,12 @@ def test_averaged_guarantee(count, family, lab):
         made, given = random_run(lab, rng, "normalized", lab.laws)
         T = int(np.exp(rng.uniform(3, 7)))
         given |= {"alignment": 1, "micro_batch_size": made.algorithm.sizes[0]}
-        bound = claims.averaged_guarantee.evaluate(horizon=T, **given)
+        bound = CLAIMS["averaged_guarantee"].evaluate(horizon=T, **given)
         mean = lab.paths(made, float(bound["step_size"]), T).mean(0)
         found.mean(seed, mean, bound["averaged_bound"])
     for fraction in (0.0, 0.1):
         made, given = silent_run(lab, fraction, 1.0)
-        bound = claims.averaged_guarantee.evaluate(horizon=1000, **given)
+        bound = CLAIMS["averaged_guarantee"].evaluate(horizon=1000, **given)
         mean = lab.paths(made, float(bound["step_size"]), 1000).mean(0)
         theory = bound["averaged_bound"]
         found.mean(f"no noise, ε = {fraction}", mean, theory, 0.9 * theory)
@@ -98,7 +98,7 @@ def test_high_probability(count, family, lab):
     made, given = silent_run(lab, 0.1, 1.0, 1024)
     bound, step = probable(given, 1, 100, 0.05)
     mean = lab.paths(made, step, 100).mean(0)
-    average = claims.averaged_guarantee.evaluate(horizon=100, **given)["averaged_bound"]
+    average = CLAIMS["averaged_guarantee"].evaluate(horizon=100, **given)["averaged_bound"]
     z = excess(mean, average, 0.05)
     found.add("no noise", excess(mean, bound, 0.05), 1e6, np.quantile(mean, 0.95) / bound, z)
     found.judge()
@@ -107,7 +107,7 @@ def test_high_probability(count, family, lab):
 def probable(given, B, T, q):
     """The bound at the best split, and the step size."""
     given = given | {"batch_size": B, "horizon": T, "failure_probability": q}
-    evaluate = claims.high_probability.evaluate
+    evaluate = CLAIMS["high_probability"].evaluate
     split = float(evaluate(split=0.5, **given)["best_split"])
     values = evaluate(split=split, **given)
     return float(values["probable_bound"]), float(values["step_size"])
@@ -132,7 +132,7 @@ def test_hitting_time(count, family, lab):
 
 def compare_times(found, label, made, given, factor=None):
     """The mean time against the bound; nothing if the run starts inside the target."""
-    bound = claims.hitting_time.evaluate(**given)
+    bound = CLAIMS["hitting_time"].evaluate(**given)
     theory, target = float(bound["hitting_time"]), float(bound["target"])
     if np.linalg.norm(build(made).gradient(np.array([made.run.start]))) <= target:
         return
@@ -158,14 +158,14 @@ def test_sgd_rate(count, family, lab):
         norm = made.model.dragger.norm
         given |= {"batch_size": made.algorithm.batch_size, "dragger_norm": norm}
         T = int(np.exp(rng.uniform(3, 7)))
-        bound = claims.sgd_rate.evaluate(horizon=T, **given)
+        bound = CLAIMS["sgd_rate"].evaluate(horizon=T, **given)
         square = (lab.paths(made, float(bound["learning_rate"]), T) ** 2).mean(0)
         found.mean(seed, square, bound["squared_bound"])
     noise, dragger = {"law": "gaussian", "scale": LITTLE}, {"law": "isotropic", "norm": 0.0}
     model = {"dimension": 1, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger}
     made = lab.experiment(model, "sgd", 8, 8, 1, 0.1, start=1.0)
     given = start_of(made) | {"batch_size": 8, "dragger_norm": 0.0, "dragger_fraction": 0.0}
-    bound = claims.sgd_rate.evaluate(noise_scale=LITTLE, horizon=20, **given)
+    bound = CLAIMS["sgd_rate"].evaluate(noise_scale=LITTLE, horizon=20, **given)
     square = (lab.paths(made, float(bound["learning_rate"]), 20) ** 2).mean(0)
     found.mean("little noise", square, bound["squared_bound"], 0.9 * bound["squared_bound"])
     found.judge()
@@ -198,7 +198,7 @@ def test_sgd_persistent_bias(count, family, lab):
 
 def compare_squares(lab, found, label, made, step, given, factor=None):
     """The mean square of ‖∇f‖ against the square of the bound."""
-    bound = claims.sgd_persistent_bias.evaluate(learning_rate=step, **given)["gradient_bound"]
+    bound = CLAIMS["sgd_persistent_bias"].evaluate(learning_rate=step, **given)["gradient_bound"]
     square = (lab.paths(made, step, given["horizon"]) ** 2).mean(0)
     found.mean(label, square, bound**2, factor and (factor * bound) ** 2)
 
@@ -211,18 +211,18 @@ def test_finite_horizon(count, family, lab):
         rng = np.random.default_rng([45, seed])
         made, given = random_run(lab, rng, "normalized", lab.laws)
         T = int(np.exp(rng.uniform(3, 6)))
-        best = claims.finite_horizon.evaluate(alignment=1, horizon=T, **given)
+        best = CLAIMS["finite_horizon"].evaluate(alignment=1, horizon=T, **given)
         b = max(1, round(float(best["micro_batch_size"])))
         given |= {"alignment": 1, "micro_batch_size": b, "horizon": T}
-        bound = claims.averaged_guarantee.evaluate(**given)
+        bound = CLAIMS["averaged_guarantee"].evaluate(**given)
         assert bound["averaged_bound"] >= best["averaged_bound"]
         made = lab.with_sizes(made, 4 * b, b)
         mean = lab.paths(made, float(bound["step_size"]), T).mean(0)
         found.mean(seed, mean, bound["averaged_bound"])
     made, given = silent_run(lab, 1 - math.exp(-0.66), 1.0)
     small = {"dragger_fraction": 1 - math.exp(-0.66 / 60), "noise_scale": 1.0}
-    step = claims.averaged_guarantee.evaluate(horizon=1000, **given)["step_size"]
-    best = claims.finite_horizon.evaluate(alignment=1, horizon=1000, **start_of(made), **small)
+    step = CLAIMS["averaged_guarantee"].evaluate(horizon=1000, **given)["step_size"]
+    best = CLAIMS["finite_horizon"].evaluate(alignment=1, horizon=1000, **start_of(made), **small)
     mean = lab.paths(made, float(step), 1000).mean(0)
     gap = mean - best["averaged_bound"]
     found.against(gap.mean() / gap.std(ddof=1) * math.sqrt(len(gap)), len(gap) - 1)

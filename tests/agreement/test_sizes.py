@@ -9,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from analysis import claims
 from analysis.advice.sizes import bias_radius, divisors
+from analysis.claims import CLAIMS
 
 
 def full(count):
@@ -41,7 +41,7 @@ def test_sweet_spot(count, family, lab):
         best = np.nanargmin(radii)
         made = lab.resting("normalized", model, B, int(divisors(B)[best]), seed)
         found.bias(seed, found.rest(made), radii[best])
-    best = claims.sweet_spot.evaluate(dragger_fraction=0.01, noise_scale=1.0, alignment=1)
+    best = CLAIMS["sweet_spot"].evaluate(dragger_fraction=0.01, noise_scale=1.0, alignment=1)
     for ratio, sign in ((1 / 16, -1), (1.8, 1)):  # the laws of rare_signal and of rare_outlier
         b = round(ratio * best["micro_batch_size"])
         rest = found.rest(lab.worst(sign, 16 * b, b, 0.01))
@@ -56,7 +56,7 @@ def test_several_domains(count, family, lab):
     The radius of mixed micro-batches is refused by micro-batches of 16 with one domain each.
     """
     found = family("several_domains", "0.93, and mixed")
-    radius = claims.several_domains.evaluate
+    radius = CLAIMS["several_domains"].evaluate
     for seed in range(count):
         rng = np.random.default_rng([21, seed])
         d, (B, b, fraction) = int(rng.choice([1, 2, 3])), lab.random_sizes(rng)
@@ -113,11 +113,11 @@ def test_optimal_threshold(count, family, lab):
         B, b, fraction = lab.random_sizes(rng)
         model = lab.random_model(rng, fraction)
         sigma = lab.experiment(model, "normalized", B, b, seed, 0.1).model.noise_scale()
-        best = claims.optimal_threshold.evaluate(**given(fraction, b, sigma))
+        best = CLAIMS["optimal_threshold"].evaluate(**given(fraction, b, sigma))
         made = lab.resting("fixed", model, B, b, seed, threshold=float(best["threshold"]))
         found.bias(seed, found.rest(made), best["bias_radius"])
     for fraction in (0.05, 0.2):
-        best = claims.optimal_threshold.evaluate(**given(fraction, 1))
+        best = CLAIMS["optimal_threshold"].evaluate(**given(fraction, 1))
         made = minimax_law(lab, fraction, "fixed", 32, 1, float(best["threshold"]))
         radius = best["bias_radius"]
         found.bias(f"attained at ε = {fraction}", found.rest(made), radius, 0.95 * radius)
@@ -146,7 +146,9 @@ def test_minimax(count, family, lab):
         b = int(rng.choice([1, 2, 4]))
         threshold = float(rng.uniform(0.3, 2)) if rule in ("fixed", "global") else None
         made = minimax_law(lab, fraction, rule, 32, b, threshold)
-        theory = claims.minimax.evaluate(dragger_fraction=fraction, noise_scale=1.0)["minimax_bias"]
+        theory = CLAIMS["minimax"].evaluate(dragger_fraction=fraction, noise_scale=1.0)[
+            "minimax_bias"
+        ]
         rest, _ = lab.extrapolated(made)
         found.mean(seed, rest[:, 0], theory, 1.1 * theory)
     found.judge()
@@ -161,13 +163,13 @@ def test_threshold_size(count, family, lab):
         fraction, B = float(rng.uniform(0.01, 0.3)), int(rng.choice([32, 64]))
         model = lab.random_model(rng, fraction)
         sigma = lab.experiment(model, "normalized", B, 1, seed, 0.1).model.noise_scale()
-        single = claims.threshold_size.evaluate(**given(fraction, 1, sigma))["bias_radius"]
-        c = float(claims.optimal_threshold.evaluate(**given(fraction, 1, sigma))["threshold"])
+        single = CLAIMS["threshold_size"].evaluate(**given(fraction, 1, sigma))["bias_radius"]
+        c = float(CLAIMS["optimal_threshold"].evaluate(**given(fraction, 1, sigma))["threshold"])
         made = lab.resting("fixed", model, B, 1, seed, threshold=c)
         found.bias(seed, found.rest(made), single)
     for b in (30, 50):
-        threshold = float(claims.optimal_threshold.evaluate(**given(0.01, b))["threshold"])
-        single = claims.threshold_size.evaluate(**given(0.01, b))["bias_radius"]
+        threshold = float(CLAIMS["optimal_threshold"].evaluate(**given(0.01, b))["threshold"])
+        single = CLAIMS["threshold_size"].evaluate(**given(0.01, b))["bias_radius"]
         rest = found.rest(lab.worst(-1, 16 * b, b, 0.01, "fixed", threshold))
         found.against(rest.score(single), rest.degrees)
     found.judge()

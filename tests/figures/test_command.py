@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 import figures.__main__ as command
 import figures.folder
 from analysis.spec.files import write_whole
+from figures import registry
 from figures.figure import METADATA, Figure
 from figures.kit.checks import Check
 
@@ -63,8 +64,8 @@ class Small(Figure):
 @pytest.fixture
 def gallery(monkeypatch):
     made = {name: Small(name, place) for place, name in enumerate(("early", "late"))}
-    monkeypatch.setattr(command, "found", lambda: made)
-    monkeypatch.setattr(command, "known", lambda: list(made))
+    monkeypatch.setattr(registry, "gallery", lambda: made)
+    monkeypatch.setattr(registry, "names", lambda: list(made))
     return made
 
 
@@ -343,8 +344,8 @@ def test_the_output_folder_must_be_writable(gallery, capsys):
 
 BUSY = """
 import sys
-import figures.__main__ as command
 from analysis.cli.entry import start
+from figures import registry
 
 class Busy:
     name = title = "busy"
@@ -352,7 +353,7 @@ class Busy:
         print("at work", file=sys.stderr, flush=True)
         exec("while True: pass")
 
-command.known, command.found = (lambda: ["busy"]), (lambda: {"busy": Busy()})
+registry.names, registry.gallery = (lambda: ["busy"]), (lambda: {"busy": Busy()})
 start("figures")
 """
 
@@ -440,9 +441,9 @@ def test_interrupted(gallery, call, tmp_path, monkeypatch, told, kept):
 
 
 def test_every_figure_is_found():
-    gallery = command.found()
+    gallery = registry.gallery()
     places = [figure.place for figure in gallery.values()]
-    assert sorted(gallery) == command.known()
+    assert sorted(gallery) == registry.names()
     assert next(iter(gallery)) == "sweet_spot"
     assert places == sorted(set(places))
     assert all(name == figure.name for name, figure in gallery.items())

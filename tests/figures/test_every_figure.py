@@ -7,29 +7,48 @@ data wrong in the way that this check is to see.
 import re
 from importlib import import_module
 
+import matplotlib.style
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
-import figures.__main__
 from analysis.claims import CLAIMS
+from figures import registry
+from figures.figure import STYLE
 from figures.kit import captions
 
-FOUND = figures.__main__.found()
+GALLERY = registry.gallery()
 FIGURES = {
-    name: figure for name, figure in FOUND.items() if (captions.FOLDER / f"{name}.md").exists()
+    name: figure for name, figure in GALLERY.items() if (captions.FOLDER / f"{name}.md").exists()
 }
 SPOILERS = {name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES}
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", GALLERY)
 def test_its_claims_exist(name):
-    assert set(FOUND[name].claims) <= set(CLAIMS)
+    assert set(GALLERY[name].claims) <= set(CLAIMS)
 
 
 @every_figure
 def test_files_are_the_same_bytes_every_time(name, prepared, drawn_twice):
     first, second = drawn_twice(FIGURES[name], prepared(FIGURES[name]))
     assert first == second
+
+
+@every_figure
+def test_no_text_is_cut_off_at_the_edge(name, prepared):
+    """Titles and labels; ticks beyond an axis' ends are not drawn."""
+    with matplotlib.style.context(["default", STYLE]):
+        canvas = FIGURES[name].draw(prepared(FIGURES[name])["data"])
+        FigureCanvasAgg(canvas).draw()
+    axes = [axis for panel in canvas.axes for axis in (panel.xaxis, panel.yaxis)]
+    ticks = {t for axis in axes for t in axis.get_ticklabels(which="both")}
+    texts = [t for t in canvas.findobj(Text) if t.get_text() and t.get_visible()]
+    for text in {*texts} - ticks:
+        box = text.get_window_extent()
+        assert min(box.x0, box.y0) > -1, text
+        assert max(box.x1 - canvas.bbox.x1, box.y1 - canvas.bbox.y1) < 1, text
 
 
 @every_figure

@@ -11,7 +11,7 @@ from analysis.claims import CLAIMS
 from analysis.proof.relations import E, Mean, Quantile, Relation
 from analysis.proof.symbols import alpha, b, kappa, lam, p, sigma
 from analysis.proof.values import Implicit
-from figures.formulae import BETA, WORDS, formula, shortened
+from figures.formulae import BETA, formula, shortened
 from figures.mathml import mathml
 
 GREEK = {
@@ -158,7 +158,7 @@ def test_every_symbol_is_explained_once(name):
     kinds = (AppliedUndef, Mean, Quantile)
     functions = {f.func for e in (shown.lhs, shown.rhs) for f in e.atoms(*kinds)} - {E}
     used = {x.name for x in names(shown.lhs, shown.rhs) - bound} | {str(f) for f in functions}
-    words = {*WORDS.get(name, {})} | ({"beta"} & used)
+    words = {*claim.terms} | ({"beta"} & used)
     notation = {x.name for x in formula(claim).notation}
     assert used <= words | notation
     assert words <= used

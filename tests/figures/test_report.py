@@ -15,10 +15,9 @@ from urllib.parse import unquote
 import matplotlib.pyplot as plt
 import pytest
 
-import figures.__main__
 import figures.page
 from analysis.claims import CLAIMS
-from figures import report
+from figures import registry, report
 from figures.abstract import BEYOND, SENTENCES
 from figures.formats import METADATA
 
@@ -267,7 +266,7 @@ def test_the_same_bytes(path):
 
 def test_the_abstract_speaks_of_every_figure(page):
     spoken = {name for sentence in (*SENTENCES, BEYOND) for name in sentence.figures}
-    assert set(figures.__main__.found()) <= spoken
+    assert set(registry.gallery()) <= spoken
     shown = {a["href"] for a in page.all("a") if a["href"].startswith("#")}
     assert {"#sweet_spot", "#rates", "#domains"} <= shown
 

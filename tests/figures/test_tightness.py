@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import optimize, special
 
-from analysis.claims.tightness import share_reached
+from analysis.claims.attacks.tightness import share_reached
 from analysis.rest.stable import exact_bias
 from figures.tightness import NOISES, WORST, _random, _worst, figure
 

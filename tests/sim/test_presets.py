@@ -1,6 +1,5 @@
 """The ready-made experiments: each can be read, says what it shows, and takes a step."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.presets import presets
 from sim.problems import build
 
@@ -29,8 +29,8 @@ def test_presets(name):
     e = replace(e, run=replace(e.run, replicates=2))
     state, problem = start(e), build(e)
     before = problem.loss(state.w.astype(np.float64))
-    with ThreadPoolExecutor(2) as pool:
-        engine(e, e.algorithm.sizes[-1], e.run.steps[0], pool).advance(state, 0, 40, True)
+    with Workers(2) as workers:
+        engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers).advance(state, 0, 40, True)
     assert np.isfinite(state.sums).all()
     assert (state.sums[:, -1] > 0).all()
     if before.min() > problem.minimum + 0.5:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.readable import Stepwise
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.reduction.compositions import plan
 from sim.reference import Sample, fixed, trajectory
 from sim.sweep.measure import measure
@@ -46,8 +46,8 @@ def experiment(rule="fixed", noise=NORMAL, aggregate="mean", **keys):
 
 def walked(e):
     state = start(e)
-    with ThreadPoolExecutor(1) as pool:
-        engine(e, 3, 0.1, pool).advance(state, 0, 40, True)
+    with Workers(1) as workers:
+        engine(e, 3, 0.1, workers).advance(state, 0, 40, True)
     return state
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from sim.compiled.vectors import F32, F64, I64, LANES, Vectors
@@ -28,7 +29,12 @@ def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 
 
 def _loop(
-    builder: Any, begin: Any, end: Any, step: int, values: list[Any], body: Callable[..., list[Any]]
+    builder: Any,
+    begin: Any,
+    end: Any,
+    step: int,
+    values: list[Any],
+    body: Callable[..., list[Any]],
 ) -> list[Any]:
     """Carry values = body(i, values) through i = begin, begin + step, … < end, in registers."""
     before = builder.block
@@ -53,31 +59,28 @@ def _loop(
 
 @intrinsic
 def combine(
-    typing: Any,
-    z: Any,
-    begin: Any,
-    count: Any,
-    factor: Any,
-    a: Any,
-    spread: Any,
-    along: Any,
-    axes: Any,
-    first: Any,
+    typing: Any, z: Any, begin: Any, count: Any, gradient: Any, axes: Any, terms: Any
 ) -> Any:
-    """Make z[begin : begin + count] factor·a + spread·z + along·axes[0], first added to its first.
+    """Make z[begin : begin + count] benign·gradient + deviation·z + along·axes[0] + first·e₁.
 
-    Returns the square of its norm. Only whole vectors are done: `count` is a multiple of their
-    length, and the rest of the row is the caller's.
+    `terms` are the four factors, a `sim.engines.cpu.arrays.Terms`. Returns the
+    square of the norm. Only whole vectors are done: `count` is a multiple of their length, and
+    the rest of the row is the caller's.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds, v = signature.args, _vectors(context, builder, z)
-        buffer = _data(context, builder, kinds[0], arguments[0])
-        gradient = _data(context, builder, kinds[4], arguments[4])
-        axis = _data(context, builder, kinds[7], arguments[7])
-        origin, number = arguments[1], arguments[2]
-        times_a, times_z, times_axis = (v.splat(arguments[k]) for k in (3, 5, 6))
-        offset = builder.insert_element(v.reals(0.0), arguments[8], ir.Constant(I64, 0))
+        v = _vectors(context, builder, z)
+        buffer = _data(context, builder, z, arguments[0])
+        origin, number = arguments[1:3]
+        a = _data(context, builder, gradient, arguments[3])
+        axis = _data(context, builder, axes, arguments[4])
+        benign, deviation, first, along = cgutils.unpack_tuple(builder, arguments[5])
+        times_a, times_z, times_axis = (
+            v.splat(benign),
+            v.splat(deviation),
+            v.splat(along),
+        )
+        offset = builder.insert_element(v.reals(0.0), first, ir.Constant(I64, 0))
 
         def body(count: int) -> Callable[..., list[Any]]:
             def several(i: Any, values: list[Any]) -> list[Any]:
@@ -85,7 +88,7 @@ def combine(
                 for k in range(count):
                     at = builder.add(i, ir.Constant(I64, k * v.lanes))
                     place = builder.add(origin, at)
-                    x = v.plus(v.times(times_a, v.load(gradient, at)), extra if k == 0 else zeros)
+                    x = v.plus(v.times(times_a, v.load(a, at)), extra if k == 0 else zeros)
                     x = v.plus(v.times(times_axis, v.load(axis, at)), x)
                     x = v.plus(v.times(times_z, v.load(buffer, place)), x)
                     v.store(x, buffer, place)
@@ -102,7 +105,8 @@ def combine(
         return v.total(reduce(v.plus, squares))
 
     real = z.dtype
-    return real(z, types.int64, types.int64, real, a, real, real, axes, real), code
+    factors = types.NamedUniTuple(real, 4, terms.instance_class)
+    return real(z, types.int64, types.int64, gradient, axes, factors), code
 
 
 @intrinsic
@@ -128,7 +132,10 @@ def accumulate(
                     origin = builder.mul(j, apart)
                     w = v.splat(builder.load(builder.gep(weights, [j])))
                     return [
-                        v.plus(v.times(w, v.load(buffer, builder.add(origin, place))), value)
+                        v.plus(
+                            v.times(w, v.load(buffer, builder.add(origin, place))),
+                            value,
+                        )
                         for place, value in zip(places, values, strict=True)
                     ]
 

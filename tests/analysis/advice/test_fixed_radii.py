@@ -6,7 +6,7 @@ import sympy as sp
 
 from analysis.advice.sizes import fixed_radii, fixed_radius
 from analysis.advice.worst_case import WorstCase
-from analysis.claims.huber_lemma import pull_of
+from analysis.claims.attacks.huber_lemma import pull_of, witness
 from analysis.claims.optimal_threshold import certified, claim
 from analysis.proof.symbols import c, s, theta
 
@@ -40,13 +40,7 @@ def test_attained_by_single_samples(threshold):
     radius = fixed_radii(CASE, 1, np.array([threshold]))[0]
 
     def pull(gradient):
-        reach = np.hypot(gradient - threshold, 1.0)
-        low, high = threshold - reach, threshold + reach
-        if reach > 2 * threshold:
-            low, high = -threshold, gradient + 1 / (gradient + threshold)
-        probability = (gradient - low) / (high - low)
-        law = np.array([[low], [high]]), np.array([1 - probability, probability])
-        return pull_of(*law, gradient, threshold)
+        return pull_of(witness(gradient, threshold, 1.0), gradient, threshold)
 
     assert pull(radius) == pytest.approx(ratio, rel=1e-9)
     assert pull(0.99 * radius) < ratio < pull(1.01 * radius)

@@ -5,8 +5,8 @@ import pytest
 from scipy import optimize, special
 
 from analysis.claims import CLAIMS
-from analysis.claims.attacks.exact_runs import Batch, Loss, normalized_run
-from analysis.claims.averaged_guarantee import attack, claim
+from analysis.claims.attacks.exact_runs import Batch, Loss, Run, normalized_run
+from analysis.claims.averaged_guarantee import claim
 
 AT = {"smoothness": 2.0, "initial_gap": 3.0, "horizon": 300, "noise_scale": 2.0}
 
@@ -15,18 +15,6 @@ def evaluate(**changes):
     return claim.evaluate(
         **(AT | {"alignment": 1.0, "dragger_fraction": 0.01, "micro_batch_size": 16} | changes)
     )
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > 0
-
-
-def test_one_per_cent_less_does_not_survive_the_attack():
-    assert attack(np.random.default_rng(7), 0.01) < -1e-3
 
 
 def test_value_by_hand():
@@ -72,9 +60,9 @@ def test_the_averaged_bias_is_smallest_where_lambert_w_says(alignment):
 
 def test_another_step_size_is_not_covered_by_the_bound():
     """A step a hundred times too short cannot reach the bound in time."""
-    loss, batch = Loss("quadratic", 1.0, 1.0), Batch(1e-6, 1.0, 1, 1, 0.01, None)
+    loss, batch = Loss("quadratic", 1.0), Batch(1e-6, 1.0, 1, 1, 0.01)
     values = claim.evaluate(smoothness=1.0, initial_gap=0.5, horizon=400, **batch.inputs)
     step = float(values["step_size"])
     for factor, kept in ((1.0, True), (0.01, False)):
-        norms, _ = normalized_run(loss, batch, 1.0, factor * step, 400)
+        norms, _ = normalized_run(Run(loss, 1.0, factor * step, 400), batch)
         assert (norms.mean() <= values["averaged_bound"]) == kept

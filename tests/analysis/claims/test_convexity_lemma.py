@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize
 
-from analysis.claims.convexity_lemma import attack, claim, random_score, slack
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
+from analysis.claims.attacks.convexity_lemma import random_score, slack, unit
+from analysis.claims.attacks.distributions import Distribution
+from analysis.claims.convexity_lemma import claim
 
 
 def test_the_radius_is_the_noise_of_a_micro_batch():
@@ -62,12 +56,9 @@ def test_algorithm_one_by_listing_every_mini_batch(m):
 
 
 def test_it_is_attained_by_the_normalized_rule():
-    def unit(length):
-        return np.ones_like(length), length
-
-    law = np.array([[-2.0 * (1 + 1e-9)], [2.0]]), np.array([0.5, 0.5]), 2.0, unit
-    assert abs(slack(*law)) < 1e-8
-    assert slack(*law, improvement=0.05) < -1e-2
+    noise = Distribution(np.array([[-2.0 * (1 + 1e-9)], [2.0]]), np.array([0.5, 0.5]))
+    assert abs(slack(noise, 2.0, unit)) < 1e-8
+    assert slack(noise, 2.0, unit, improvement=0.05) < -1e-2
 
 
 def test_without_draggers_every_score_rests_within_the_radius():

@@ -2,15 +2,7 @@
 
 import numpy as np
 
-from analysis.claims.drift import attack, claim
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
+from analysis.claims.drift import claim
 
 
 def test_value_by_hand():

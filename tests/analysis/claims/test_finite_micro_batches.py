@@ -5,16 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from analysis.claims.attacks.distributions import Distribution
+from analysis.claims.attacks.finite_micro_batches import MicroBatches, random_micro_batches
 from analysis.claims.bias_radius import claim as radius_claim
-from analysis.claims.finite_micro_batches import Mixture, attack, claim, random_mixture
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
+from analysis.claims.finite_micro_batches import claim
 
 
 def values(ratio, alignment=1.0, size=4):
@@ -37,20 +31,21 @@ def test_value_by_hand():
 
 def straight(clean, dragger, m):
     """Clean micro-batches ±1 about the gradient, contaminated ones at -dragger."""
-    z = np.array([[-1.0], [1.0]]), np.array([0.5, 0.5])
-    return Mixture(z, (np.array([[-dragger]]), np.ones(1)), clean, m)
+    noise = Distribution(np.array([[-1.0], [1.0]]), np.array([0.5, 0.5]))
+    far = Distribution(np.array([[-dragger]]), np.ones(1))
+    return MicroBatches(noise, far, clean, m)
 
 
 @pytest.mark.parametrize("m", [2, 3, 4])
 def test_the_mean_update_by_listing_every_mini_batch(m):
-    mixture, G = straight(0.8, 5.0, m), 1.7
+    micro_batches, G = straight(0.8, 5.0, m), 1.7
     atoms, chances = np.array([G - 1, G + 1, -5.0]), np.array([0.4, 0.4, 0.2])
     total = 0.0
     for batch in itertools.product(range(3), repeat=m):
         index = list(batch)
         shared = np.abs(atoms[index]).min()
         total += chances[index].prod() * shared * np.sign(atoms[index]).mean()
-    assert mixture.at(G)[0] == pytest.approx(total, rel=1e-12)
+    assert micro_batches.at(G).mean == pytest.approx(total, rel=1e-12)
 
 
 def test_few_micro_batches_go_beyond_the_radius_of_the_normalized_rule():
@@ -58,7 +53,7 @@ def test_few_micro_batches_go_beyond_the_radius_of_the_normalized_rule():
     clean = 0.8
     at = {"dragger_fraction": 1 - clean, "noise_scale": 1.0, "alignment": 1.0}
     normalized = float(radius_claim.evaluate(micro_batch_size=1, **at)["bias_radius"])
-    rests = {m: [straight(clean, D, m).rest() for D in (10, 1e3, 1e5)] for m in (2, 16)}
+    rests = {m: [straight(clean, D, m).stationary_point() for D in (10, 1e3, 1e5)] for m in (2, 16)}
     assert rests[2][0] < rests[2][1] < rests[2][2]
     assert rests[2][1] > 10 * normalized
     assert max(rests[16]) < normalized
@@ -74,6 +69,6 @@ def test_the_ratio_grows_as_said():
 
 def test_points_of_rest_stay_within_the_radius():
     rng = np.random.default_rng(1)
-    found = [random_mixture(rng, 1).excess() for _ in range(300)]
+    found = [random_micro_batches(rng, 1).excess() for _ in range(300)]
     assert min(found) > 0
     assert sum(np.isfinite(found)) > 50

@@ -1,11 +1,14 @@
 """The hitting time: proved, attacked by exact runs, evaluated; its step size matters."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from analysis.claims import CLAIMS
-from analysis.claims.attacks.exact_runs import Batch, Loss, hitting_time
-from analysis.claims.hitting_time import attack, claim, random_problem
+from analysis.claims.attacks.exact_runs import Batch, Loss, Run, hitting_time
+from analysis.claims.attacks.hitting_time import random_problem
+from analysis.claims.hitting_time import claim
 
 AT = {
     "smoothness": 2.0,
@@ -18,27 +21,20 @@ AT = {
 }
 
 
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > 0
-
-
 def test_every_case_of_the_attack_could_fail():
     """Each run starts outside its target, and is followed for several times the bound."""
     rng = np.random.default_rng(7)
     slacks = []
     for _ in range(100):
-        loss, batch, start, at = random_problem(rng)
-        values = claim.evaluate(**at)
+        loss, batch, start, inputs = random_problem(claim, rng)
+        values = claim.evaluate(**inputs)
         target, step, bound = (values[n] for n in ("target", "step_size", "hitting_time"))
         assert abs(loss.slope(np.array(start))) > target
-        taken = hitting_time(loss, batch, start, step, target, int(5 * bound + 5))
+        run = Run(loss, start, step, int(5 * bound + 5))
+        taken = hitting_time(run, batch, target)
         assert 1 <= taken <= bound
         slacks.append(1 - taken / bound)
-        stuck = hitting_time(loss, batch, start, 1e-9 * step, target, int(5 * bound + 5))
+        stuck = hitting_time(dataclasses.replace(run, step=1e-9 * step), batch, target)
         assert stuck > bound
     assert np.median(slacks) < 0.9
 
@@ -67,15 +63,15 @@ def test_nothing_beyond_the_breakdown():
 
 
 def test_a_run_with_a_far_shorter_step_is_late():
-    loss, batch = Loss("quadratic", 1.0, 1.0), Batch(0.01, 1.0, 1, 1, 0.1, None)
+    loss, batch = Loss("quadratic", 1.0), Batch(0.01, 1.0, 1, 1, 0.1)
     at = batch.inputs | {"smoothness": 1.0, "initial_gap": 0.5, "excess": 0.2}
     values = claim.evaluate(**at)
     for factor, kept in ((1.0, True), (0.01, False)):
         step, target = factor * float(values["step_size"]), float(values["target"])
-        taken = hitting_time(loss, batch, 1.0, step, target, 500)
+        taken = hitting_time(Run(loss, 1.0, step, 500), batch, target)
         assert (taken <= values["hitting_time"]) == kept
 
 
 def test_zero_when_the_run_starts_there():
-    loss, batch = Loss("cosine", 1.0, 1.0), Batch(0.01, 1.0, 2, 2, 1.0, None)
-    assert hitting_time(loss, batch, 0.3, 0.1, 0.5, 100) == 0
+    loss, batch = Loss("cosine", 1.0), Batch(0.01, 1.0, 2, 2, 1.0)
+    assert hitting_time(Run(loss, 0.3, 0.1, 100), batch, 0.5) == 0

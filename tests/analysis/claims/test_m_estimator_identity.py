@@ -2,22 +2,15 @@
 
 import numpy as np
 
-from analysis.claims.m_estimator_identity import attack, both_sides, claim
+from analysis.claims.attacks.distributions import Distribution
+from analysis.claims.attacks.m_estimator_identity import both_sides
 from sim.reference import adaptive, mean
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
 
 
 def test_two_micro_batches_by_hand():
     """Norms 1 and 2 in opposite directions, chance one half each: H(1) = 1, H(2) = 3/2."""
     points, chances = np.array([[1.0], [-2.0]]), np.array([0.5, 0.5])
-    direct, score = both_sides(points, chances, 2)
+    direct, score = both_sides(Distribution(points, chances), 2)
     assert direct == -0.25
     assert score == -0.25
 
@@ -31,11 +24,11 @@ def test_the_enumeration_is_algorithm_1():
         for second in range(3):
             clipped = adaptive([list(points[first]), list(points[second])], None)
             total += chances[first] * chances[second] * np.array(mean(clipped))
-    np.testing.assert_allclose(both_sides(points, chances, 2)[1], total, rtol=1e-12)
+    np.testing.assert_allclose(both_sides(Distribution(points, chances), 2)[1], total, rtol=1e-12)
 
 
 def test_the_score_of_another_number_of_micro_batches_is_off():
     points, chances = np.array([[1.0], [-2.0]]), np.array([0.5, 0.5])
-    direct, _ = both_sides(points, chances, 2)
-    _, wrong = both_sides(points, chances, 3)
+    direct, _ = both_sides(Distribution(points, chances), 2)
+    _, wrong = both_sides(Distribution(points, chances), 3)
     assert abs(direct - wrong) > 0.1

@@ -1,28 +1,20 @@
 """The best fixed threshold: proved, attacked, attained, and no other threshold does better."""
 
 import dataclasses
-import importlib
 
 import numpy as np
 import pytest
 import sympy as sp
 from scipy import optimize
 
-from analysis.claims.huber_lemma import pull_of, value
-from analysis.claims.optimal_threshold import attack, claim, worst_pull
+from analysis.claims.attacks.distributions import Distribution
+from analysis.claims.attacks.huber_lemma import pull_of
+from analysis.claims.attacks.optimal_threshold import attack, worst_pull
+from analysis.claims.huber_lemma import mean_pull_bound
+from analysis.claims.optimal_threshold import claim
 from analysis.proof.symbols import b, lam
 
-optimal_threshold = importlib.import_module("analysis.claims.optimal_threshold")
-
 INPUTS = {"dragger_fraction": 0.02, "noise_scale": 1.5, "alignment": 0.8}
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
 
 
 def test_values_by_hand():
@@ -36,7 +28,7 @@ def test_values_by_hand():
 
 def worst(threshold, noise, ratio):
     """Where the lemma's pull balances the push: the rule's worst point of rest."""
-    pull = lambda g: value(g, threshold, noise) - ratio * threshold  # noqa: E731
+    pull = lambda g: mean_pull_bound(g, threshold, noise) - ratio * threshold  # noqa: E731
     return optimize.brentq(pull, 1e-12, 100 * (noise + threshold), xtol=1e-14)
 
 
@@ -64,21 +56,20 @@ def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(fra
     """At α = 1, b = 1: 2c* with chance θ = ε/(1-ε), else 0."""
     values = claim.evaluate(b=1, epsilon=fraction, sigma=1.0, alpha=1)
     radius, c, ratio = values["bias_radius"], values["threshold"], fraction / (1 - fraction)
-    law = np.array([[2 * c], [0.0]]), np.array([ratio, 1 - ratio])
-    assert abs(pull_of(*law, radius, c) - ratio) < 1e-12
-    assert pull_of(*law, 0.95 * radius, c) < ratio - 1e-4
-    assert pull_of(*law, 1.05 * radius, c) > ratio + 1e-4
+    law = Distribution(np.array([[2 * c], [0.0]]), np.array([ratio, 1 - ratio]))
+    assert abs(pull_of(law, radius, c) - ratio) < 1e-12
+    assert pull_of(law, 0.95 * radius, c) < ratio - 1e-4
+    assert pull_of(law, 1.05 * radius, c) > ratio + 1e-4
     assert worst_pull(radius, 1.0, c) == pytest.approx(ratio)
 
 
 @pytest.mark.parametrize("wrong", ["threshold", "bias_radius"])
-def test_the_attack_sees_a_wrong_formula(wrong, monkeypatch):
+def test_the_attack_sees_a_wrong_formula(wrong):
     """What is attacked is what `evaluate` gives: 10 % off in the size's exponent, or √2 in c*."""
     values = dict(claim.values)
     values[wrong] *= sp.sqrt(2) if wrong == "threshold" else sp.exp(-lam * b / 10)
     worse = dataclasses.replace(claim, values=values)
-    monkeypatch.setattr(optimal_threshold, "claim", worse)
-    assert attack(np.random.default_rng(7)) < -1e-3
+    assert attack(worse, np.random.default_rng(7)) < -1e-3
 
 
 def test_nothing_beyond_the_breakdown_and_the_mean_without_draggers():

@@ -5,15 +5,7 @@ import pytest
 
 from analysis.claims.minimax import claim as minimax
 from analysis.claims.optimal_threshold import claim as threshold
-from analysis.claims.threshold_size import attack, claim
-
-
-def test_every_step_follows():
-    assert claim.verify() == len(claim.steps) + len(claim.witness)
-
-
-def test_the_attack_fails():
-    assert attack(np.random.default_rng(7)) > -1e-12
+from analysis.claims.threshold_size import claim
 
 
 def test_the_radius_rises_with_the_size_and_starts_at_the_minimax_bound():

@@ -14,9 +14,10 @@ import pytest
 import analysis.__main__
 import figures.__main__
 import sim.__main__
-from analysis import __version__, claims
+from analysis import __version__
 from analysis.claims import CLAIMS
 from analysis.cli import common
+from analysis.proof.library import Library
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
@@ -46,7 +47,7 @@ SUBCOMMANDS = [
         f"analysis {c}"
         for c in (
             *("list", "show", "check", "eval", "sweet-spot", "bias", "horizon", "schedule"),
-            *("threshold", "notation", "bounds"),
+            *("threshold", "notation", "claims", "bounds"),
         )
     ),
     "sim",
@@ -215,7 +216,7 @@ def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path)
     assert not (ROOT / "results" / "bad").exists()
 
 
-def test_bias_shows_every_point_of_rest(capsys, tmp_path):
+def test_bias_shows_every_stationary_point(capsys, tmp_path):
     """In one dimension opposing draggers and skewed noise leave two."""
     path = tmp_path / "two.toml"
     path.write_text(
@@ -232,7 +233,7 @@ def test_bias_shows_every_point_of_rest(capsys, tmp_path):
     assert len(second["roots"]) == 1
     assert first["clipping_norm"] is None
     _, out, _ = call(capsys, f"analysis bias {path}")
-    assert "several points of rest at micro-batch size 8: 0.04705" in out
+    assert "several stationary points at micro-batch size 8: 0.04705" in out
     assert "at micro-batch size 1:" not in out
 
 
@@ -252,8 +253,7 @@ def test_check_reports_and_fails(capsys, monkeypatch):
     result = document(capsys, f"analysis check {' '.join(some)} --json")["claims"]
     assert [r["name"] for r in result] == some
     assert all(r["steps"] and r["problem"] is None for r in result)
-    spoilt = dataclasses.replace(CLAIMS["sweet_spot"], attack=lambda rng, improvement: -0.1)
-    monkeypatch.setattr(claims, "sweet_spot", spoilt)
+    monkeypatch.setattr("analysis.claims.attacks.sweet_spot.attack", lambda *_: -0.1)
     code, out, _ = call(capsys, "analysis check sweet_spot")
     assert code == 1
     assert "the attack found a slack of -0.1" in out
@@ -261,7 +261,9 @@ def test_check_reports_and_fails(capsys, monkeypatch):
 
 def test_check_fails_where_a_quoted_claim_does(capsys, monkeypatch):
     spoilt = dataclasses.replace(CLAIMS["alignment_lemma"], statement=CLAIMS["drift"].statement)
-    monkeypatch.setattr(claims, "alignment_lemma", spoilt)
+    known = {**CLAIMS, "alignment_lemma": spoilt}
+    library = Library(known, known.__getitem__)
+    monkeypatch.setattr("analysis.cli.claims.CLAIMS", library)
     assert analysis.__main__.main(["check", "drift", "minimax", "--json"]) == 1
     drift, minimax = json.loads(capsys.readouterr().out)["claims"]
     assert drift["problem"] == "quotes alignment_lemma, which fails"
@@ -276,6 +278,17 @@ def test_show(capsys, name):
         assert word in out
     code, out, _ = call(capsys, f"analysis show {name} --latex --proof")
     assert out.count("\\item") > 5
+
+
+def test_show_an_assumption(capsys):
+    code, out, _ = call(capsys, "analysis show a4")
+    assert code == 0
+    assert out.startswith("(A4) a contaminated micro-batch")
+    assert "  drift\n" in out
+    for option in ("--proof", "--latex"):
+        code, out, err = call(capsys, f"analysis show A4 {option}")
+        assert (code, out) == (2, "")
+        assert err.endswith(f"{option} = 'with A4': must be with a claim\n")
 
 
 def test_lists(capsys):
@@ -311,8 +324,8 @@ def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
 def test_import_is_quick():
     """The description alone, names and refusals need no SymPy, SciPy, numba or matplotlib."""
     code = (
-        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, figures.__main__; "
-        "figures.__main__.known(), analysis.claims.NAMES, sim.__main__.parser(); "
+        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, figures.registry; "
+        "figures.registry.names(), analysis.claims.CLAIMS.names, sim.__main__.parser(); "
         "print([m for m in ('sympy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(

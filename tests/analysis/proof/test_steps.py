@@ -10,7 +10,6 @@ from analysis.proof.steps import (
     Axiom,
     Chain,
     Definition,
-    Earlier,
     Expectation,
     Identity,
     Inequality,
@@ -147,13 +146,6 @@ def test_solution_is_found_and_is_the_only_one():
     refuse(*solution(sp.exp(x) + x - 3, sp.LambertW(3)))
     refuse(*solution(sp.exp(x) + x - 3, 3 - sp.LambertW(sp.exp(3)), ">="))
     refuse(*solution(sp.sin(x) - 1, sp.pi / 2))  # solve knows one root of many
-
-
-def test_earlier_quotes_a_statement():
-    statement = Relation(a, ">=", b)
-    Earlier("n", statement, "", claim="other", statement=statement).verify({})
-    refuse(Earlier("n", Relation(a, ">=", x), "", claim="other", statement=statement))
-    refuse(Earlier("n", statement, ""))
 
 
 def minimum(function, numerator, factor, **changes):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from analysis.rest.gamma import gamma_rule
+from analysis.rest.gamma_quadrature import gamma_rule
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import exact_bias
 from analysis.rest.update import clipping_norm, expected_update

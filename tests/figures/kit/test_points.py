@@ -38,6 +38,25 @@ def test_a_mean_and_its_interval():
     assert Point.of_mean(2.0, 0.5, 31).z is None
 
 
+def test_another_unit():
+    point = Point.of_mean(2.0, 0.5, 31, exact=3.0)
+    scaled = point.in_units_of(4.0)
+    assert (scaled.value, scaled.standard_error, scaled.exact) == (0.5, 0.125, 0.75)
+    assert scaled.interval == tuple(end / 4 for end in point.interval)
+    assert (scaled.z, scaled.degrees, scaled.bound) == (point.z, 31, None)
+
+
+def test_a_bias_in_another_unit_is_compared_alike():
+    one, other = (BiasPoint.of_bias(measured(x, seed=3)) for x in (0.1, 0.2))
+    difference, error, degrees = one.square.excess(other.square)
+    squares = [point.in_units_of(4.0).square for point in (one, other)]
+    assert squares[0].excess(squares[1]) == (
+        pytest.approx(difference / 16),
+        pytest.approx(error / 16),
+        degrees,
+    )
+
+
 def test_a_bias_is_that_of_the_estimate():
     found = measured(0.5)
     point = Point.of_bias(found, 0.4)

@@ -1,13 +1,13 @@
 """The fused kernel on the CPU against its readable form, on hand-made plans."""
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from sim.engines.cpu.engine import Mixture
 from sim.engines.readable import Stepwise
+from sim.engines.workers import Workers
 from sim.random import philox
 
 KEY = (123456789, 4000000000)
@@ -16,8 +16,8 @@ KEY = (123456789, 4000000000)
 def both(plan, state, precision="float64", steps=50, radius=None, spoil=0.0):
     """The two final states."""
     other = copy.deepcopy(state)
-    with ThreadPoolExecutor(2) as pool:
-        Mixture(plan, KEY, 0.1, radius, precision=precision, pool=pool).advance(
+    with Workers(2) as workers:
+        Mixture(plan, KEY, 0.1, radius, precision=precision, workers=workers).advance(
             state, 0, steps, True
         )
     Stepwise(plan, KEY, 0.1 + spoil, radius).advance(other, 0, steps, True)
@@ -92,8 +92,8 @@ def test_ties_of_an_alias_table_are_decided_by_a_second_word(hand_made, last):
 def test_what_a_hit_leaves_behind_does_not_depend_on_the_calls(hand_made):
     plan = hand_made.plan(4, "normalized")
     whole, cut = (hand_made.start(plan, 9) for _ in range(2))
-    with ThreadPoolExecutor(2) as pool:
-        engine = Mixture(plan, KEY, 0.1, 1.0, precision="float64", pool=pool)
+    with Workers(2) as workers:
+        engine = Mixture(plan, KEY, 0.1, 1.0, precision="float64", workers=workers)
         engine.advance(whole, 0, 50, True)
         for t in range(50):
             engine.advance(cut, t, t + 1, True)

@@ -6,7 +6,6 @@ variable goes to its first benign sample.
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.state import start
+from sim.engines.workers import Workers
 from sim.random import philox
 from sim.random.addresses import Draws
 from sim.reduction.compositions import composition, kinds, plan
@@ -130,11 +130,11 @@ def micro_batch(model, count, z, X):
     ]
 
 
-def walked(e, b, cuts=(STEPS,), workers=1):
+def walked(e, b, cuts=(STEPS,), threads=1):
     """The engine's iterates after each step [STEPS, 3], of replicate 1."""
     state, at, found = start(e), 0, []
-    with ThreadPoolExecutor(workers) as pool:
-        machine = engine(e, b, STEP, pool)
+    with Workers(threads) as workers:
+        machine = engine(e, b, STEP, workers)
         for end in cuts:
             machine.advance(state, at, end, False)
             found.append(state.w[1].copy())
@@ -186,8 +186,8 @@ def test_clean_micro_batches_are_counted(name):
     """The fraction of micro-batches without any dragger, at each of the first steps."""
     e, b = CASES[name], 3
     state, w = start(e), list(CASES[name].run.start)
-    with ThreadPoolExecutor(1) as pool:
-        machine = engine(e, b, STEP, pool)
+    with Workers(1) as workers:
+        machine = engine(e, b, STEP, workers)
         for t in range(20):
             samples = batch(e, b, t, w)
             machine.advance(state, t, t + 1, False)
@@ -227,10 +227,10 @@ def test_nothing_depends_on_how_the_work_is_cut():
     e = experiment(GAMMA, DRAGGERS[4])
     e = replace(e, run=replace(e.run, replicates=7, precision="float32"))
     states = []
-    for workers, cuts in ((1, [STEPS]), (3, [1, 2, 17, STEPS]), (2, range(1, STEPS + 1))):
+    for threads, cuts in ((1, [STEPS]), (3, [1, 2, 17, STEPS]), (2, range(1, STEPS + 1))):
         state, at = start(e), 0
-        with ThreadPoolExecutor(workers) as pool:
-            machine = engine(e, 3, STEP, pool)
+        with Workers(threads) as workers:
+            machine = engine(e, 3, STEP, workers)
             for end in cuts:
                 machine.advance(state, at, end, True)
                 at = end
@@ -250,8 +250,8 @@ def test_hitting_stops_a_replicate():
     e = experiment()
     e = replace(e, run=replace(e.run, measure="hitting", points=None, radius=1.5))
     state = start(e)
-    with ThreadPoolExecutor(1) as pool:
-        engine(e, 3, STEP, pool).advance(state, 0, STEPS, False)
+    with Workers(1) as workers:
+        engine(e, 3, STEP, workers).advance(state, 0, STEPS, False)
     path = walked(experiment(), 3, range(1, STEPS + 1))
     lengths = [norm(loss_gradient(e.model, list(w))) for w in [np.array(e.run.start), *path]]
     first = next(t for t, length in enumerate(lengths) if length <= 1.5)

@@ -9,22 +9,27 @@ import numpy as np
 import pytest
 
 from sim.compiled.jit import compiled
-from sim.engines.cpu.rows import BYTES, add_rows, combined
+from sim.engines.cpu.arrays import BYTES, Layout, Terms
+from sim.engines.cpu.rows import add_rows, combined
 
 ROOT = Path(__file__).parents[3]
 
 
 @compiled
-def rows(z, stride, factor, a, spread, along, axes, first, weight, total):
-    """Squared norms of the rows, and their weighted sum added to total."""
-    d, n = a.size, factor.size
-    whole = d - d % (BYTES // a.itemsize)
-    squares = np.empty(n, a.dtype)
+def rows(z, layout, gradient, axes, terms, weight, total):
+    """Squared norms of the rows, and their weighted sum added to total; terms [4, n]."""
+    stride, whole, n = layout
+    squares = np.empty(n, z.dtype)
     for j in range(n):
-        squares[j] = combined(
-            z, j * stride, d, whole, factor[j], a, spread[j], along[j], axes, first[j]
+        benign, deviation, first, along = (
+            terms[0, j],
+            terms[1, j],
+            terms[2, j],
+            terms[3, j],
         )
-    add_rows(total, whole, weight, z, n, stride)
+        own = Terms(benign, deviation, first, along)
+        squares[j] = combined(z, j * stride, whole, gradient, axes, own)
+    add_rows(total, weight, z, n, Layout(stride, whole, n))
     return squares
 
 
@@ -36,11 +41,16 @@ def test_rows(kind, d):
     z, a, axes = (rng.normal(size=s).astype(kind) for s in (n * stride + 64, d, (2, d)))
     factor, spread, along, first, weight = rng.normal(size=(5, n)).astype(kind)
     total = rng.normal(size=d).astype(kind)
-    block, after = z[: n * stride].reshape(n, stride).astype(np.float64), z[n * stride :].copy()
+    block, after = (
+        z[: n * stride].reshape(n, stride).astype(np.float64),
+        z[n * stride :].copy(),
+    )
     expected = np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
     expected[:, 0] += first
     whole, beyond = total + weight @ expected, block[:, d:]
-    squares = rows(z, stride, factor, a, spread, along, axes, first, weight, total)
+    terms = np.array([factor, spread, first, along])
+    layout = (stride, d - d % (BYTES // z.itemsize), n)
+    squares = rows(z, layout, a, axes, terms, weight, total)
     precision = 1e-5 if kind == "float32" else 1e-13
     found = z[: n * stride].reshape(n, stride)
     assert found[:, :d] == pytest.approx(expected, rel=precision, abs=precision)
@@ -76,7 +86,14 @@ def test_the_width_of_registers_changes_no_bit():
 def test_rows_with_the_other_width():
     """The test above, with registers of 16 lanes."""
     environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": "16"}
-    options = ["-q", "-p", "no:cacheprovider", "-k", "test_rows and not other", __file__]
+    options = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "test_rows and not other",
+        __file__,
+    ]
     command = [sys.executable, "-m", "pytest", *options]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
     assert run.returncode == 0, run.stdout.decode()

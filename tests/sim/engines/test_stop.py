@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from analysis.spec.experiment import Experiment
 from sim.engines import engine
 from sim.engines.sampled import LARGEST
 from sim.engines.state import ARRAYS, start
+from sim.engines.workers import Workers
 from sim.presets import presets
 from sim.sweep.interrupt import Interrupt
 
@@ -61,9 +61,9 @@ def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
     """Whatever the replicates had done, with another number of threads and other pieces."""
     e, end = CASES[name]
     b, step, stop, whole, cut = e.algorithm.sizes[0], 0.1, np.zeros(1, bool), start(e), start(e)
-    with ThreadPoolExecutor(2) as pool, ThreadPoolExecutor(3) as other:
-        engine(e, b, step, pool).advance(whole, 0, end, True)
-        stopped_after(0.02, engine(e, b, step, pool, None, stop), stop, cut, end)
+    with Workers(2) as workers, Workers(3) as other:
+        engine(e, b, step, workers).advance(whole, 0, end, True)
+        stopped_after(0.02, engine(e, b, step, workers, None, stop), stop, cut, end)
         assert 0 <= cut.steps.min() < end
         assert not np.array_equal(cut.w, whole.w)
         begin = int(cut.steps.min())
@@ -86,8 +86,8 @@ def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
 def test_engines_stop_within_a_second(e):
     """In the middle of a step that takes many times as long, on two threads."""
     stop = np.zeros(1, bool)
-    with ThreadPoolExecutor(2) as pool:
-        machine = engine(e, 1, 0.1, pool, None, stop)
+    with Workers(2) as workers:
+        machine = engine(e, 1, 0.1, workers, None, stop)
         state = start(e)
         assert stopped_after(0.1, machine, stop, state, 1000) < 2
         assert state.steps.min() < 1000
@@ -95,9 +95,9 @@ def test_engines_stop_within_a_second(e):
 
 def test_nothing_is_done_once_stopped():
     e = replace(experiment(B=64))
-    with ThreadPoolExecutor(1) as pool:
+    with Workers(1) as workers:
         state, before = start(e), start(e)
-        engine(e, 1, 0.1, pool, None, np.ones(1, bool)).advance(state, 0, 1000, True)
+        engine(e, 1, 0.1, workers, None, np.ones(1, bool)).advance(state, 0, 1000, True)
     for array in ARRAYS:
         assert np.array_equal(getattr(state, array), getattr(before, array), equal_nan=True)
 

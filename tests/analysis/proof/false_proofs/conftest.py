@@ -14,8 +14,9 @@ import pytest
 import sympy as sp
 
 import analysis
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.proof.calculus import UniqueMinimum
+from analysis.proof.library import Library
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Earlier, Identity, Inequality
 
@@ -30,17 +31,44 @@ def claim():
         quoted = tuple({step.claim: None for step in steps if isinstance(step, Earlier)})
         own = {"witness": (), "values": {}, "shown": {}, "uses": quoted, "attained": "", **changes}
         statement = statement or steps[-1].relation
-        return replace(claims.minimax, statement=statement, steps=steps, **own)
+        return replace(CLAIMS["minimax"], statement=statement, steps=steps, **own)
 
     return made
 
 
+class Shelf:
+    """The known claims, and those that a test adds to be quoted by name."""
+
+    def __init__(self):
+        self.added = {}
+
+    def add(self, name, made):
+        """The claim under this name."""
+        self.added[name] = replace(made, name=name)
+        return self.added[name]
+
+    @property
+    def library(self):
+        """Both together, nothing remembered of the added ones."""
+        if not self.added:
+            return CLAIMS
+        added = dict(self.added)
+        names = CLAIMS.names | added.keys()
+        return Library(names, lambda name: added.get(name) or CLAIMS[name])
+
+
 @pytest.fixture
-def prove(claim):
-    """Verify a claim of these steps."""
+def shelf():
+    """Where claims are put that others may quote."""
+    return Shelf()
+
+
+@pytest.fixture
+def prove(claim, shelf):
+    """Verify a claim of these steps, by the claims on the shelf."""
 
     def proved(*steps, **changes):
-        return claim(*steps, **changes).verify()
+        return claim(*steps, **changes).verify(shelf.library)
 
     return proved
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.proof.relations import E, Quantile, Relation
 from analysis.proof.steps import (
     Axiom,
@@ -28,11 +28,10 @@ H = sp.Function("H", nonnegative=True)
 bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND))
 
 
-def quoted(monkeypatch, made, holding=()):
+def quoted(shelf, made, holding=()):
     """A quotation of the last step of this claim."""
-    monkeypatch.setattr(claims, "other", replace(made, name="other"), raising=False)
-    said = made.steps[-1].relation
-    return Earlier("quoted", said, "", claim="other", statement=said, holding=holding)
+    shelf.add("other", made)
+    return Earlier("quoted", made.steps[-1].relation, "", claim="other", holding=holding)
 
 
 def test_a_root_that_no_minimum_has_found(prove, refused):
@@ -48,12 +47,12 @@ def test_a_root_that_no_minimum_has_found(prove, refused):
         prove(*above("root"))
 
 
-def test_a_quotation_that_ties_a_variable(prove, claim, refused, monkeypatch):
+def test_a_quotation_that_ties_a_variable(prove, claim, refused, shelf):
     """H(t) = t for every t, and t = 2, make H(t) = 2 there; ∫ H is not 2r here."""
     formula = Axiom("H", Relation(H(t), "=", t), "")
     at = Axiom("t", Relation(t, "=", TWO), "")
     two = Identity("two", Relation(H(t), "=", TWO), "", ("H", "t"))
-    quotation = quoted(monkeypatch, claim(formula, at, two), ("t", "H"))
+    quotation = quoted(shelf, claim(formula, at, two), ("t", "H"))
 
     def integral(variable):
         form = sp.Integral(H(variable), (variable, 0, r))
@@ -69,11 +68,11 @@ def test_a_quotation_that_ties_a_variable(prove, claim, refused, monkeypatch):
         )
 
 
-def test_a_quotation_in_which_a_random_quantity_is_fixed(prove, claim, refused, monkeypatch):
+def test_a_quotation_in_which_a_random_quantity_is_fixed(prove, claim, refused, shelf):
     """There Y = X is a number and at least c; here X is random: E XY is E X², not Y·E X."""
     same, low = Axiom("Y", Relation(2 * Y, "=", 2 * X), ""), Axiom("c", Relation(X, ">=", c), "")
     least = Inequality("least", Relation(Y, ">=", c), "", ("Y", "c"), certificate=X - c)
-    quotation = quoted(monkeypatch, claim(same, low, least), ("Y", "c"))
+    quotation = quoted(shelf, claim(same, low, least), ("Y", "c"))
 
     def product(random):
         average = Relation(E(random * Y), "=", Y)
@@ -95,24 +94,24 @@ def test_a_quotation_in_which_a_random_quantity_is_fixed(prove, claim, refused, 
         prove(*product(X))
 
 
-def test_a_quotation_about_averages_without_one(prove, claim, refused, monkeypatch):
+def test_a_quotation_about_averages_without_one(prove, claim, refused, shelf):
     """There E cX = c·E X = 0 for a number c; for a random one E cX may well be s."""
     zero = Axiom("X", Relation(E(X), "=", ZERO), "")
     given = Axiom("c", Relation(E(c * X), "=", s), "")
     product = Expectation("p", Relation(E(c * X), "=", ZERO), "", ("X",), random=(X,))
     end = Inequality("end", Relation(s, "<=", ZERO), "", ("c", "p"), certificate=ZERO)
-    quotation = quoted(monkeypatch, claim(zero, given, product, end), ("X", "c"))
+    quotation = quoted(shelf, claim(zero, given, product, end), ("X", "c"))
     prove(quotation, random=(X,))
     with refused:
         prove(quotation, random=(X, c))
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_an_assumption_about_a_zero(prove, claim, refused, minimum, monkeypatch, first):
+def test_an_assumption_about_a_zero(prove, claim, refused, minimum, shelf, first):
     """There z = a and z = b are numbers; here z is the zero of a slope, by which a = 1."""
     one, two = (Axiom(n, Relation(2 * z, "=", 2 * each), "") for n, each in (("a", a), ("b", b)))
     same = Identity("same", Relation(a, "=", b), "", ("a", "b"))
-    quotation = quoted(monkeypatch, claim(one, two, same), ("a", "b"))
+    quotation = quoted(shelf, claim(one, two, same), ("a", "b"))
 
     def least(zero):
         return minimum(v + 1 / v, 1 / v**2 - 1, v, zero, (ONE / 2, TWO))
@@ -126,14 +125,14 @@ def test_an_assumption_about_a_zero(prove, claim, refused, minimum, monkeypatch,
         prove(*both(z))
 
 
-def test_one_name_for_two_averages(prove, claim, refused, monkeypatch):
+def test_one_name_for_two_averages(prove, claim, refused, shelf):
     """There c names E X, here E Y: E Y = E X for any two."""
 
     def name(step, average):
         return Axiom(step, Relation(average, "=", c), "", axiom="name")
 
     below = Inequality("below", Relation(c, "<=", E(X)), "", ("one",), certificate=ZERO)
-    quotation = quoted(monkeypatch, claim(name("one", E(X)), below, random=(X,)))
+    quotation = quoted(shelf, claim(name("one", E(X)), below, random=(X,)))
 
     def mean(average):
         end = Relation(average, "<=", E(X))
@@ -241,8 +240,8 @@ def test_a_value_by_what_the_statement_does_not_need(claim):
     made = claim(
         bounded, witness=(given, half), values={"bound": BOUND / 2}, shown={"bound": "half"}
     )
-    made.verify()
-    assert [each.step for each in made.givens] == [given]
+    made.verify(CLAIMS)
+    assert [behind.step for behind in made.givens(CLAIMS)] == [given]
 
 
 @pytest.mark.parametrize("name", ["erf", "LambertW", "Integral"])

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from analysis import claims
-from analysis.claims.alignment_lemma import R, k, z1
+from analysis.claims import CLAIMS
+from analysis.claims.alignment_lemma import R
 from analysis.claims.alignment_lemma import x as ratio
-from analysis.claims.bias_radius import spread
-from analysis.claims.drift import drift
+from analysis.claims.setting import drift, k, spread, z1
 from analysis.claims.skewness_expansion import best as b_star
 from analysis.proof.relations import E, Relation
 from analysis.proof.steps import (
@@ -38,7 +37,7 @@ a, c = sp.symbols("a c", real=True)
 
 def steps_of(name, *wanted):
     """The steps of these names in that claim."""
-    claim = getattr(claims, name)
+    claim = CLAIMS[name]
     by_name = {step.name: step for step in (*claim.steps, *claim.witness)}
     return [by_name[each] for each in wanted]
 
@@ -46,7 +45,7 @@ def steps_of(name, *wanted):
 def quote(name, step, holding=()):
     """What this step of that claim proves."""
     (relation,) = (found.relation for found in steps_of(name, step))
-    return Earlier("quoted", relation, "", claim=name, statement=relation, holding=holding)
+    return Earlier("quoted", relation, "", claim=name, holding=holding)
 
 
 def test_an_assumption_of_another_claim(prove, refused):
@@ -167,7 +166,7 @@ def test_a_quotation_of_a_quotation(prove, refused):
         *steps_of("alignment_lemma", *LEMMA),
         *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
         bounded,
-        random=claims.alignment_lemma.random,
+        random=CLAIMS["alignment_lemma"].random,
     )
     with refused:
         prove(
@@ -195,21 +194,21 @@ def test_a_quotation_of_a_random_quantity(prove, refused):
         return (
             *hypotheses,
             cosine,
-            Expectation("end", end, "", ("mean zero",), random=claims.alignment_lemma.random),
+            Expectation("end", end, "", ("mean zero",), random=CLAIMS["alignment_lemma"].random),
         )
 
-    prove(*product(a), random=claims.alignment_lemma.random)
+    prove(*product(a), random=CLAIMS["alignment_lemma"].random)
     with refused:
         prove(*product(k))
 
 
-def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, monkeypatch):
+def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, shelf):
     """There Y = X are numbers; here X is random, so that E Y X is E X² and not Y·E X."""
     first, second, third = sp.symbols("X Y Z", real=True)
     same = Axiom("same", Relation(2 * second, "=", 2 * first), "")
     equal = Relation(second, "=", first)
-    named(monkeypatch, "numbers", claim(same, Identity("end", equal, "", ("same",))))
-    quoted = Earlier("quoted", equal, "", claim="numbers", statement=equal, holding=("same",))
+    shelf.add("numbers", claim(same, Identity("end", equal, "", ("same",))))
+    quoted = Earlier("quoted", equal, "", claim="numbers", holding=("same",))
     mean = Axiom("mean", Relation(E(third), "=", ZERO), "")
 
     def product(random):
@@ -221,14 +220,14 @@ def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, monkeyp
         prove(quoted, replace(mean, relation=Relation(E(first), "=", ZERO)), product(first))
 
 
-def test_an_average_in_which_a_random_quantity_was_fixed(prove, claim, refused, monkeypatch):
+def test_an_average_in_which_a_random_quantity_was_fixed(prove, claim, refused, shelf):
     """There E Z = 0 makes E aZ = 0 for a number a; here a is random, and may be Z."""
     noise = sp.Symbol("Z", real=True)
     end = Relation(E(a * noise), "=", ZERO)
     mean = Axiom("mean", Relation(E(noise), "=", ZERO), "")
     product = Expectation("end", end, "", ("mean",), random=(noise,))
-    named(monkeypatch, "factor", claim(mean, product))
-    quoted = Earlier("end", end, "", claim="factor", statement=end, holding=("mean",))
+    shelf.add("factor", claim(mean, product))
+    quoted = Earlier("end", end, "", claim="factor", holding=("mean",))
     prove(quoted, random=(noise,))
     with refused:
         prove(quoted, random=(noise, a))
@@ -242,35 +241,27 @@ def test_a_quotation_of_a_minimum(prove, refused):
         prove(Definition("one", Relation(b_star, "=", ONE), ""), least)
 
 
-def named(monkeypatch, name, made):
-    """The claim, to be quoted by this name as long as the test runs."""
-    monkeypatch.setattr(claims, name, replace(made, name=name), raising=False)
-    return getattr(claims, name)
-
-
-def test_a_claim_that_quotes_itself(prove, claim, refused, monkeypatch):
+def test_a_claim_that_quotes_itself(prove, claim, refused, shelf):
     """0 >= 1 is what this claim proves, as this claim proves."""
     true, false = Relation(ONE, ">=", ZERO), Relation(ZERO, ">=", ONE)
     first = Inequality("end", true, "", certificate=ONE)
-    named(monkeypatch, "first", claim(first))
-    prove(Earlier("end", true, "", claim="first", statement=true))
-    itself = named(
-        monkeypatch, "itself", claim(Earlier("end", false, "", claim="itself", statement=false))
-    )
+    shelf.add("first", claim(first))
+    prove(Earlier("end", true, "", claim="first"))
+    itself = shelf.add("itself", claim(Earlier("end", false, "", claim="itself")))
     with refused:
-        itself.verify()
+        itself.verify(shelf.library)
 
 
-def test_two_claims_that_quote_each_other(claim, refused, monkeypatch):
+def test_two_claims_that_quote_each_other(claim, refused, shelf):
     """Each proves 0 >= 1 by the other."""
     true, false = Relation(ONE, ">=", ZERO), Relation(ZERO, ">=", ONE)
-    named(monkeypatch, "one", claim(Inequality("end", true, "", certificate=ONE)))
-    named(monkeypatch, "two", claim(Earlier("end", true, "", claim="one", statement=true))).verify()
+    shelf.add("one", claim(Inequality("end", true, "", certificate=ONE)))
+    shelf.add("two", claim(Earlier("end", true, "", claim="one"))).verify(shelf.library)
     for name, other in (("one", "two"), ("two", "one")):
-        quoted = Earlier("end", false, "", claim=other, statement=false)
-        named(monkeypatch, name, claim(quoted))
+        quoted = Earlier("end", false, "", claim=other)
+        shelf.add(name, claim(quoted))
     with refused:
-        claims.two.verify()
+        shelf.library["two"].verify(shelf.library)
 
 
 anything = Axiom("assumed", Relation(a, ">=", c), "")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from analysis import claims
+from analysis.claims import CLAIMS
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Definition, Inequality, Suppose
 from analysis.proof.symbols import G, alpha, sigma, x
@@ -97,10 +97,10 @@ def test_a_root_that_is_not_the_one_in_the_steps(prove, refused, minimum, change
 
 def test_a_root_of_an_axiom_between_other_ends(refused):
     """Where an axiom names the root its ends are known too: that of tightness is beyond 0.4."""
-    true = claims.tightness
+    true = CLAIMS["tightness"]
     root = replace(true.values["margin"], low=sp.Rational(1, 1000), high=sp.Rational(2, 5))
     with refused:
-        replace(true, values={**true.values, "margin": root}).verify()
+        replace(true, values={**true.values, "margin": root}).verify(CLAIMS)
 
 
 @pytest.mark.parametrize("through", [2 * G, sp.Symbol("own", positive=True)])
