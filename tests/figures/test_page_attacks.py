@@ -193,7 +193,7 @@ def tried(attack):
     """The page, or None where there is no such address, number or claim."""
     try:
         return drawn(attack)
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         return None
 
 
