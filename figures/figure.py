@@ -83,7 +83,10 @@ class Figure(ABC):
         Returns the JSON document. Raises CheckError.
         """
         experiments = self.experiments(profile)
-        simulated = {e.name: measure(e, results, workers, None, backend) for e in experiments}
+        simulated = {
+            e.name: measure(e, results, workers, None, backend=backend)
+            for e in experiments
+        }
         self._require_rest(simulated)
         data = common.document(self.data(profile, simulated))
         checks = self.check(data)

@@ -8,7 +8,8 @@ many replicates stand in a block of threads, may follow the machine.
 from dataclasses import dataclass
 
 WARP = 32
-MOST_BLOCKS = 16  # into which the micro-batches of a step are cut, and so also warps for a replicate
+# Into so many blocks a step's micro-batches are cut at most: as many warps for a replicate.
+MOST_BLOCKS = 16
 COMBINED = 32 * 1024  # bytes of shared memory for the sums of those blocks
 # Instructions of a lane in the hot loop, in float32: per counter of four normals, and besides.
 PER_COUNTER, PER_MICRO_BATCH = 155, 35
