@@ -84,7 +84,8 @@ class Figure(ABC):
         """
         experiments = self.experiments(profile)
         simulated = {
-            e.name: measure(e, results, workers, None, backend) for e in experiments
+            e.name: measure(e, results, workers, None, backend=backend)
+            for e in experiments
         }
         self._require_rest(simulated)
         data = common.document(self.data(profile, simulated))
