@@ -41,8 +41,8 @@ example: python -m figures sweet_spot --profile quick
 A figure whose caption is not true is not drawn: its old pictures are removed, the page
 says what was found, the other figures are made, and the exit code is 1.
 
-keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}], page
-(null where there is none); with --list: figures[{name, title, claims[]}]"""
+keys with --json: figures[{name, title, caption, files[]}], failed[{name, problem}],
+page (null where there is none); with --list: figures[{name, title, claims[]}]"""
 
 
 @dataclass
@@ -180,13 +180,15 @@ def parser() -> common.Parser:
         "--profile",
         choices=[profile.value for profile in Profile],
         default="quick",
-        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes (default quick)",
+        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes "
+        "(default quick)",
     )
     top.add_argument(
         "--backend",
         choices=BACKENDS,
         default="auto",
-        help="where simulations run; auto: on a CUDA device if there is one (default auto)",
+        help="where simulations run; auto: on a CUDA device if there is one "
+        "(default auto)",
     )
     top.add_argument("--out", default="figures/out", metavar="DIR", help="default: figures/out")
     top.add_argument(

@@ -1,7 +1,7 @@
-"""NAME.json as the page needs it: its shape, stated as classes, and the one place that reads it.
+"""NAME.json as the page needs it: its shape as classes, and its only reader.
 
-Whoever gives a folder of figures to somebody else can change what stands there, so that nothing is
-taken on trust: a document has this shape, or it is refused in one line.
+Whoever gives a folder of figures to somebody else can change what stands there, so that
+nothing is taken on trust: a document has this shape, or it is refused in one line.
 """
 
 import errno
@@ -17,7 +17,9 @@ from analysis.spec.checking import SpecificationError, choice, refuse
 from analysis.spec.files import read_whole
 from figures.kit.checks import Check
 
-LARGEST = 2**24  # bytes of a file that is read; the gallery's largest have a tenth of that
+LARGEST = (
+    2**24
+)  # bytes of a file that is read; the gallery's largest have a tenth of that
 T = TypeVar("T")
 
 
@@ -58,7 +60,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What makes the figure again; nothing but the command and the version if it failed."""
+    """What makes the figure again; only command and version if it failed."""
 
     command: str
     version: str
@@ -97,9 +99,10 @@ Document = Drawn | Failed
 
 
 def read(path: Path) -> Document | None:
-    """The document of the figure that the file is named after, None if there is no such file.
+    """The document of the figure that the file is named after, None without file.
 
-    Raises SpecificationError for anything else: one line that says what is wrong with the file.
+    Raises SpecificationError for anything else: one line that says what is wrong with
+    the file.
     """
     try:
         return _document(path)
@@ -153,15 +156,15 @@ def _finite(text: str) -> float:
 def shaped(kind: type[T], value: Any) -> T:
     """JSON data as an object of a class of this module.
 
-    Lists become tuples; keys that the class does not have are left out. Raises SpecificationError
-    that names the first entry of another type, or that is missing.
+    Lists become tuples; keys that the class does not have are left out. Raises
+    SpecificationError that names the first entry of another type, or that is missing.
     """
-    made: T = _shaped(kind, value, "")
-    return made
+    whole: T = _shaped(kind, value, "")
+    return whole
 
 
 def _shaped(kind: Any, value: Any, place: str) -> Any:
-    """`value` as a `kind`: a dataclass, a tuple or a mapping of one kind, Any, or plain."""
+    """`value` as a `kind`: a dataclass, tuple or mapping of one kind, Any, or plain."""
     origin, inner = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         _require(isinstance(value, dict), place, value, "an object")
@@ -171,7 +174,9 @@ def _shaped(kind: Any, value: Any, place: str) -> Any:
         return tuple(_shaped(inner[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     if origin is Mapping:
         _require(isinstance(value, dict), place, value, "an object")
-        return {_plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()}
+        return {
+            _plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()
+        }
     return value if kind is Any else _plain(kind, value, place)
 
 
@@ -186,7 +191,12 @@ def _object(kind: Any, value: Mapping[str, Any], place: str) -> Any:
     return kind(**entries)
 
 
-WORDS = {str: "a text", int: "an integer", float: "a finite number", bool: "true or false"}
+WORDS = {
+    str: "a text",
+    int: "an integer",
+    float: "a finite number",
+    bool: "true or false",
+}
 
 
 def _plain(kind: type, value: Any, place: str) -> Any:

@@ -1,4 +1,4 @@
-"""What figures leave in a folder: NAME.json with its pictures beside it, and the page."""
+"""What figures leave in a folder: NAME.json with its pictures, and the page."""
 
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -22,17 +22,23 @@ def require(out: Path, names: Iterable[str]) -> None:
             pass
     except OSError as error:
         refuse("--out", str(out), f"a folder that can be written ({error.strerror})")
-    for file in (PAGE, *(f"{name}.{form}" for name in names for form in ("json", *METADATA))):
+    for file in (
+        PAGE,
+        *(f"{name}.{form}" for name in names for form in ("json", *METADATA)),
+    ):
         if (out / file).is_dir() and not (out / file).is_symlink():
             refuse("--out", str(out), f"a folder where {file} is no folder")
 
 
-def put(out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]) -> list[Path]:
+def put(
+    out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]
+) -> list[Path]:
     """Put a figure into the folder, in place of what was there; the files written.
 
-    `pictures` maps formats to contents. A picture in another format is removed, since it shows
-    other data. The document comes last, and an old one that differs goes first: whenever this is
-    interrupted, a document has no pictures beside it but its own.
+    `pictures` maps formats to contents. A picture in another format is removed, since
+    it shows other data. The document comes last, and an old one that differs goes
+    first: whenever this is interrupted, a document has no pictures beside it but its
+    own.
 
     Raises OSError, naming the file, where one cannot be written.
     """
@@ -52,7 +58,7 @@ def put(out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]) ->
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write the file completely or not at all; OSError, naming the file, where it cannot be."""
+    """Write the file wholly or not at all; OSError, naming the file, if it cannot."""
     write_whole(path, lambda file: file.write(content))
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-# What matplotlib writes into each, without dates and versions: the same picture, the same bytes.
+# What matplotlib writes into each, without dates and versions: the same picture, the
+# same bytes.
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},

@@ -1,9 +1,12 @@
-"""HTML in which forgetting to escape is impossible: only elements are markup, the rest is text.
+"""HTML in which forgetting to escape is impossible.
 
-`element` escapes every child that is not `Markup` itself, knows only harmless elements and
-attributes, and lets an address lead nowhere but to the page, a picture in it, a file beside it or a
-page on the web. What Python makes of a `Markup` by formatting, joining or adding is a plain string
-again, so that it would be escaped: a mistake is seen on the page, and does no harm.
+Only elements are markup, the rest is text.
+
+`element` escapes every child that is not `Markup` itself, knows only harmless elements
+and attributes, and lets an address lead nowhere but to the page, a picture in it, a
+file beside it or a page on the web. What Python makes of a `Markup` by formatting,
+joining or adding is a plain string again, so that it would be escaped: a mistake is
+seen on the page, and does no harm.
 """
 
 import re
@@ -11,15 +14,16 @@ from html import escape
 from pathlib import Path
 
 ELEMENTS = re.compile(
-    "html|head|meta|title|link|style|body|header|main|nav|footer|section|article|div|span|p|h[1-4]|"
-    "a|ul|ol|li|dl|dt|dd|figure|figcaption|img|details|summary|table|thead|tbody|tr|th|td|pre|code|"
-    "strong|br|math|mo|mn"
+    "html|head|meta|title|link|style|body|header|main|nav|footer|section|article|div|"
+    "span|p|h[1-4]|a|ul|ol|li|dl|dt|dd|figure|figcaption|img|details|summary|table|"
+    "thead|tbody|tr|th|td|pre|code|strong|br|math|mo|mn"
 )
 VOID = re.compile("meta|link|img|br")
-INLINE = re.compile("a|span|strong|code|img|th|td|math|mo|mn")  # no new line behind them
+# no new line behind them
+INLINE = re.compile("a|span|strong|code|img|th|td|math|mo|mn")
 ATTRIBUTES = re.compile(
-    "lang|charset|name|content|http-equiv|rel|href|src|alt|id|class|display|role|tabindex|scope|"
-    "aria-label|aria-labelledby"
+    "lang|charset|name|content|http-equiv|rel|href|src|alt|id|class|display|role|"
+    "tabindex|scope|aria-label|aria-labelledby"
 )
 ADDRESS = re.compile(
     r"#[a-z][\w-]*|\w+\.(png|pdf|svg|json)|https://[\w./-]+|"
@@ -29,16 +33,17 @@ ADDRESS = re.compile(
 
 
 class Markup(str):
-    """HTML that is put into a page as it is. Made of texts that are nobody's data, or escaped."""
+    """HTML put into a page as it is. Its texts are nobody's data, or escaped."""
 
     __slots__ = ()
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
-    """The element with its children, escaped unless they are Markup, and its attributes but None.
+    """The element, its children escaped unless Markup, and its attributes but None.
 
-    An underscore in an attribute's name stands for a hyphen; one at its end, as in `class_`, for
-    nothing. Raises ValueError for an element, an attribute or an address that no page here needs.
+    An underscore in an attribute's name stands for a hyphen; one at its end, as in
+    `class_`, for nothing. Raises ValueError for an element, an attribute or an address
+    that no page here needs.
     """
     if not ELEMENTS.fullmatch(tag):
         raise ValueError(f"no element of a page: {tag!r}")
@@ -54,7 +59,10 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 def joined(*children: object) -> Markup:
     """One after the other; escaped unless they are Markup."""
     return Markup(
-        "".join(c if isinstance(c, Markup) else escape(str(c), quote=False) for c in children)
+        "".join(
+            c if isinstance(c, Markup) else escape(str(c), quote=False)
+            for c in children
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """The gallery's page as HTML: introduction, abstract, figures, symbols, in one file.
 
-It depends on the documents, the pictures beside them and this package only: made again from the
-same files, it is the same to the byte.
+It depends on the documents, the pictures beside them and this package only: made again
+from the same files, it is the same to the byte.
 """
 
 import re
@@ -25,7 +25,10 @@ from figures.pictures import Picture
 
 TITLE = "Which micro-batch size should you clip at?"
 DESCRIPTION = "Bounds, exact bias and simulation of micro-batch clipping."
-NOTE = "The page holds no date: made again from the same results it is the same, byte for byte."
+NOTE = (
+    "The page holds no date: made again from the same results it is the "
+    "same, byte for byte."
+)
 KEY = {
     "adaptive": palette.ADAPTIVE,
     "normalized": palette.NORMALIZED,
@@ -38,7 +41,7 @@ KEY = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure on the page: its document, its picture, and the formats of its files beside it."""
+    """A figure on the page: its document, its picture, and its files' formats."""
 
     document: Document
     picture: Picture | None = None
@@ -66,7 +69,10 @@ def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> 
         ),
         _symbols(formulae),
     )
-    lead = "Bounds, exact bias and simulation of SGD with micro-batch clipping, side by side."
+    lead = (
+        "Bounds, exact bias and simulation of SGD with micro-batch "
+        "clipping, side by side."
+    )
     version = f"micro-batch-clipping {__version__}, MIT licence. {NOTE}"
     body = element(
         "body",
@@ -84,8 +90,14 @@ def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> 
 
 
 def _head() -> Markup:
-    """The policy comes first: no script, no form, nothing from elsewhere, this one style."""
-    colours = (f".key .{name} {{ border-top-color: {colour}; }}\n" for name, colour in KEY.items())
+    """The policy comes first.
+
+    No script, no form, nothing from elsewhere, this one style.
+    """
+    colours = (
+        f".key .{name} {{ border-top-color: {colour}; }}\n"
+        for name, colour in KEY.items()
+    )
     style = joined(packaged("report.css"), *colours)
     hashed = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; "
@@ -153,8 +165,8 @@ def _abstract(documents: Sequence[Document]) -> Markup:
     about = joined(
         "What the abstract of ",
         element("a", "arXiv:2408.16204", href=PAPER),
-        " says, in other words, and what is shown of it here. Bounds and models on this page are "
-        "this project’s own, not the paper’s.",
+        " says, in other words, and what is shown of it here. Bounds and models on "
+        "this page are this project’s own, not the paper’s.",
     )
     return element(
         "section",
@@ -173,8 +185,14 @@ def _sentences(documents: Sequence[Document]) -> list[Sentence]:
 def _damaged(damaged: Mapping[str, str]) -> Markup:
     if not damaged:
         return joined()
-    items = [element("li", element("code", name), f": {why}") for name, why in damaged.items()]
-    notice = "Left out, because they are not what this command wrote; make these figures again:"
+    items = [
+        element("li", element("code", name), f": {why}")
+        for name, why in damaged.items()
+    ]
+    notice = (
+        "Left out, because they are not what this command wrote; make "
+        "these figures again:"
+    )
     return element("div", element("p", notice), element("ul", *items), class_="notice")
 
 
@@ -196,18 +214,22 @@ def _article(number: int, shown: Shown, formulae: Mapping[str, Formula]) -> Mark
 def _failure(document: Failed) -> Markup:
     notice = joined(
         element("strong", "This was not found."),
-        " The title is what the figure was to show. A sentence of its caption is not true of the "
-        "data, so it was not drawn:",
+        " The title is what the figure was to show. A sentence of its caption is not "
+        "true of the data, so it was not drawn:",
     )
-    return element("div", element("p", notice), element("p", document.failed), class_="notice")
+    return element(
+        "div", element("p", notice), element("p", document.failed), class_="notice"
+    )
 
 
 def _figure(document: Drawn, shown: Shown) -> Markup:
     name, picture = document.name, shown.picture
-    links = [element("a", form.upper(), href=f"{name}.{form}") for form in shown.formats]
+    links = [
+        element("a", form.upper(), href=f"{name}.{form}") for form in shown.formats
+    ]
     if picture is None:
-        told = "No picture in a format that a page can show (png, svg)."
-        image = element("p", told, class_="quiet")
+        notice = "No picture in a format that a page can show (png, svg)."
+        image = element("p", notice, class_="quiet")
     else:
         inside = element("img", src=picture.address, alt=document.alt)
         image = element("a", inside, class_="picture", href=f"{name}.{picture.form}")
@@ -244,7 +266,9 @@ def _notes(notes: Sequence[str]) -> Markup:
 
 
 def _separated(separator: object, items: Sequence[Markup]) -> Markup:
-    return joined(*(joined(separator if i else "", item) for i, item in enumerate(items)))
+    return joined(
+        *(joined(separator if i else "", item) for i, item in enumerate(items))
+    )
 
 
 def _checks(checks: Sequence[Check]) -> Markup:
@@ -259,7 +283,9 @@ def _checks(checks: Sequence[Check]) -> Markup:
 
 
 def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
-    what = f"{len(names)} formulae and their" if len(names) != 1 else "The formula and its"
+    what = (
+        f"{len(names)} formulae and their" if len(names) != 1 else "The formula and its"
+    )
     blocks = [_claim(name, formulae[name]) for name in names]
     return element("details", element("summary", f"{what} assumptions"), *blocks)
 
@@ -267,19 +293,28 @@ def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
 def _claim(name: str, shown: Formula) -> Markup:
     claim = CLAIMS[name]
     behind = grounds(claim, CLAIMS)
-    lines = [element("math", line, display="block") for line in (shown.statement, *shown.solved)]
-    words = [joined(element("math", symbol), f": {text}") for symbol, text in shown.words]
+    lines = [
+        element("math", line, display="block")
+        for line in (shown.statement, *shown.solved)
+    ]
+    words = [
+        joined(element("math", symbol), f": {text}") for symbol, text in shown.words
+    ]
     return element(
         "div",
         element("h4", claim.title[0].upper() + claim.title[1:]),
         element("p", element("code", name), f": {claim.kind}", class_="quiet"),
         _scroll("formula", *lines),
         element("p", _separated("; ", words), ".") if words else "",
-        element("p", "Attained: ", _prose(claim.attained), ".") if claim.attained else "",
+        element("p", "Attained: ", _prose(claim.attained), ".")
+        if claim.attained
+        else "",
         element("p", "Assumptions:"),
         element("ul", *(element("li", _prose(str(a))) for a in claim.assumptions)),
         element("p", f"How it is proved: {checked(claim, CLAIMS)}:"),
-        element("ul", *(element("li", f"{kind}: {names}") for kind, names in behind.items())),
+        element(
+            "ul", *(element("li", f"{kind}: {names}") for kind, names in behind.items())
+        ),
         class_="claim",
     )
 
@@ -289,12 +324,13 @@ def _provenance(provenance: Provenance) -> Markup:
     header.append("results by size")
     rows = [_experiment(experiment) for experiment in provenance.experiments]
     versions = [f"{name} {version}" for name, version in provenance.packages.items()]
-    made = f"Python {', '.join([provenance.python, *versions])}. " if versions else ""
+    python = ", ".join([provenance.python, *versions])
+    packages = f"Python {python}. " if versions else ""
     return element(
         "details",
         element("summary", "How to make it again"),
         element("pre", provenance.command),
-        element("p", f"{made}micro-batch-clipping {provenance.version}."),
+        element("p", f"{packages}micro-batch-clipping {provenance.version}."),
         _table(header, rows, "experiments") if rows else "",
     )
 
@@ -303,21 +339,29 @@ def _experiment(experiment: Recorded) -> list[object]:
     """A row of the table: name, measure, rule, and how it was run."""
     run, rule = experiment.specification.run, experiment.specification.algorithm.rule
     steps = ", ".join(f"{step:g}" for step in run.steps)
-    digests = ", ".join(f"{b}:\u00a0{digest}" for b, digest in experiment.results.items())
+    digests = ", ".join(
+        f"{b}:\u00a0{digest}" for b, digest in experiment.results.items()
+    )
     counts = [run.replicates, run.iterations, steps, run.seed]
     return [experiment.name, run.measure, rule, *counts, element("code", digests)]
 
 
-def _table(header: Iterable[str], rows: Iterable[Sequence[object]], label: str) -> Markup:
+def _table(
+    header: Iterable[str], rows: Iterable[Sequence[object]], label: str
+) -> Markup:
     """A table that scrolls by itself."""
     head = element("tr", *(element("th", cell, scope="col") for cell in header))
     body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return _scroll(label, element("table", element("thead", head), element("tbody", *body)))
+    return _scroll(
+        label, element("table", element("thead", head), element("tbody", *body))
+    )
 
 
 def _scroll(label: str, *children: Markup) -> Markup:
-    """A part that is scrolled by itself where it is too wide, with the keyboard as well."""
-    return element("div", *children, class_="scroll", tabindex=0, role="group", aria_label=label)
+    """A part that is scrolled by itself where too wide, with the keyboard too."""
+    return element(
+        "div", *children, class_="scroll", tabindex=0, role="group", aria_label=label
+    )
 
 
 def _symbols(formulae: Mapping[str, Formula]) -> Markup:
@@ -328,7 +372,9 @@ def _symbols(formulae: Mapping[str, Formula]) -> Markup:
             unit = element("span", f"({e.unit})", class_="quiet")
             entries.append(element("dt", element("math", mathml(e.symbol))))
             entries.append(element("dd", _prose(e.meaning), " ", unit))
-    about = "Those of the formulae above; E is the expectation, W the Lambert function. "
+    about = (
+        "Those of the formulae above; E is the expectation, W the Lambert function. "
+    )
     return element(
         "section",
         element("h2", "Symbols", id="symbols"),

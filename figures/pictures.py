@@ -1,7 +1,7 @@
-"""Pictures as the page shows them, once they are what matplotlib draws and nothing else.
+"""Pictures as the page shows them, once they are what matplotlib draws, no more.
 
-An image in a page runs no script, but the page leads to the file itself too, and a browser that
-opens an SVG file by itself runs what stands in it.
+An image in a page runs no script, but the page leads to the file itself too, and a
+browser that opens an SVG file by itself runs what stands in it.
 """
 
 import base64
@@ -16,7 +16,8 @@ from figures.formats import SHOWN
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SHAPES = re.compile(
-    "svg|metadata|RDF|Work|type|format|defs|style|g|path|use|clipPath|rect|text|tspan|image|pattern"
+    "svg|metadata|RDF|Work|type|format|defs|style|g|path|use|clipPath|rect|text|"
+    "tspan|image|pattern"
 )
 
 
@@ -30,14 +31,16 @@ class Picture:
     @property
     def address(self) -> str:
         """The picture as a data URI."""
-        return f"data:{SHOWN[self.form]};base64,{base64.b64encode(self.content).decode()}"
+        return (
+            f"data:{SHOWN[self.form]};base64,{base64.b64encode(self.content).decode()}"
+        )
 
 
 def read(path: Path) -> Picture | None:
     """The PNG or SVG picture in a file, None if there is no such file.
 
-    Raises SpecificationError, one line, for anything else and for an SVG picture that can do more
-    than be looked at.
+    Raises SpecificationError, one line, for anything else and for an SVG picture that
+    can do more than be looked at.
     """
     form = path.suffix[1:]
     try:
@@ -54,7 +57,7 @@ def read(path: Path) -> Picture | None:
 
 
 def require_still(content: bytes) -> None:
-    """Raise SpecificationError unless an SVG picture has shapes, text and styles of its own only.
+    """Raise SpecificationError unless an SVG has only its own shapes, text, styles.
 
     No script, no event, no entity, no link and nothing from elsewhere.
     """
@@ -68,7 +71,9 @@ def require_still(content: bytes) -> None:
         for name, value in attributes.items():
             name = name.split(" ")[-1].lower()
             if not _harmless(name, value):
-                raise SpecificationError(f"holds the attribute {name[:20]} = {value[:40]!r}")
+                raise SpecificationError(
+                    f"holds the attribute {name[:20]} = {value[:40]!r}"
+                )
 
     def refuse(*_: object) -> None:
         raise SpecificationError("holds an entity or an instruction")
@@ -94,4 +99,6 @@ def _harmless(name: str, value: str) -> bool:
 def _local(text: str) -> bool:
     """Whether style in the text takes nothing from elsewhere."""
     plain = text.replace("url(#", "").lower()
-    return not any(word in plain for word in ("url(", "//", "@import", "expression(", "\\"))
+    return not any(
+        word in plain for word in ("url(", "//", "@import", "expression(", "\\")
+    )

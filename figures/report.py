@@ -1,4 +1,4 @@
-"""The report: the page about all figures in a folder, and what stands there for a failed one."""
+"""The page about all figures in a folder, and what it says of a failed one."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,18 +15,18 @@ from figures.page import DESCRIPTION, Shown, page
 
 
 def write(names: Sequence[str], out: Path) -> Path | None:
-    """Write `out`/index.html about those of the figures `names` that are there; its path.
+    """Write `out`/index.html about the figures of `names` there; its path.
 
-    Where it would show nothing there is no page afterwards, and None is returned; so it is where
-    another index.html stands. Raises OSError when the page cannot be written.
+    Where it would show nothing there is no page afterwards, and None is returned; so it
+    is where another index.html stands. Raises OSError when the page cannot be written.
     """
-    path, found = out / folder.PAGE, read(names, out)
+    path, content = out / folder.PAGE, read(names, out)
     while not foreign(path):
-        _write(path, *found)
-        again = read(names, out)
-        if again == found:  # otherwise another process has put a figure there meanwhile
+        _write(path, *content)
+        now = read(names, out)
+        if now == content:  # else another process has put a figure there meanwhile
             break
-        found = again
+        content = now
     return None if foreign(path) or not path.exists() else path
 
 
@@ -46,36 +46,41 @@ def foreign(path: Path) -> bool:
 
 
 def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
-    """Those of the figures `names` that are in the folder, and what is wrong with damaged files."""
+    """The figures of `names` that are in the folder, and what damages others."""
     shown: list[Shown] = []
     damaged: dict[str, str] = {}
     for name in names:
         path = out / f"{name}.json"
         try:
-            if found := document.read(path):
-                shown.append(_beside(found, out, damaged))
+            content = document.read(path)
+            if content is not None:
+                shown.append(_with_pictures(content, out, damaged))
         except SpecificationError as error:
             damaged[path.name] = str(error)
     return shown, damaged
 
 
-def _beside(found: document.Document, out: Path, damaged: dict[str, str]) -> Shown:
+def _with_pictures(
+    content: document.Document, out: Path, damaged: dict[str, str]
+) -> Shown:
     """The document with the pictures beside it; the page shows the smallest file."""
-    if isinstance(found, Failed):
-        return Shown(found)
+    if isinstance(content, Failed):
+        return Shown(content)
     sound = {}
     for form in SHOWN:
-        path = out / f"{found.name}.{form}"
+        path = out / f"{content.name}.{form}"
         try:
             if picture := pictures.read(path):
                 sound[form] = picture
         except SpecificationError as error:
             damaged[path.name] = str(error)
     others = {form for form in METADATA if form not in SHOWN}
-    there = {form for form in others if (out / f"{found.name}.{form}").is_file()}
+    there = {form for form in others if (out / f"{content.name}.{form}").is_file()}
     formats = [form for form in METADATA if form in sound or form in there]
-    smallest = min(sound.values(), key=lambda picture: len(picture.content), default=None)
-    return Shown(found, smallest, (*formats, "json"))
+    smallest = min(
+        sound.values(), key=lambda picture: len(picture.content), default=None
+    )
+    return Shown(content, smallest, (*formats, "json"))
 
 
 def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> None:

@@ -6,7 +6,10 @@ if __name__ == "__main__":  # before the other imports, which take a while and m
     try:
         from analysis.cli.entry import start
     except ImportError:
-        print("python -m sim: another package called analysis is in the way", file=sys.stderr)
+        print(
+            "python -m sim: another package called analysis is in the way",
+            file=sys.stderr,
+        )
         sys.exit(2)
     start("sim")
 
@@ -21,7 +24,7 @@ import numpy as np
 from analysis.cli import common
 from analysis.spec.checking import integer, named
 from analysis.spec.experiment import Experiment
-from sim import environment
+from sim import environment, variants
 from sim.presets import presets
 
 if TYPE_CHECKING:  # numba comes with it: imported once it is known what for
@@ -123,14 +126,10 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _name(b: int | None) -> str:
-    return "schedule" if b is None else str(b)
-
-
 def _print_bias(result: "Result") -> None:
     rows = [
         [
-            _name(r.micro_batch_size),
+            variants.name(r.micro_batch_size),
             *(common.number(v) for v in (r.bias, r.standard_error, *r.interval)),
         ]
         for r in result.results
@@ -152,10 +151,12 @@ def _print_measured(result: "MeasuredResult") -> None:
     pairs = [("mean", "standard_error")]
     if result.measure == "trajectory":
         pairs = [(name, f"{name}_error") for name in QUANTITIES]
-        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
+        print(
+            f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)"
+        )
     rows = []
     for row in result.results:
-        cells = [_name(row["micro_batch_size"]), common.number(row["step"])]
+        cells = [variants.name(row["micro_batch_size"]), common.number(row["step"])]
         cells += [_with_error(row[name], row[error]) for name, error in pairs]
         if result.measure == "hitting":
             cells.append(f"{row['reached']} of {row['replicates']}")
@@ -185,17 +186,23 @@ def parser() -> common.Parser:
     top = common.Parser(prog="python -m sim", description=DESCRIPTION)
     commands = top.add_subparsers()
     details = "example: python -m sim list"
-    new = common.add_command(commands, "list", _list, "list the presets", details=details)
+    new = common.add_command(
+        commands, "list", _list, "list the presets", details=details
+    )
     common.add_json(new)
     new = common.add_command(commands, "run", _run, "run an experiment", details=RUN)
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
-    new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
+    new.add_argument(
+        "--workers", type=int, metavar="N", help="threads (default: all cores)"
+    )
     _add_backend(new)
     common.add_json(new)
     summary = "compare with other programs"
     new = common.add_command(commands, "bench", _bench, summary, details=BENCH)
-    new.add_argument("variants", nargs="*", metavar="VARIANT", help="default: all that suit")
+    new.add_argument(
+        "variants", nargs="*", metavar="VARIANT", help="default: all that suit"
+    )
     new.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     _add_backend(new)
     common.add_json(new)

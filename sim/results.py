@@ -10,6 +10,7 @@ import numpy as np
 from analysis.spec.experiment import Experiment
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.measures import QUANTITIES, mean_and_error, points
+from sim.variants import Variant
 
 Table = tuple[tuple[tuple[float, ...], ...], ...]
 DIVERGED = "some replicates diverged: try smaller run.steps"
@@ -27,7 +28,9 @@ class Trajectories:
     @property
     def problem(self) -> str | None:
         """Why numbers are missing, None when none is."""
-        finite = all(math.isfinite(point[0]) for points in self.mean for point in points)
+        finite = all(
+            math.isfinite(point[0]) for points in self.mean for point in points
+        )
         return None if finite else DIVERGED
 
 
@@ -121,7 +124,7 @@ def _tuples(values: Any) -> Any:
 class SizeResult:
     """The simulated bias at one micro-batch size; None where the run diverged or never rests."""
 
-    micro_batch_size: int | None
+    micro_batch_size: Variant
     bias: float | None
     standard_error: float | None
     interval: tuple[float | None, float | None]
@@ -155,11 +158,15 @@ class MeasuredResult:
     results: list[dict[str, Any]]
 
 
-def summary(experiment: Experiment, done: dict[int | None, Measured]) -> Result | MeasuredResult:
+def summary(
+    experiment: Experiment, done: dict[Variant, Measured]
+) -> Result | MeasuredResult:
     """The documented result."""
     algorithm, run = experiment.algorithm, experiment.run
     if run.measure == "bias":
-        return _bias(experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)})
+        return _bias(
+            experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)}
+        )
     rows = []
     for b, found in done.items():
         for i, step in enumerate(run.steps):
@@ -168,7 +175,9 @@ def summary(experiment: Experiment, done: dict[int | None, Measured]) -> Result 
                 row["iterations"] = points(run)
                 for k, name in enumerate(QUANTITIES):
                     row[name] = [point[k] for point in found.mean[i]]
-                    row[f"{name}_error"] = [point[k] for point in found.standard_error[i]]
+                    row[f"{name}_error"] = [
+                        point[k] for point in found.standard_error[i]
+                    ]
             elif isinstance(found, HittingTimes):
                 row |= {
                     "mean": found.mean[i],
@@ -180,7 +189,7 @@ def summary(experiment: Experiment, done: dict[int | None, Measured]) -> Result 
     return MeasuredResult(algorithm.rule, algorithm.batch_size, run.measure, rows)
 
 
-def _bias(experiment: Experiment, estimates: dict[int | None, Estimate]) -> Result:
+def _bias(experiment: Experiment, estimates: dict[Variant, Estimate]) -> Result:
     known = {b: e for b, e in estimates.items() if e.problem is None}
     results = [
         SizeResult(b, e.bias, e.standard_error, e.interval)
@@ -189,7 +198,7 @@ def _bias(experiment: Experiment, estimates: dict[int | None, Estimate]) -> Resu
         for b, e in estimates.items()
     ]
     best = min(known, key=lambda b: known[b].bias) if known else None
-    sized = {b: e for b, e in estimates.items() if b is not None}
+    sized = {b: e for b, e in estimates.items() if isinstance(b, int)}
     algorithm = experiment.algorithm
     kept = confidence_set(sized)
     return Result(algorithm.rule, algorithm.batch_size, results, Best(best, kept))

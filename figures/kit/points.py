@@ -4,11 +4,14 @@ A figure's data are plain JSON: `Point.entry` gives the mapping for one point, a
 a point does not have is left out of it. Checks and drawings read these mappings.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from sim.estimate import CONFIDENCE, Estimate, SquaredBias, quantile
+
+ROUNDING = 1e-12  # relative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +48,11 @@ class Point:
     ) -> Self:
         """A mean of independent values, with Student's interval.
 
-        z is 0 where the error is 0, and there is none without an exact value or bound.
+        There is no z without an exact value or bound. Where the error is 0, z is 0 if
+        the value is the theoretical one, to rounding, and infinite otherwise.
         """
         reach = quantile((1 + CONFIDENCE) / 2, degrees) * standard_error
         theory = bound if exact is None else exact
-        z = None
-        if theory is not None:
-            z = float((value - theory) / standard_error) if standard_error > 0 else 0.0
         return cls(
             value=float(value),
             interval=(float(value - reach), float(value + reach)),
@@ -59,7 +60,9 @@ class Point:
             standard_error=float(standard_error),
             exact=None if exact is None else float(exact),
             bound=None if bound is None else float(bound),
-            z=z,
+            z=None
+            if theory is None
+            else _score(value - theory, standard_error, theory),
         )
 
     def in_units_of(self, unit: float) -> Self:
@@ -127,7 +130,16 @@ class BiasPoint(Point):
         """The square of the bias, to compare. Raises ValueError without degrees."""
         if self.degrees is None:
             raise ValueError("a bias without degrees of freedom")
-        return SquaredBias(self.value, self.squared, self.along, self.across, self.degrees)
+        return SquaredBias(
+            self.value, self.squared, self.along, self.across, self.degrees
+        )
+
+
+def _score(difference: float, error: float, theory: float) -> float:
+    if error > 0:
+        return float(difference / error)
+    equal = abs(difference) <= ROUNDING * abs(theory)
+    return 0.0 if equal else math.copysign(math.inf, difference)
 
 
 def _divided(value: float | None, unit: float) -> float | None:
@@ -145,7 +157,9 @@ def _of_bias(estimate: Estimate, exact: float | None) -> dict[str, Any]:
     }
 
 
-def biases(estimates: Mapping[Any, Estimate], exact: Mapping[int, float]) -> list[dict[str, Any]]:
+def biases(
+    estimates: Mapping[Any, Estimate], exact: Mapping[int, float]
+) -> list[dict[str, Any]]:
     """Entries of the simulated biases by micro-batch size beside the exact ones."""
     return [
         BiasPoint.of_bias(estimate, exact[b]).entry(micro_batch_size=b)

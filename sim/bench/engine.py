@@ -29,7 +29,7 @@ def run(
     The experiment has measure = "trajectory", one size and one step size.
     """
     workers = available_cores() if threads is None else threads
-    ((_, found),) = measure(experiment, None, workers, False, backend).items()
+    ((_, found),) = measure(experiment, None, workers, False, backend=backend).items()
     assert isinstance(found, Trajectories)
     means, errors = (
         [point[0] for point in table[0]] for table in (found.mean, found.standard_error)

@@ -10,6 +10,7 @@ from sim.backend import Device
 from sim.engines.state import State
 from sim.engines.workers import Workers
 from sim.random import philox
+from sim.variants import Variant, word
 
 
 class Engine(Protocol):
@@ -34,7 +35,7 @@ def reducible(experiment: Experiment) -> bool:
 
 def engine(
     experiment: Experiment,
-    b: int | None,
+    variant: Variant,
     step: float,
     workers: Workers,
     device: Device | None = None,
@@ -49,11 +50,16 @@ def engine(
     if not reducible(experiment):
         from sim.engines.sampled import Samples
 
-        return Samples(experiment, b, step, workers, device, stop)
+        return Samples(experiment, variant, step, workers, device, stop)
     from sim.reduction.compositions import plan
 
     run = experiment.run
-    what = (plan(experiment, b), philox.key(run.seed, b or 0, step), step, run.radius)
+    what = (
+        plan(experiment, variant),
+        philox.key(run.seed, word(variant), step),
+        step,
+        run.radius,
+    )
     if device is None:
         from sim.engines.cpu.engine import Mixture
 

@@ -20,6 +20,7 @@ from sim.measures import MEASURES
 from sim.results import Measured
 from sim.sweep.interrupt import Interrupt
 from sim.sweep.store import Store
+from sim.variants import Variant
 
 KEEP = 30.0  # seconds between two writings of an unfinished state
 SHARE = 20  # at least so many times as long as a writing took
@@ -30,18 +31,27 @@ LARGE = 1 / 16  # GiB of a state whose writing is announced
 class Progress:
     """How far the run at one micro-batch size is: finished step sizes, and the current one."""
 
-    done: list[Array] = field(default_factory=list)  # what was found at the finished ones
+    done: list[Array] = field(
+        default_factory=list
+    )  # what was found at the finished ones
     state: State | None = None  # of the current one
     found: Array | None = None
 
     @classmethod
-    def read(cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]) -> "Progress":
+    def read(
+        cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]
+    ) -> "Progress":
         """From the arrays that were kept; raises ValueError if they do not fit the experiment."""
-        fresh, found = start(experiment), MEASURES[experiment.run.measure](experiment).found
+        fresh, found = (
+            start(experiment),
+            MEASURES[experiment.run.measure](experiment).found,
+        )
         count = sum(name.startswith("done") for name in arrays)
         expected = {f"done{i}": found for i in range(count)}
         if set(arrays) != set(expected):
-            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {"found": found}
+            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {
+                "found": found
+            }
         fits = set(arrays) == set(expected) and all(
             arrays[name].shape == array.shape and arrays[name].dtype == array.dtype
             for name, array in expected.items()
@@ -66,7 +76,9 @@ class Progress:
         """The arrays to be kept."""
         arrays = {f"done{i}": found for i, found in enumerate(self.done)}
         if self.state is not None and self.found is not None:
-            arrays |= {name: self.state.host(name) for name in ARRAYS} | {"found": self.found}
+            arrays |= {name: self.state.host(name) for name in ARRAYS} | {
+                "found": self.found
+            }
         return arrays
 
 
@@ -78,15 +90,25 @@ class Keeper:
     """
 
     def __init__(
-        self, store: Store | None, experiment: Experiment, centred: Experiment, b: int | None
+        self,
+        store: Store | None,
+        experiment: Experiment,
+        centred: Experiment,
+        variant: Variant,
     ) -> None:
-        self.store, self.experiment, self.b = store, experiment, b
-        self.progress, self.kept = Progress(), -np.inf  # when the state on disk was this one
-        if store is not None and (arrays := store.read_state(experiment, b)):
+        self.store, self.experiment, self.variant = store, experiment, variant
+        self.progress, self.kept = (
+            Progress(),
+            -np.inf,
+        )  # when the state on disk was this one
+        if store is not None and (arrays := store.read_state(experiment, variant)):
             try:
-                self.progress, self.kept = Progress.read(centred, arrays), time.monotonic()
+                self.progress, self.kept = (
+                    Progress.read(centred, arrays),
+                    time.monotonic(),
+                )
             except ValueError as error:
-                store.set_aside(store.unfinished(experiment, b), error)
+                store.set_aside(store.unfinished(experiment, variant), error)
         self.cost, self.due, self.problem = 0.0, time.monotonic() + KEEP, ""
 
     def keep_if_due(self, interrupt: Interrupt) -> None:
@@ -108,7 +130,7 @@ class Keeper:
         notice = f"keeping the state of the unfinished run ({size:.1f} GiB); Ctrl-C: leave it"
         try:
             with interrupt.announced(notice if size > LARGE else ""):
-                store.write_state(self.experiment, self.b, arrays)
+                store.write_state(self.experiment, self.variant, arrays)
             self.kept, self.problem = began, ""
         except (OSError, MemoryError) as error:
             self.problem = shown(" ".join(str(error).split()) or "not enough memory")
@@ -130,8 +152,11 @@ class Keeper:
                 self._keep(self.store, interrupt)
         folder = shown(self.store.folder)
         variants = self.experiment.algorithm.variants
-        present = sum(os.path.exists(self.store.path(self.experiment, b)) for b in variants)
-        on_disk = os.path.exists(self.store.unfinished(self.experiment, self.b))
+        present = sum(
+            os.path.exists(self.store.path(self.experiment, variant))
+            for variant in variants
+        )
+        on_disk = os.path.exists(self.store.unfinished(self.experiment, self.variant))
         if not (begun or finished):
             return f"Nothing was begun that could be kept in {folder}."
         if present >= finished and (on_disk or not begun):
@@ -148,6 +173,6 @@ class Keeper:
         """Write the result, in the place of the state, which is dropped here and on disk."""
         self.progress = Progress()
         if self.store is not None:
-            self.store.write(self.experiment, self.b, result)
+            self.store.write(self.experiment, self.variant, result)
             with suppress(OSError):
-                self.store.unfinished(self.experiment, self.b).unlink()
+                self.store.unfinished(self.experiment, self.variant).unlink()

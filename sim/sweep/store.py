@@ -23,18 +23,19 @@ from analysis.spec.checking import refuse
 from analysis.spec.experiment import Experiment
 from analysis.spec.files import PIECE, read_whole, require_regular, shown, write_whole
 from sim.results import Measured, from_document
+from sim.variants import SCHEDULE, Variant
 
 ENGINE = "philox, 3"  # results of another stream of numbers differ
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def specification(experiment: Experiment, b: int | None) -> dict[str, Any]:
+def specification(experiment: Experiment, variant: Variant) -> dict[str, Any]:
     """Everything that the numbers at size b depend on: the other sizes do not matter."""
     mapping = experiment.to_mapping()
-    if b is not None:
+    if variant is not SCHEDULE:
         del mapping["algorithm"]["micro_batch_sizes"]
-    return mapping | {"micro_batch_size": b, "engine": ENGINE}
+    return mapping | {"micro_batch_size": variant, "engine": ENGINE}
 
 
 def digest(document: Mapping[str, Any]) -> str:
@@ -74,20 +75,22 @@ class Store:
         except OSError as error:
             self._refuse(error)
 
-    def path(self, experiment: Experiment, b: int | None) -> Path:
+    def path(self, experiment: Experiment, variant: Variant) -> Path:
         """Where the result for size b, or for the schedule, belongs."""
-        name = "schedule" if b is None else f"b{b:05d}"
-        return self.folder / f"{name}-{digest(specification(experiment, b))}.json"
+        name = "schedule" if variant is SCHEDULE else f"b{variant:05d}"
+        return self.folder / f"{name}-{digest(specification(experiment, variant))}.json"
 
-    def read(self, experiment: Experiment, b: int | None) -> Measured | None:
+    def read(self, experiment: Experiment, variant: Variant) -> Measured | None:
         """The finished result, None if there is none or it is damaged.
 
         Raises SpecificationError when what is damaged cannot be set aside.
         """
-        path = self.path(experiment, b)
+        path = self.path(experiment, variant)
         try:
             found = json.loads(read_whole(path).decode(), parse_constant=_no_number)
-            if digest(found["specification"]) != digest(specification(experiment, b)):
+            if digest(found["specification"]) != digest(
+                specification(experiment, variant)
+            ):
                 raise ValueError("it is of another specification")
             if digest(found["result"]) != found["checksum"]:
                 raise ValueError("its checksum is wrong")
@@ -98,49 +101,57 @@ class Store:
             self.set_aside(path, error)
             return None
 
-    def write(self, experiment: Experiment, b: int | None, result: Measured) -> None:
+    def write(self, experiment: Experiment, variant: Variant, result: Measured) -> None:
         """Write the result completely or not at all."""
         values = {k: _finite(v) for k, v in asdict(result).items()}
         document = {
-            "specification": specification(experiment, b),
+            "specification": specification(experiment, variant),
             "result": values,
             "checksum": digest(values),
         }
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        write_whole(self.path(experiment, b), lambda file: file.write(text.encode()))
+        write_whole(
+            self.path(experiment, variant), lambda file: file.write(text.encode())
+        )
 
-    def unfinished(self, experiment: Experiment, b: int | None) -> Path:
+    def unfinished(self, experiment: Experiment, variant: Variant) -> Path:
         """Where the state of an interrupted run belongs."""
-        return self.path(experiment, b).with_suffix(".npz")
+        return self.path(experiment, variant).with_suffix(".npz")
 
-    def read_state(self, experiment: Experiment, b: int | None) -> dict[str, NDArray[Any]]:
+    def read_state(
+        self, experiment: Experiment, variant: Variant
+    ) -> dict[str, NDArray[Any]]:
         """The arrays that `write_state` kept, none if there are none or they are damaged.
 
         Raises SpecificationError when what is damaged cannot be set aside.
         """
-        path = self.unfinished(experiment, b)
+        path = self.unfinished(experiment, variant)
         try:
             require_regular(path)
             with warnings.catch_warnings(action="error"), open(path, "rb") as file:
                 arrays = dict(np.load(file))
             sealed = str(arrays.pop("seal"))
-            if sealed != seal(specification(experiment, b), arrays):
+            if sealed != seal(specification(experiment, variant), arrays):
                 raise ValueError("it is of another specification, or was changed")
             return arrays
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except Exception as error:  # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
+        except (
+            Exception
+        ) as error:  # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
             self.set_aside(path, error)
             return {}
 
-    def write_state(self, experiment: Experiment, b: int | None, arrays: Arrays) -> None:
+    def write_state(
+        self, experiment: Experiment, variant: Variant, arrays: Arrays
+    ) -> None:
         """Keep the arrays of an unfinished run, sealed with its specification."""
-        sealed = np.array(seal(specification(experiment, b), arrays))
+        sealed = np.array(seal(specification(experiment, variant), arrays))
 
         def put(file: IO[bytes]) -> None:
             np.savez(file, allow_pickle=False, seal=sealed, **arrays)
 
-        write_whole(self.unfinished(experiment, b), put)
+        write_whole(self.unfinished(experiment, variant), put)
 
     def set_aside(self, path: Path, error: Exception) -> None:
         """Give a damaged file another name, and say so on stderr.
@@ -162,7 +173,11 @@ class Store:
         )
 
     def _refuse(self, error: OSError) -> None:
-        refuse("results folder", str(self.folder), f"one that can be written ({error.strerror})")
+        refuse(
+            "results folder",
+            str(self.folder),
+            f"one that can be written ({error.strerror})",
+        )
 
 
 def _no_number(word: str) -> float:

@@ -1,7 +1,8 @@
-"""Whatever stands in a folder of figures, the page has no element, attribute or address from it.
+"""Whatever a folder of figures holds, no element, attribute or address enters.
 
-Payloads are put into every text, key and number of a document, first as a file that is read, then
-past the reader, as objects. The twin takes away the escaping and must see every payload.
+Payloads are put into every text, key and number of a document, first as a file that is
+read, then past the reader, as objects. The twin takes away the escaping and must see
+every payload.
 """
 
 import copy
@@ -21,7 +22,10 @@ PAYLOADS = (
     "'><svg/onload=alert(1)>",
     '" autofocus onfocus="alert(1)',
     "javascript:alert(1)",
-    "</figcaption></article></style></title><iframe srcdoc='<script>alert(1)</script>'>",
+    (
+        "</figcaption></article></style></title><iframe "
+        "srcdoc='<script>alert(1)</script>'>"
+    ),
     "<!--",
     "]]><x:script xmlns:x='http://www.w3.org/1999/xhtml'>alert(1)</x:script>",
     "</math><math><mtext><style><a title='</style><img src onerror=alert(1)>'>",
@@ -80,7 +84,9 @@ class Skeleton(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.shapes.add((tag, tuple(name for name, _ in attributes)))
-        self.addresses |= {value for name, value in attributes if name in ("href", "src")}
+        self.addresses |= {
+            value for name, value in attributes if name in ("href", "src")
+        }
 
     def handle_comment(self, text):
         self.shapes.add(("comment", text))
@@ -95,7 +101,9 @@ def skeleton(text):
 
 def read(given):
     """The object that the document becomes."""
-    return document.shaped(document.Failed if "failed" in given else document.Drawn, given)
+    return document.shaped(
+        document.Failed if "failed" in given else document.Drawn, given
+    )
 
 
 def drawn(figure):
@@ -103,7 +111,9 @@ def drawn(figure):
     return page([Shown(figure, PNG, ("png", "json"))], {"x.json": "x"})
 
 
-SHAPES, ADDRESSES = map(set.union, *(skeleton(drawn(read(given))) for given in (HONEST, FAILED)))
+SHAPES, ADDRESSES = map(
+    set.union, *(skeleton(drawn(read(given))) for given in (HONEST, FAILED))
+)
 
 
 def harmless(text):
@@ -113,9 +123,11 @@ def harmless(text):
 
 
 def places(value, path=()):
-    """Every entry and every key of nested JSON data: its path, and whether the key is meant."""
+    """Entries and keys of nested JSON data: the path, and whether the key is meant."""
     if isinstance(value, (dict, list, tuple)):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        for key, inner in (
+            value.items() if isinstance(value, dict) else enumerate(value)
+        ):
             yield (*path, key), False
             if isinstance(value, dict):
                 yield (*path, key), True
@@ -165,7 +177,10 @@ def test_nothing_in_a_file_is_markup(tmp_path, payloads, record_property):
 
 @full
 def test_nothing_past_the_reader_is_markup(payloads):
-    """Not even in objects that no file becomes; what has no place in an address is an error."""
+    """Not even in objects that no file becomes.
+
+    What has no place in an address is an error.
+    """
     for payload in payloads:
         texts = [(tried(attack), path) for attack, path in past_the_reader(payload)]
         shown = [(text, path) for text, path in texts if text is not None]
@@ -178,12 +193,12 @@ def tried(attack):
     """The page, or None where there is no such address, number or claim."""
     try:
         return drawn(attack)
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         return None
 
 
 def past_the_reader(payload):
-    """The honest documents as objects, with the payload in one place after the other."""
+    """The honest documents as objects, the payload in each place in turn."""
     for given in (HONEST, FAILED):
         honest = read(given)
         for path, is_key in places(dataclasses.asdict(honest)):
@@ -215,7 +230,11 @@ def test_without_escaping_every_attack_is_seen(monkeypatch):
     monkeypatch.setattr(markup, "escape", lambda text, quote=True: text)
     texts = [(tried(attack), path) for attack, path in past_the_reader(ALL_AT_ONCE)]
     seen = {path for text, path in texts if text is not None and not harmless(text)}
-    leaves = {path for given, path, _ in PLACES if not isinstance(at(given, path), (dict, list))}
+    leaves = {
+        path
+        for given, path, _ in PLACES
+        if not isinstance(at(given, path), (dict, list))
+    }
     shown = {path for path in leaves if not HIDDEN & set(path)}
     assert len(shown) > 15
     assert shown <= seen

@@ -1,4 +1,4 @@
-"""Documents: the shape is required where it is stated, and every refusal is one line."""
+"""Documents: the shape is required where stated, every refusal is one line."""
 
 import copy
 import json
@@ -17,7 +17,9 @@ GOOD = {
     "notes": ["A note."],
     "alt": "A picture.",
     "claims": ["drift", "minimax"],
-    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}],
+    "checks": [
+        {"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}
+    ],
     "data": {"anything": [1, None, {}]},
     "provenance": {
         "command": "python -m figures x",
@@ -47,7 +49,9 @@ OPTIONAL = {"notes", "id", "python", "packages", "experiments"}
 
 def put(folder, content):
     path = folder / "x.json"
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    path.write_bytes(
+        content if isinstance(content, bytes) else json.dumps(content).encode()
+    )
     return path
 
 
@@ -96,7 +100,7 @@ def changed(path, change):
 
 
 def test_every_required_entry_is_required(tmp_path):
-    """Its place is named; those that a failure lacks, and what is a table's own, may be absent."""
+    """Its place is named; what a failure lacks or is a table's own may be absent."""
     for path in KEYS:
         file = put(tmp_path, changed(path, lambda inner, key: inner.pop(key)))
         if path[-1] in OPTIONAL or path[-2:-1] in (("packages",), ("results",)):
@@ -106,7 +110,9 @@ def test_every_required_entry_is_required(tmp_path):
             assert path[-1] in refusal(file)
 
 
-@pytest.mark.parametrize("wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}])
+@pytest.mark.parametrize(
+    "wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}]
+)
 def test_every_entry_has_its_type(tmp_path, wrong):
     """What is accepted in an entry's place has the type of the entry."""
     for path in KEYS:
@@ -146,7 +152,10 @@ def test_every_entry_has_its_type(tmp_path, wrong):
         (json.dumps(GOOD).replace("0.2", "NaN").encode(), "holds NaN"),
         (json.dumps(GOOD).replace("0.2", "-Infinity").encode(), "holds -Infinity"),
         (json.dumps(GOOD).replace("0.2", "1e999").encode(), "holds the number 1e999"),
-        (json.dumps(GOOD).replace("0.2", "1" + "0" * 400).encode(), "must be a finite number"),
+        (
+            json.dumps(GOOD).replace("0.2", "1" + "0" * 400).encode(),
+            "must be a finite number",
+        ),
         (json.dumps(GOOD).replace("0.2", "1" * 5000).encode(), "no JSON"),
     ],
 )

@@ -1,4 +1,7 @@
-"""HTML by construction: what is escaped, what is refused, and who may say that a text is HTML."""
+"""HTML by construction.
+
+What is escaped, what is refused, and who may say that a text is HTML.
+"""
 
 import ast
 from pathlib import Path
@@ -36,13 +39,17 @@ def test_what_python_makes_of_markup_is_text(spoil):
     assert joined(spoil(element("code", "x"))).startswith("&lt;code&gt;")
 
 
-@pytest.mark.parametrize("tag", ["script", "iframe", "object", "form", "p onclick", "svg", "P", ""])
+@pytest.mark.parametrize(
+    "tag", ["script", "iframe", "object", "form", "p onclick", "svg", "P", ""]
+)
 def test_no_other_element(tag):
     with pytest.raises(ValueError, match="no element of a page"):
         element(tag)
 
 
-@pytest.mark.parametrize("name", ["onload", "style", "srcdoc", "href x", "target", "action"])
+@pytest.mark.parametrize(
+    "name", ["onload", "style", "srcdoc", "href x", "target", "action"]
+)
 def test_no_other_attribute(name):
     with pytest.raises(ValueError, match="no attribute of a page"):
         element("p", **{name: "x"})
@@ -51,9 +58,29 @@ def test_no_other_attribute(name):
 @pytest.mark.parametrize(
     "address",
     [
-        *("javascript:alert(1)", "data:text/html,x", "data:image/svg+xml,<svg/>", "//evil.example"),
-        *("http://evil.example", "../x.svg", "/etc/passwd", "file:///x.png", "x.html", "x.svg#y"),
-        *("https://evil.example/?x", "#", "", " #x", "#x\n", 'x".png', "JAVASCRIPT:x.png"),
+        *(
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "data:image/svg+xml,<svg/>",
+            "//evil.example",
+        ),
+        *(
+            "http://evil.example",
+            "../x.svg",
+            "/etc/passwd",
+            "file:///x.png",
+            "x.html",
+            "x.svg#y",
+        ),
+        *(
+            "https://evil.example/?x",
+            "#",
+            "",
+            " #x",
+            "#x\n",
+            'x".png',
+            "JAVASCRIPT:x.png",
+        ),
         *("data:image/png;base64,AA\nAA", "\u0456.png"),
     ],
 )
@@ -64,7 +91,12 @@ def test_no_other_address(address):
 
 
 def test_addresses_of_a_page():
-    for address in ("#sweet_spot", "sweet_spot.svg", "data:,", "data:image/png;base64,AAA="):
+    for address in (
+        "#sweet_spot",
+        "sweet_spot.svg",
+        "data:,",
+        "data:image/png;base64,AAA=",
+    ):
         assert f'href="{address}"' in element("a", href=address)
 
 
@@ -84,6 +116,8 @@ def calls(name):
 def test_only_two_modules_say_that_a_text_is_markup():
     """mathml.py knows no texts but those of claims, and escapes them itself."""
     assert {file for file, _ in calls("Markup")} == {"markup.py", "mathml.py"}
-    named = {file: [ast.literal_eval(a) for a in args] for file, args in calls("packaged")}
+    named = {
+        file: [ast.literal_eval(a) for a in args] for file, args in calls("packaged")
+    }
     assert set(named) == {"page.py"}
     assert type(packaged("report.css")) is Markup

@@ -1,4 +1,4 @@
-"""The page: structure, escaping, links, the same bytes, and what a browser makes of it."""
+"""The page: escaping, links, the same bytes, and what browsers make of it."""
 
 import base64
 import hashlib
@@ -28,10 +28,25 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def document(name, **changed):
-    run = {"measure": "bias", "replicates": 8, "iterations": 100, "steps": [0.2, 0.1], "seed": 1}
+    run = {
+        "measure": "bias",
+        "replicates": 8,
+        "iterations": 100,
+        "steps": [0.2, 0.1],
+        "seed": 1,
+    }
     specification = {"run": run, "algorithm": {"rule": "adaptive"}}
-    experiment = {"name": name, "specification": specification, "results": {"1": "ab12"}}
-    check = {"statement": "a < b", "expected": "< 1", "found": "0.5 & less", "passed": True}
+    experiment = {
+        "name": name,
+        "specification": specification,
+        "results": {"1": "ab12"},
+    }
+    check = {
+        "statement": "a < b",
+        "expected": "< 1",
+        "found": "0.5 & less",
+        "passed": True,
+    }
     return {
         "name": name,
         "title": f"The title of {name} <&>",
@@ -59,7 +74,9 @@ def fill(folder):
             canvas.savefig(folder / f"{name}.{form}", metadata=METADATA[form])
         plt.close(canvas)
         (folder / f"{name}.json").write_text(json.dumps(document(name)))
-    failed = SimpleNamespace(name="domains", title="Domains", claims=("several_domains",))
+    failed = SimpleNamespace(
+        name="domains", title="Domains", claims=("several_domains",)
+    )
     report.write_failure(failed, "quick", "1 < 2: expected <, found &", folder)
     return report.write(NAMES, folder)
 
@@ -144,7 +161,10 @@ def test_pictures_have_words_and_are_the_smaller_file(page, path):
         assert image["alt"] == document(name)["alt"]
         kind, data = image["src"].removeprefix("data:").split(";base64,")
         content = base64.b64decode(data)
-        files = {form: (path.parent / f"{name}.{form}").read_bytes() for form in ("png", "svg")}
+        files = {
+            form: (path.parent / f"{name}.{form}").read_bytes()
+            for form in ("png", "svg")
+        }
         assert content == min(files.values(), key=len)
         assert content == files["svg" if kind == "image/svg+xml" else kind[-3:]]
 
@@ -256,7 +276,9 @@ def test_the_policy_allows_the_one_style_and_no_script(page, path):
 def test_the_key_has_the_colours_of_the_figures(page):
     for name, colour in figures.page.KEY.items():
         assert {"class": name} in page.all("span")
-        assert f".key .{name} {{ border-top-color: {colour}; }}" in page.texts["style"][0]
+        assert (
+            f".key .{name} {{ border-top-color: {colour}; }}" in page.texts["style"][0]
+        )
 
 
 def test_the_same_bytes(path):
@@ -278,7 +300,9 @@ def colours(style, block):
 
 def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    linear = [
+        p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+    ]
     return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
@@ -307,7 +331,8 @@ addEventListener("load", async () => {{
       .filter(target => !page.querySelector(target)),
     background: style(page.body).backgroundColor,
     panels: [...page.querySelectorAll(".picture")].map(a => style(a).backgroundColor),
-    root: [...page.querySelectorAll("msqrt")].every(e => e.namespaceURI.endsWith("MathML")),
+    root: [...page.querySelectorAll("msqrt")]
+      .every(e => e.namespaceURI.endsWith("MathML")),
   }};
   document.querySelector("pre").textContent = JSON.stringify(found);
 }});
@@ -316,17 +341,30 @@ addEventListener("load", async () => {{
 
 
 def browse(text, folder, *options):
-    """What Chromium finds in the page, all details open, on a telephone of 360 pixels."""
+    """What Chromium finds in the page, all details open, on a phone of 360 pixels."""
     browser = next((b for b in map(shutil.which, BROWSERS) if b), None)
     if browser is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH")
     probe = folder / "probe.html"
     opened = text.replace("<details>", "<details open>")
     probe.write_text(PROBE.format(page=html.escape(opened)).lstrip(), encoding="utf-8")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=20000", *options]
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+    ]
+    command += [
+        f"--user-data-dir={folder / 'profile'}",
+        "--virtual-time-budget=20000",
+        *options,
+    ]
     done = subprocess.run(
-        [*command, "--dump-dom", probe.as_uri()], capture_output=True, text=True, timeout=240
+        [*command, "--dump-dom", probe.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     (found,) = re.findall(r"<pre>(.*?)</pre>", done.stdout, flags=re.S)
     return json.loads(html.unescape(found)), re.findall(r".*CONSOLE.*", done.stderr)
@@ -348,7 +386,8 @@ def test_in_a_browser_dark_on_a_telephone(path, tmp_path):
 def test_a_browser_sees_what_is_wrong(path, tmp_path):
     """The twin: light, a picture that is none, a wide line, a link to nothing.
 
-    Two errors besides: the policy lets neither a style nor a script run that escaping might miss.
+    Two errors besides: the policy lets neither a style nor a script run that escaping
+    might miss.
     """
     wrong = f'<a href="#nothing">x</a><p>{"wide" * 100}</p>'
     wrong += '<p style="color:red">x</p><script>document.title = "taken"</script>'
@@ -356,7 +395,9 @@ def test_a_browser_sees_what_is_wrong(path, tmp_path):
     text = re.sub(r'src="data:[^"]*"', 'src="data:image/png;base64,AAAA"', text)
     found, console = browse(text, tmp_path)
     assert len(console) == 2
-    assert all("violates the following Content Security Policy" in line for line in console)
+    assert all(
+        "violates the following Content Security Policy" in line for line in console
+    )
     assert found["title"] == figures.page.TITLE
     assert found["overflow"] > 360
     assert found["images"] == [0, 0]

@@ -35,6 +35,8 @@ def test_a_mean_and_its_interval():
     assert point.interval == pytest.approx(stats.t.interval(0.99, 31, 2.0, 0.5))
     assert (point.z, point.bound, point.exact) == (-2.0, 3.0, None)
     assert Point.of_mean(2.0, 0.0, 31, exact=2.0).z == 0.0
+    assert Point.of_mean(2.0, 0.0, 31, exact=2.1).z == -np.inf
+    assert Point.of_mean(2.0, 0.0, 31, bound=1.9).z == np.inf
     assert Point.of_mean(2.0, 0.5, 31).z is None
 
 

@@ -117,7 +117,7 @@ def assert_independent(hand_made, device, case, layouts):
         changed = (d, rule, {**options, "form": form})
         _, state, engine = prepared(hand_made, device, changed, replicates)
         state.w[:2] = [[1], [-2]]  # these are the same, whatever the others
-        used.add((engine.warps, engine.threads))
+        used.add((engine.geometry.warps, engine.geometry.threads))
         found.append(run(engine, state, device, 0, 10, 16))
     device.processors = processors
     assert len(used) == len(layouts)

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import sim.sweep.keeper
-import sim.sweep.measure
+import sim.sweep.session
 from analysis.spec.experiment import Experiment
 from sim import run
 from sim.presets import presets
+from sim.sweep.measure import measure
+from sim.sweep.session import Pieces
 from sim.sweep.store import Store
 
 PRESET = Experiment.load(presets()["sweet_spot"])
@@ -27,26 +29,22 @@ SMALL = replace(
 
 
 @pytest.fixture
-def ask(monkeypatch):
+def ask(watched):
     """Ctrl-C after so many pieces of the second size, which is 8."""
-    whole = sim.sweep.measure._advance
-    monkeypatch.setattr(sim.sweep.measure, "CHUNK", 0.0)
 
     def after(pieces):
-        def watched(*arguments):
-            for i, steps in enumerate(whole(*arguments)):
-                if arguments[1] == 8 and i == pieces:
-                    signal.raise_signal(signal.SIGINT)
-                yield steps
+        def act(number, variant, progress):
+            if variant == 8 and number == pieces:
+                signal.raise_signal(signal.SIGINT)
 
-        monkeypatch.setattr(sim.sweep.measure, "_advance", watched)
+        return watched(act)
 
     return after
 
 
-def message(tmp_path):
+def message(tmp_path, pieces):
     with pytest.raises(KeyboardInterrupt) as interrupt:
-        run(SMALL, tmp_path)
+        measure(SMALL, tmp_path, 1, False, pieces=pieces)
     return str(interrupt.value)
 
 
@@ -62,38 +60,37 @@ FULL = OSError(28, "No space left on device", "results")
 
 def test_what_is_done_is_kept(tmp_path, ask):
     expected = run(SMALL)
-    ask(5)
-    assert message(tmp_path) == f"What is done is in {tmp_path / SMALL.name}; run again to go on."
-    assert len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
-    ask(-1)
+    said = message(tmp_path, ask(5))
+    assert said == f"What is done is in {tmp_path / SMALL.name}; run again to go on."
+    assert (
+        len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
+    )
     assert run(SMALL, tmp_path) == expected
 
 
 def test_without_a_folder_nothing_is_said(ask):
-    ask(5)
-    with pytest.raises(KeyboardInterrupt) as interrupt:
-        run(SMALL)
-    assert str(interrupt.value) == ""
+    assert message(None, ask(5)) == ""
 
 
-def test_before_the_first_step_there_is_nothing_to_keep(tmp_path, ask, monkeypatch):
+def test_before_the_first_step_there_is_nothing_to_keep(tmp_path, monkeypatch):
     """Ctrl-C while the engine is compiled interrupts at once."""
 
     def slow(*arguments):
         signal.raise_signal(signal.SIGINT)
         pytest.fail("not interrupted")
 
-    monkeypatch.setattr(sim.sweep.measure, "engine", slow)
-    assert message(tmp_path).startswith("Nothing was begun")
+    monkeypatch.setattr(sim.sweep.session, "engine", slow)
+    assert message(tmp_path, Pieces()).startswith("Nothing was begun")
     assert not list(tmp_path.rglob("*.npz"))
 
 
 @pytest.mark.parametrize("error", [FULL, MemoryError()])
-def test_a_state_that_cannot_be_kept_is_said_to_be_lost(tmp_path, ask, monkeypatch, error, capsys):
+def test_a_state_that_cannot_be_kept_is_said_to_be_lost(
+    tmp_path, ask, monkeypatch, error, capsys
+):
     failing(monkeypatch, error)
-    ask(5)
     reason = "No space left" if error is FULL else "not enough memory"
-    text = message(tmp_path)
+    text = message(tmp_path, ask(5))
     assert text.startswith("1 of 2 sizes are in")
     assert reason in text
     assert capsys.readouterr().err == ""
@@ -101,15 +98,17 @@ def test_a_state_that_cannot_be_kept_is_said_to_be_lost(tmp_path, ask, monkeypat
 
 def test_asked_again_while_the_state_is_written(tmp_path, ask, monkeypatch):
     failing(monkeypatch, KeyboardInterrupt())
-    ask(5)
-    assert "not the state of the next one (interrupted again)" in message(tmp_path)
+    said = message(tmp_path, ask(5))
+    assert "not the state of the next one (interrupted again)" in said
 
 
-def test_an_older_state_is_said_to_be_old(tmp_path, ask, monkeypatch):
+def test_an_older_state_is_said_to_be_old(tmp_path, watched, monkeypatch):
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     clock = [0.0]
-    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(
+        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     whole = Store.write_state
 
     def write(store, *arguments):
@@ -119,21 +118,18 @@ def test_an_older_state_is_said_to_be_old(tmp_path, ask, monkeypatch):
             whole(store, *arguments)
 
     monkeypatch.setattr(Store, "write_state", write)
-    ask(5)
-    watched = sim.sweep.measure._advance
 
-    def later(*arguments):
-        for i, steps in enumerate(watched(*arguments)):
-            if arguments[1] == 8 and i == 3:
-                clock[0] = 40.0
-            yield steps
+    def act(number, variant, progress):
+        if variant == 8 and number == 3:
+            clock[0] = 40.0
+        if variant == 8 and number == 5:
+            signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(sim.sweep.measure, "_advance", later)
-    assert message(tmp_path).startswith("What was done 40 seconds ago is in")
+    said = message(tmp_path, watched(act))
+    assert said.startswith("What was done 40 seconds ago is in")
 
 
 def test_results_that_were_deleted_are_not_said_to_be_there(tmp_path, ask, monkeypatch):
-    ask(5)
     finish = sim.sweep.keeper.Keeper.finish
 
     def deleted(keeper, result):
@@ -144,20 +140,22 @@ def test_results_that_were_deleted_are_not_said_to_be_there(tmp_path, ask, monke
 
     monkeypatch.setattr(sim.sweep.keeper.Keeper, "finish", deleted)
     failing(monkeypatch, FULL)
-    assert message(tmp_path).startswith("Nothing was kept in")
+    assert message(tmp_path, ask(5)).startswith("Nothing was kept in")
 
 
 def test_a_run_whose_state_cannot_be_kept_goes_on(tmp_path, monkeypatch, capsys):
     """It is said once for each size, not after every piece of work."""
-    monkeypatch.setattr(sim.sweep.measure, "CHUNK", 0.0)
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     failing(monkeypatch, FULL)
-    assert run(SMALL, tmp_path) == run(SMALL)
+    pieces = Pieces(0.0)
+    assert measure(SMALL, tmp_path, 1, False, pieces=pieces) == measure(
+        SMALL, None, 1, False
+    )
     errors = capsys.readouterr().err.splitlines()
-    assert [("cannot be kept" in line, "No space left" in line) for line in errors[:2]] == [
-        (True, True)
-    ] * 2
+    assert [
+        ("cannot be kept" in line, "No space left" in line) for line in errors[:2]
+    ] == [(True, True)] * 2
     assert sum("cannot be kept" in line for line in errors) == 2
 
 
@@ -169,7 +167,9 @@ def test_a_state_that_takes_long_to_write_is_written_seldom(tmp_path, monkeypatc
         clock[0] += 12.0
         written.append(clock[0])
 
-    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(
+        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     monkeypatch.setattr(Store, "write_state", write)
     keeper = sim.sweep.keeper.Keeper(Store(tmp_path), SMALL, SMALL, 8)
     keeper.progress.done.append(np.zeros(1))
@@ -191,7 +191,8 @@ sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2]]))
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("dimension", "batch_size", "replicates"), [(2**18, 256, 256), (1, 2**26, 32), (2, 16, 2**25)]
+    ("dimension", "batch_size", "replicates"),
+    [(2**18, 256, 256), (1, 2**26, 32), (2, 16, 2**25)],
 )
 def test_ctrl_c_is_answered_while_a_step_takes_minutes(
     tmp_path, dimension, batch_size, replicates, record_property

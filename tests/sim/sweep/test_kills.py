@@ -23,12 +23,14 @@ ROOT = Path(__file__).parents[3]
 KILLS = 40
 PROGRAM = """
 import json, sys
-import sim.engines.cpu.engine, sim.sweep.keeper, sim.sweep.measure
+import sim.engines.cpu.engine, sim.sweep.keeper
 from analysis.spec.experiment import Experiment
-sim.sweep.measure.CHUNK, sim.sweep.keeper.KEEP, sim.sweep.keeper.SHARE = 0.002, -1.0, 0
+from sim.sweep.measure import measure
+from sim.sweep.session import Pieces
+sim.sweep.keeper.KEEP, sim.sweep.keeper.SHARE = -1.0, 0
 experiment = Experiment.from_mapping(json.load(sys.stdin), name="killed")
 print("ready", flush=True)
-sim.sweep.measure.run(experiment, sys.argv[1], workers=2, progress=False)
+measure(experiment, sys.argv[1], 2, False, pieces=Pieces(0.002))
 """
 
 
@@ -36,7 +38,10 @@ def small(iterations):
     preset = Experiment.load(presets()["sweet_spot"])
     algorithm = replace(preset.algorithm, batch_size=32, micro_batch_sizes=(8, 1, 32))
     return replace(
-        preset, algorithm=algorithm, run=replace(preset.run, iterations=iterations), name="killed"
+        preset,
+        algorithm=algorithm,
+        run=replace(preset.run, iterations=iterations),
+        name="killed",
     )
 
 
@@ -58,7 +63,9 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.stdin.write(text)
         process.stdin.close()
         assert process.stdout.readline() == "ready\n"
-        patience = time.monotonic() + 10 * (kill % 2)  # every other time until there is a state
+        patience = time.monotonic() + 10 * (
+            kill % 2
+        )  # every other time until there is a state
         while not list(tmp_path.rglob("*.npz")) and time.monotonic() < patience:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.4))
@@ -67,7 +74,9 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.wait(timeout=60)
         kept += bool(list(tmp_path.rglob("*.npz")))
     record_property("soak", {"what": "kills of a process at work", "count": met})
-    record_property("soak", {"what": "of them with an unfinished state on disk", "count": kept})
+    record_property(
+        "soak", {"what": "of them with an unfinished state on disk", "count": kept}
+    )
     assert min(met, kept) > KILLS / 3
     assert run(experiment, tmp_path, progress=False) == run(experiment, progress=False)
     assert not list(tmp_path.rglob("*.npz"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sim.sweep.measure
+import sim.sweep.session
 from analysis.cli.common import to_json
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
@@ -35,7 +35,9 @@ def test_results_keep_the_order_of_the_file():
 def test_finished_sizes_are_reused(tmp_path, monkeypatch):
     expected = run(SMALL, tmp_path)
     calls = []
-    monkeypatch.setattr(sim.sweep.measure, "engine", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(
+        sim.sweep.session, "engine", lambda *arguments: calls.append(arguments)
+    )
     assert run(SMALL, tmp_path) == expected
     fewer = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(1,)))
     assert run(fewer, tmp_path).results[0] == expected.results[1]
@@ -83,7 +85,9 @@ def test_draggers_that_win_are_not_the_best(capsys):
 
 
 def test_a_diverged_result_is_stored_and_read_back(tmp_path):
-    wild = replace(SMALL, run=replace(SMALL.run, steps=(5000.0, 6000.0), iterations=1000))
+    wild = replace(
+        SMALL, run=replace(SMALL.run, steps=(5000.0, 6000.0), iterations=1000)
+    )
     wild = replace(wild, algorithm=replace(SMALL.algorithm, rule="sgd"))
     assert to_json(run(wild, tmp_path)) == to_json(run(wild, tmp_path))
 
@@ -118,7 +122,12 @@ def test_python_returns_what_the_command_prints(tmp_path):
 def test_trajectories_and_hitting_times(tmp_path):
     """The two other measures: their keys, their errors, and that they can be read back."""
     table = SMALL.to_mapping()
-    table["run"] = {"measure": "trajectory", "steps": [0.1], "iterations": 300, "start": 3.0}
+    table["run"] = {
+        "measure": "trajectory",
+        "steps": [0.1],
+        "iterations": 300,
+        "start": 3.0,
+    }
     e = Experiment.from_mapping(table)
     result = run(e, tmp_path / "a")
     assert to_json(run(e, tmp_path / "a")) == to_json(result)
@@ -129,7 +138,12 @@ def test_trajectories_and_hitting_times(tmp_path):
         assert all(error >= 0 for error in row["gradient_norm_error"])
         assert all(-1 <= c <= 1 for c in row["cosine"])
     assert [row["micro_batch_size"] for row in result.results] == [8, 1, 32]
-    table["run"] = {"measure": "hitting", "radius": 1.0, "iterations": 300, "start": 3.0}
+    table["run"] = {
+        "measure": "hitting",
+        "radius": 1.0,
+        "iterations": 300,
+        "start": 3.0,
+    }
     e = Experiment.from_mapping(table)
     row = run(e, tmp_path / "b").results[0]
     assert row["reached"] == row["replicates"] == 32
@@ -152,9 +166,14 @@ def test_a_schedule_is_run_as_one(tmp_path):
 def test_numbers_that_single_precision_cannot_square_are_refused():
     dragger = replace(SMALL.model.dragger, norm=1e20)
     huge = replace(SMALL, model=replace(SMALL.model, dragger=dragger))
-    with pytest.raises(SpecificationError, match=r"run\.precision = 'float32': must be float64"):
+    with pytest.raises(
+        SpecificationError, match=r"run\.precision = 'float32': must be float64"
+    ):
         run(huge)
-    assert run(replace(huge, run=replace(huge.run, precision="float64"))).results[0] is not None
+    assert (
+        run(replace(huge, run=replace(huge.run, precision="float64"))).results[0]
+        is not None
+    )
 
 
 def test_a_transient_is_noticed(capsys):
@@ -162,7 +181,12 @@ def test_a_transient_is_noticed(capsys):
     model = replace(SMALL.model, dragger_fraction=0.0)
     algorithm = replace(SMALL.algorithm, rule="sgd", micro_batch_sizes=(32,))
     for start in (4.0, 8.0, 16.0):
-        changes = {"start": start, "iterations": 60, "replicates": 64, "steps": (0.1, 0.05)}
+        changes = {
+            "start": start,
+            "iterations": 60,
+            "replicates": 64,
+            "steps": (0.1, 0.05),
+        }
         run(Experiment(model, algorithm, replace(SMALL.run, **changes)))
         assert "at rest" in capsys.readouterr().err
 
@@ -192,7 +216,11 @@ def test_distant_optima_leave_no_rounding_errors():
             {"weight": 0.3, "optimum": 1e5 + 1, "noise": noise},
         ],
     }
-    table["algorithm"] = {"rule": "normalized", "batch_size": 32, "micro_batch_sizes": [4]}
+    table["algorithm"] = {
+        "rule": "normalized",
+        "batch_size": 32,
+        "micro_batch_sizes": [4],
+    }
     table["run"] = {"steps": [0.02, 0.01], "iterations": 2000, "start": 1e5}
     found = []
     for precision in ("float32", "float64"):
@@ -202,10 +230,14 @@ def test_distant_optima_leave_no_rounding_errors():
     assert abs(single.bias - double.bias) < 0.02 * double.standard_error
 
 
-@pytest.mark.parametrize("steps", [(2e-165, 1e-165), (2e-300, 1e-300), (0.1, 1e-76), (1e80, 0.1)])
+@pytest.mark.parametrize(
+    "steps", [(2e-165, 1e-165), (2e-300, 1e-300), (0.1, 1e-76), (1e80, 0.1)]
+)
 def test_steps_whose_powers_are_no_numbers_are_refused(steps):
     tiny = replace(SMALL, run=replace(SMALL.run, precision="float64", steps=steps))
-    with pytest.raises(SpecificationError, match=r"run\.steps\[.\] = .*: must be from 1e-75 to 1e"):
+    with pytest.raises(
+        SpecificationError, match=r"run\.steps\[.\] = .*: must be from 1e-75 to 1e"
+    ):
         run(tiny)
 
 

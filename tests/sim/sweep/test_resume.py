@@ -15,9 +15,13 @@ import pytest
 
 import sim.sweep.keeper
 import sim.sweep.measure
+import sim.sweep.session
 from analysis.spec.experiment import Experiment
 from sim import run
+from sim.engines import engine
 from sim.engines.state import ARRAYS, State
+from sim.engines.workers import Workers
+from sim.sweep.measure import measure
 from sim.sweep.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -36,16 +40,30 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
     text = "".join(
         f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in inner.items())
         for name, inner in [
-            ("model", {k: v for k, v in table["model"].items() if not isinstance(v, dict)}),
+            (
+                "model",
+                {k: v for k, v in table["model"].items() if not isinstance(v, dict)},
+            ),
             ("model.noise", table["model"]["noise"]),
             ("model.dragger", table["model"]["dragger"]),
-            ("algorithm", table["algorithm"] | {"micro_batch_sizes": [32, 16, 8, 4, 2, 1]}),
+            (
+                "algorithm",
+                table["algorithm"] | {"micro_batch_sizes": [32, 16, 8, 4, 2, 1]},
+            ),
             ("run", table["run"]),
         ]
     )
     path = tmp_path / "long.toml"
     path.write_text(text)
-    command = [sys.executable, "-m", "sim", "run", str(path), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "sim",
+        "run",
+        str(path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -70,27 +88,23 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
     assert again == run(Experiment.load(path))
 
 
-def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("stop", [1, 40])
+def test_an_unfinished_run_goes_on_where_it_stopped(
+    tmp_path, monkeypatch, watched, stop
+):
     """Whenever it is stopped, the numbers are the same in the end."""
     expected = run(SMALL)
-    monkeypatch.setattr(sim.sweep.measure, "CHUNK", 0.0)
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
-    whole = sim.sweep.measure._advance
-    for stop in (1, 40):
 
-        def stopped(*arguments, stop=stop):
-            for i, steps in enumerate(whole(*arguments)):
-                yield steps
-                if i == stop:
-                    raise KeyboardInterrupt
+    def act(number, variant, progress):
+        if number == stop:
+            raise KeyboardInterrupt
 
-        monkeypatch.setattr(sim.sweep.measure, "_advance", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            run(SMALL, tmp_path / str(stop))
-        assert list((tmp_path / str(stop)).rglob("*.npz"))
-        monkeypatch.setattr(sim.sweep.measure, "_advance", whole)
-        assert run(SMALL, tmp_path / str(stop)) == expected
-        assert not list((tmp_path / str(stop)).rglob("*.npz"))
+    with pytest.raises(KeyboardInterrupt):
+        measure(SMALL, tmp_path, 1, False, pieces=watched(act))
+    assert list(tmp_path.rglob("*.npz"))
+    assert run(SMALL, tmp_path) == expected
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 @pytest.mark.parametrize(
@@ -106,56 +120,49 @@ def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
         lambda arrays: {"found": arrays["found"]},
     ],
 )
-def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, monkeypatch, spoil):
+def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, watched, spoil):
     small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
-    expected = run(small)
-    monkeypatch.setattr(sim.sweep.measure, "CHUNK", 0.0)
-    store, whole = Store(tmp_path / small.name), sim.sweep.measure._advance
+    expected, store = run(small), Store(tmp_path / small.name)
 
-    def stopped(*arguments):
-        for i, steps in enumerate(whole(*arguments)):
-            yield steps
-            if i == 10:
-                store.write_state(small, 32, spoil(arguments[2].to_arrays()))
-                raise KeyboardInterrupt
+    def act(number, variant, progress):
+        if number == 10:
+            store.write_state(small, 32, spoil(progress.to_arrays()))
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(sim.sweep.measure, "_advance", stopped)
     with pytest.raises(KeyboardInterrupt):
-        run(small, tmp_path)
-    monkeypatch.setattr(sim.sweep.measure, "_advance", whole)
+        measure(small, tmp_path, 1, False, pieces=watched(act))
     assert run(small, tmp_path) == expected
 
 
 @pytest.mark.parametrize("device", [None, SimpleNamespace(put=np.copy, get=np.copy)])
-def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch, device):
+def test_replicates_that_stand_apart_are_brought_together(
+    tmp_path, monkeypatch, watched, device
+):
     """As a stop in the middle of a step leaves them; on a device only when they are."""
     small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
-    expected, whole = run(small), sim.sweep.measure._advance
-    store, places, made = Store(tmp_path / small.name), [], sim.sweep.measure.engine
+    expected, store, places = run(small), Store(tmp_path / small.name), []
+    centred = small.centred()
 
-    def stopped(*arguments):
-        experiment, b, progress, pool, *_ = arguments
-        for i, steps in enumerate(whole(*arguments)):
-            yield steps
-            if i == 10:
-                some = State(*(getattr(progress.state, name)[:9] for name in ARRAYS))
-                machine = made(experiment, b, small.run.steps[0], pool)
+    def act(number, variant, progress):
+        if number == 10:
+            some = State(*(getattr(progress.state, name)[:9] for name in ARRAYS))
+            with Workers(1) as workers:
+                machine = engine(centred, variant, small.run.steps[0], workers)
                 machine.advance(some, progress.steps, progress.steps + 3, False)
-                assert np.ptp(progress.state.steps) == 3
-                store.write_state(small, 32, progress.to_arrays())
-                raise KeyboardInterrupt
+            assert np.ptp(progress.state.steps) == 3
+            store.write_state(small, 32, progress.to_arrays())
+            raise KeyboardInterrupt
 
-    def placed(experiment, b, step, pool, place, stop):
+    def placed(experiment, variant, step, workers, place, stop):
         places.append(place)
-        return made(experiment, b, step, pool, None, stop)
+        return engine(experiment, variant, step, workers, None, stop)
 
-    monkeypatch.setattr(sim.sweep.measure, "CHUNK", 0.0)
-    monkeypatch.setattr(sim.sweep.measure, "_advance", stopped)
     with pytest.raises(KeyboardInterrupt):
-        run(small, tmp_path)
-    monkeypatch.setattr(sim.sweep.measure, "_advance", whole)
-    monkeypatch.setattr(sim.sweep.measure, "engine", placed)
-    monkeypatch.setattr(sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu")
+        measure(small, tmp_path, 1, False, pieces=watched(act))
+    monkeypatch.setattr(sim.sweep.session, "engine", placed)
+    monkeypatch.setattr(
+        sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu"
+    )
     monkeypatch.setattr(sim.sweep.measure, "Device", lambda: device)
     assert run(small, tmp_path) == expected
     assert places == ([None, device, device] if device else [None, None])
