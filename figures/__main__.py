@@ -180,15 +180,13 @@ def parser() -> common.Parser:
         "--profile",
         choices=[profile.value for profile in Profile],
         default="quick",
-        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes "
-        "(default quick)",
+        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes (default quick)",
     )
     top.add_argument(
         "--backend",
         choices=BACKENDS,
         default="auto",
-        help="where simulations run; auto: on a CUDA device if there is one "
-        "(default auto)",
+        help="where simulations run; auto: on a CUDA device if there is one (default auto)",
     )
     top.add_argument("--out", default="figures/out", metavar="DIR", help="default: figures/out")
     top.add_argument(

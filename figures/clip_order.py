@@ -21,7 +21,7 @@ from sim.estimate import estimate, quantile
 from sim.presets import presets
 from sim.random import philox
 from sim.random.addresses import Draws
-from sim.reduction.compositions import kinds
+from sim.reduction.compositions import compositions
 from sim.rules import average_then_clip, fixed
 
 BATCH, SIZE = 64, 4
@@ -78,10 +78,10 @@ class ClipOrder(Figure):
     def _gradients(experiment: Experiment) -> Any:
         """Function of the iteration: slope and intercept [R, m] of g_j in ∇f, as in the engine."""
         model, run = experiment.gradient_model, experiment.run
-        chance, columns = kinds(model, SIZE, pure=False)
-        mean = model.micro_batch_mean(SIZE, columns["draggers"], columns["rare 0"])
+        table = compositions(model, SIZE, pure=False)
+        mean = model.micro_batch_mean(SIZE, table.draggers, table.draws[0])
         still = mean.first_axis - mean.dragger  # draggers point along -e_1
-        edges, key = np.cumsum(chance)[:-1], philox.key(run.seed, SIZE, run.steps[0])
+        edges, key = np.cumsum(table.weight)[:-1], philox.key(run.seed, SIZE, run.steps[0])
 
         def drawn(iteration: int) -> tuple[Any, Any]:
             draws = Draws(key, range(run.replicates), iteration)

@@ -28,9 +28,7 @@ class Trajectories:
     @property
     def problem(self) -> str | None:
         """Why numbers are missing, None when none is."""
-        finite = all(
-            math.isfinite(point[0]) for points in self.mean for point in points
-        )
+        finite = all(math.isfinite(point[0]) for points in self.mean for point in points)
         return None if finite else DIVERGED
 
 
@@ -158,15 +156,11 @@ class MeasuredResult:
     results: list[dict[str, Any]]
 
 
-def summary(
-    experiment: Experiment, done: dict[Variant, Measured]
-) -> Result | MeasuredResult:
+def summary(experiment: Experiment, done: dict[Variant, Measured]) -> Result | MeasuredResult:
     """The documented result."""
     algorithm, run = experiment.algorithm, experiment.run
     if run.measure == "bias":
-        return _bias(
-            experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)}
-        )
+        return _bias(experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)})
     rows = []
     for b, found in done.items():
         for i, step in enumerate(run.steps):
@@ -175,9 +169,7 @@ def summary(
                 row["iterations"] = points(run)
                 for k, name in enumerate(QUANTITIES):
                     row[name] = [point[k] for point in found.mean[i]]
-                    row[f"{name}_error"] = [
-                        point[k] for point in found.standard_error[i]
-                    ]
+                    row[f"{name}_error"] = [point[k] for point in found.standard_error[i]]
             elif isinstance(found, HittingTimes):
                 row |= {
                     "mean": found.mean[i],
