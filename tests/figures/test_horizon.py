@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from analysis.advice.sizes import at_horizon
+from analysis.advice.horizon import Training, at_horizon
+from analysis.advice.worst_case import WorstCase
 from analysis.claims import CLAIMS
 from analysis.rest.stable import stationary_points
 from analysis.rest.update import Update
@@ -117,8 +118,8 @@ def test_best_size_by_minimising_the_guarantee(document, fraction):
 
         found = optimize.minimize_scalar(guarantee, bounds=(0, last), options={"xatol": 1e-9})
         assert size == pytest.approx(np.exp(found.x), rel=1e-5)
-        sgd = {"batch_size": BATCH, "dragger_norm": 1.0}
-        told = at_horizon(T, fraction, 1.0, 1.0, **sgd, **LOSS)["admissible"]
+        case = WorstCase(fraction, dragger_norm=1.0)
+        told = at_horizon(case, Training(T, **LOSS), BATCH)["admissible"]
         shown = guarantee(np.log(drawn["admissible"][drawn["horizon"].index(T)]))
         assert told["clipping_bound"] <= 1.02 * shown  # the advice may be a cut that is not even
     low, high = (drawn["micro_batch_size"][drawn["horizon"].index(T)] for T in (10.0, 100.0))
