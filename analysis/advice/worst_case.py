@@ -54,7 +54,7 @@ class WorstCase:
 
     @property
     def sgd_radius(self) -> float:
-        """The largest bias of plain SGD for small steps, αεD/(1-ε) (sgd_persistent_bias).
+        """The largest bias of plain SGD for small steps: αεD/(1-ε), sgd_persistent_bias.
 
         Infinite where D is unknown and there are draggers that push back.
         """
@@ -109,8 +109,8 @@ def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
     """The normalized rule's bias radius [n] for a mini-batch cut at these sizes [n].
 
     No stationary point lies beyond the root of Σ_j h_{b_j}(G) = 0, the sum of `cut_drift`.
-    Divided by G each term rises with y = G², so there is one root at most; with m-1 micro-batches of b samples
-    (p, s²) and one of what is left (p', s'²) it is that of
+    Divided by G each term rises with y = G², so there is one root at most; with m-1
+    micro-batches of b samples (p, s²) and one of what is left (p', s'²) it is that of
 
         (m-1) p (y-s²)/(y+s²) + p' (y-s'²)/(y+s'²) = α[(m-1)(1-p) + (1-p')],
 
