@@ -17,9 +17,7 @@ from analysis.spec.checking import SpecificationError, choice, refuse
 from analysis.spec.files import read_whole
 from figures.kit.checks import Check
 
-LARGEST = (
-    2**24
-)  # bytes of a file that is read; the gallery's largest have a tenth of that
+LARGEST = 2**24  # bytes of a file that is read; the gallery's largest have a tenth of that
 T = TypeVar("T")
 
 
@@ -174,14 +172,13 @@ def _shaped(kind: Any, value: Any, place: str) -> Any:
         return tuple(_shaped(inner[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     if origin is Mapping:
         _require(isinstance(value, dict), place, value, "an object")
-        return {
-            _plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()
-        }
+        return {_plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()}
     return value if kind is Any else _plain(kind, value, place)
 
 
 def _object(kind: Any, value: Mapping[str, Any], place: str) -> Any:
-    hints, entries = get_type_hints(kind), {}
+    hints = get_type_hints(kind)
+    entries = {}
     for entry in fields(kind):
         where = f"{place}.{entry.name}" if place else entry.name
         if entry.name in value:

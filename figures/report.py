@@ -60,9 +60,7 @@ def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
     return shown, damaged
 
 
-def _with_pictures(
-    content: document.Document, out: Path, damaged: dict[str, str]
-) -> Shown:
+def _with_pictures(content: document.Document, out: Path, damaged: dict[str, str]) -> Shown:
     """The document with the pictures beside it; the page shows the smallest file."""
     if isinstance(content, Failed):
         return Shown(content)
@@ -77,9 +75,7 @@ def _with_pictures(
     others = {form for form in METADATA if form not in SHOWN}
     there = {form for form in others if (out / f"{content.name}.{form}").is_file()}
     formats = [form for form in METADATA if form in sound or form in there]
-    smallest = min(
-        sound.values(), key=lambda picture: len(picture.content), default=None
-    )
+    smallest = min(sound.values(), key=lambda picture: len(picture.content), default=None)
     return Shown(content, smallest, (*formats, "json"))
 
 

@@ -22,12 +22,8 @@ from sim.random import philox
 from sim.random.addresses import Draws
 from sim.rules import rule
 
-CHUNK = (
-    2**17
-)  # numbers in the samples of the replicates that are simulated together (1 MiB)
-LARGEST = (
-    2**21
-)  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
+CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
+LARGEST = 2**21  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
 
 
 class PerSample:
@@ -65,9 +61,7 @@ class PerSample:
         self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
         self.replicates = list(replicates)
         self.stop = np.zeros(1, np.bool_) if stop is None else stop
-        self.rule = rule(
-            algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp
-        )
+        self.rule = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Steps `begin` to `end` - 1 of all replicates; with `record` they are added to the sums.
@@ -78,9 +72,7 @@ class PerSample:
         for low, high in _groups(np.maximum(state.steps, begin), many):
             t = max(begin, int(state.steps[low]))
             rows = _Rows(state, slice(low, high), self.replicates[low:high])
-            with np.errstate(
-                over="ignore", invalid="ignore"
-            ):  # divergence is seen in the numbers
+            with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
                 while t < end and not self.stop[0]:
                     self._step(rows, t, record)
                     t += 1
@@ -109,16 +101,10 @@ class PerSample:
                 rows.w = rows.w - self.step * direction
                 rows.last = last
                 continue
-            numbers = [
-                n
-                for n, inside in zip(rows.numbers, _listed(mask), strict=True)
-                if inside
-            ]
+            numbers = [n for n, inside in zip(rows.numbers, _listed(mask), strict=True) if inside]
             if numbers:
                 w = rows.w[mask]
-                direction, last = self._direction(
-                    w, a[mask], numbers, t, b, active[mask]
-                )
+                direction, last = self._direction(w, a[mask], numbers, t, b, active[mask])
                 rows.w[mask] = w - self.step * direction
                 rows.last[mask] = last
 
@@ -240,6 +226,4 @@ def _cosine(x: Any, y: Any, xp: Any) -> Any:
     product = xp.sum(x * y, axis=-1)
     length = xp.sqrt(xp.sum(x * x, axis=-1) * xp.sum(y * y, axis=-1))
     zero = length == 0
-    return xp.where(
-        zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length)
-    )
+    return xp.where(zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length))

@@ -34,9 +34,7 @@ class State:
     def host(self, name: str) -> Any:
         """One of the arrays as one of NumPy."""
         array = getattr(self, name)
-        return (
-            array if self.device is None or name == "steps" else self.device.get(array)
-        )
+        return array if self.device is None or name == "steps" else self.device.get(array)
 
     def moved(self, device: Device | None) -> "State":
         """The state, its arrays of NumPy, on a device."""

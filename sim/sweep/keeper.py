@@ -31,16 +31,12 @@ LARGE = 1 / 16  # GiB of a state whose writing is announced
 class Progress:
     """How far the run at one micro-batch size is: finished step sizes, and the current one."""
 
-    done: list[Array] = field(
-        default_factory=list
-    )  # what was found at the finished ones
+    done: list[Array] = field(default_factory=list)  # what was found at the finished ones
     state: State | None = None  # of the current one
     found: Array | None = None
 
     @classmethod
-    def read(
-        cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]
-    ) -> "Progress":
+    def read(cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]) -> "Progress":
         """From the arrays that were kept; raises ValueError if they do not fit the experiment."""
         fresh, found = (
             start(experiment),
@@ -49,9 +45,7 @@ class Progress:
         count = sum(name.startswith("done") for name in arrays)
         expected = {f"done{i}": found for i in range(count)}
         if set(arrays) != set(expected):
-            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {
-                "found": found
-            }
+            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {"found": found}
         fits = set(arrays) == set(expected) and all(
             arrays[name].shape == array.shape and arrays[name].dtype == array.dtype
             for name, array in expected.items()
@@ -76,9 +70,7 @@ class Progress:
         """The arrays to be kept."""
         arrays = {f"done{i}": found for i, found in enumerate(self.done)}
         if self.state is not None and self.found is not None:
-            arrays |= {name: self.state.host(name) for name in ARRAYS} | {
-                "found": self.found
-            }
+            arrays |= {name: self.state.host(name) for name in ARRAYS} | {"found": self.found}
         return arrays
 
 
@@ -153,8 +145,7 @@ class Keeper:
         folder = shown(self.store.folder)
         variants = self.experiment.algorithm.variants
         present = sum(
-            os.path.exists(self.store.path(self.experiment, variant))
-            for variant in variants
+            os.path.exists(self.store.path(self.experiment, variant)) for variant in variants
         )
         on_disk = os.path.exists(self.store.unfinished(self.experiment, self.variant))
         if not (begun or finished):

@@ -37,11 +37,7 @@ def run(
     for variant, result in done.items():
         message = result.problem or result.warning
         if message:
-            what = (
-                name(variant)
-                if variant is SCHEDULE
-                else f"micro-batch size {name(variant)}"
-            )
+            what = name(variant) if variant is SCHEDULE else f"micro-batch size {name(variant)}"
             print(f"{what}: {message}", file=sys.stderr)
     return summary(experiment, done)
 
@@ -78,10 +74,7 @@ def measure(
     device = Device() if resolve(backend) == "cuda" else None
     store = _store(experiment, out)
     variants = experiment.algorithm.variants
-    stored = {
-        variant: store.read(experiment, variant) if store else None
-        for variant in variants
-    }
+    stored = {variant: store.read(experiment, variant) if store else None for variant in variants}
     done = {variant: result for variant, result in stored.items() if result is not None}
     missing = sorted((v for v in variants if v not in done), key=word, reverse=True)
     if missing:
@@ -112,8 +105,4 @@ def _store(experiment: Experiment, out: str | Path | None) -> Store | None:
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -70,8 +70,7 @@ class Session:
             len(experiment.algorithm.variants) - len(missing),
         )
         self.keepers = {
-            variant: Keeper(store, experiment, self.centred, variant)
-            for variant in missing
+            variant: Keeper(store, experiment, self.centred, variant) for variant in missing
         }
 
     def __enter__(self) -> "Session":
@@ -107,9 +106,7 @@ class Session:
                     raise KeyboardInterrupt
                 keeper.keep_if_due(self.interrupt)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                keeper.leave(self.interrupt, self.finished)
-            ) from None
+            raise KeyboardInterrupt(keeper.leave(self.interrupt, self.finished)) from None
         result = measured(self.experiment, keeper.progress.done)
         keeper.finish(result)
         self.finished += 1
@@ -171,6 +168,4 @@ class Session:
         moved = state.moved(device)
         with self.interrupt.at_once():
             stop = self.interrupt.stop
-            return moved, engine(
-                self.centred, variant, step, self.workers, device, stop
-            )
+            return moved, engine(self.centred, variant, step, self.workers, device, stop)

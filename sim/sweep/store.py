@@ -88,9 +88,7 @@ class Store:
         path = self.path(experiment, variant)
         try:
             found = json.loads(read_whole(path).decode(), parse_constant=_no_number)
-            if digest(found["specification"]) != digest(
-                specification(experiment, variant)
-            ):
+            if digest(found["specification"]) != digest(specification(experiment, variant)):
                 raise ValueError("it is of another specification")
             if digest(found["result"]) != found["checksum"]:
                 raise ValueError("its checksum is wrong")
@@ -110,17 +108,13 @@ class Store:
             "checksum": digest(values),
         }
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        write_whole(
-            self.path(experiment, variant), lambda file: file.write(text.encode())
-        )
+        write_whole(self.path(experiment, variant), lambda file: file.write(text.encode()))
 
     def unfinished(self, experiment: Experiment, variant: Variant) -> Path:
         """Where the state of an interrupted run belongs."""
         return self.path(experiment, variant).with_suffix(".npz")
 
-    def read_state(
-        self, experiment: Experiment, variant: Variant
-    ) -> dict[str, NDArray[Any]]:
+    def read_state(self, experiment: Experiment, variant: Variant) -> dict[str, NDArray[Any]]:
         """The arrays that `write_state` kept, none if there are none or they are damaged.
 
         Raises SpecificationError when what is damaged cannot be set aside.
@@ -136,15 +130,11 @@ class Store:
             return arrays
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (
-            Exception
-        ) as error:  # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
+        except Exception as error:  # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
             self.set_aside(path, error)
             return {}
 
-    def write_state(
-        self, experiment: Experiment, variant: Variant, arrays: Arrays
-    ) -> None:
+    def write_state(self, experiment: Experiment, variant: Variant, arrays: Arrays) -> None:
         """Keep the arrays of an unfinished run, sealed with its specification."""
         sealed = np.array(seal(specification(experiment, variant), arrays))
 

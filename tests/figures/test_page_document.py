@@ -17,9 +17,7 @@ GOOD = {
     "notes": ["A note."],
     "alt": "A picture.",
     "claims": ["drift", "minimax"],
-    "checks": [
-        {"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}
-    ],
+    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}],
     "data": {"anything": [1, None, {}]},
     "provenance": {
         "command": "python -m figures x",
@@ -49,9 +47,7 @@ OPTIONAL = {"notes", "id", "python", "packages", "experiments"}
 
 def put(folder, content):
     path = folder / "x.json"
-    path.write_bytes(
-        content if isinstance(content, bytes) else json.dumps(content).encode()
-    )
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
 
 
@@ -110,9 +106,7 @@ def test_every_required_entry_is_required(tmp_path):
             assert path[-1] in refusal(file)
 
 
-@pytest.mark.parametrize(
-    "wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}]
-)
+@pytest.mark.parametrize("wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}])
 def test_every_entry_has_its_type(tmp_path, wrong):
     """What is accepted in an entry's place has the type of the entry."""
     for path in KEYS:

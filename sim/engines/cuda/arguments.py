@@ -111,9 +111,7 @@ def scalars(
         real.type(height * frequency),
         real.type(frequency),
         np.float64(course.radius if near else -1),
-        np.int32(
-            near or plan.gradient_edges.size > 0 or backward
-        ),  # whether ‖∇f‖ is needed
+        np.int32(near or plan.gradient_edges.size > 0 or backward),  # whether ‖∇f‖ is needed
         np.int32(most_blocks),
         np.int32(plan.iteration_edges.size),
         np.int32(plan.gradient_edges.size),

@@ -48,9 +48,7 @@ class Cuda:
     ) -> None:
         real = np.dtype(precision)
         self.replicates = replicates
-        self.geometry = Geometry.choose(
-            plan, replicates, device.processors, real=real, form=form
-        )
+        self.geometry = Geometry.choose(plan, replicates, device.processors, real=real, form=form)
         course = Course(key, step, radius)
         most_blocks = self.geometry.most_blocks
         self.macros = macros(plan, self.geometry, real)

@@ -46,9 +46,7 @@ def shape(dimension: int, micro_batches: int, size: int) -> Shape:
             * (1 if held <= comfortable else FEW_WARPS)
         )
 
-    allowed = [n for n in (1, 2, 4, 8, 16, 32) if counters <= 2 * comfortable * n] or [
-        WARP
-    ]
+    allowed = [n for n in (1, 2, 4, 8, 16, 32) if counters <= 2 * comfortable * n] or [WARP]
     lanes = min(allowed, key=price)
     wanted = -(-micro_batches // 4) if lanes == 1 else lanes * micro_batches
     team = min(WARP, max(lanes, 1 << (wanted - 1).bit_length()))
@@ -60,9 +58,7 @@ def coordinates(dimension: int, form: Shape) -> int:
     return dimension if dimension <= 2 else 4 * form.counters
 
 
-def blocks(
-    micro_batches: int, dimension: int, size: int, form: Shape
-) -> tuple[int, int]:
+def blocks(micro_batches: int, dimension: int, size: int, form: Shape) -> tuple[int, int]:
     """Length and number of the blocks into which a step's micro-batches are cut.
 
     Every block but the last fills the team's lanes at least once.

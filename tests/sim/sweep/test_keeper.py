@@ -62,9 +62,7 @@ def test_what_is_done_is_kept(tmp_path, ask):
     expected = run(SMALL)
     said = message(tmp_path, ask(5))
     assert said == f"What is done is in {tmp_path / SMALL.name}; run again to go on."
-    assert (
-        len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
-    )
+    assert len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
     assert run(SMALL, tmp_path) == expected
 
 
@@ -85,9 +83,7 @@ def test_before_the_first_step_there_is_nothing_to_keep(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [FULL, MemoryError()])
-def test_a_state_that_cannot_be_kept_is_said_to_be_lost(
-    tmp_path, ask, monkeypatch, error, capsys
-):
+def test_a_state_that_cannot_be_kept_is_said_to_be_lost(tmp_path, ask, monkeypatch, error, capsys):
     failing(monkeypatch, error)
     reason = "No space left" if error is FULL else "not enough memory"
     text = message(tmp_path, ask(5))
@@ -106,9 +102,7 @@ def test_an_older_state_is_said_to_be_old(tmp_path, watched, monkeypatch):
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     clock = [0.0]
-    monkeypatch.setattr(
-        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
-    )
+    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     whole = Store.write_state
 
     def write(store, *arguments):
@@ -149,13 +143,11 @@ def test_a_run_whose_state_cannot_be_kept_goes_on(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     failing(monkeypatch, FULL)
     pieces = Pieces(0.0)
-    assert measure(SMALL, tmp_path, 1, False, pieces=pieces) == measure(
-        SMALL, None, 1, False
-    )
+    assert measure(SMALL, tmp_path, 1, False, pieces=pieces) == measure(SMALL, None, 1, False)
     errors = capsys.readouterr().err.splitlines()
-    assert [
-        ("cannot be kept" in line, "No space left" in line) for line in errors[:2]
-    ] == [(True, True)] * 2
+    assert [("cannot be kept" in line, "No space left" in line) for line in errors[:2]] == [
+        (True, True)
+    ] * 2
     assert sum("cannot be kept" in line for line in errors) == 2
 
 
@@ -167,9 +159,7 @@ def test_a_state_that_takes_long_to_write_is_written_seldom(tmp_path, monkeypatc
         clock[0] += 12.0
         written.append(clock[0])
 
-    monkeypatch.setattr(
-        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
-    )
+    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(Store, "write_state", write)
     keeper = sim.sweep.keeper.Keeper(Store(tmp_path), SMALL, SMALL, 8)
     keeper.progress.done.append(np.zeros(1))

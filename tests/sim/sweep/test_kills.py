@@ -63,9 +63,7 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.stdin.write(text)
         process.stdin.close()
         assert process.stdout.readline() == "ready\n"
-        patience = time.monotonic() + 10 * (
-            kill % 2
-        )  # every other time until there is a state
+        patience = time.monotonic() + 10 * (kill % 2)  # every other time until there is a state
         while not list(tmp_path.rglob("*.npz")) and time.monotonic() < patience:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.4))
@@ -74,9 +72,7 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.wait(timeout=60)
         kept += bool(list(tmp_path.rglob("*.npz")))
     record_property("soak", {"what": "kills of a process at work", "count": met})
-    record_property(
-        "soak", {"what": "of them with an unfinished state on disk", "count": kept}
-    )
+    record_property("soak", {"what": "of them with an unfinished state on disk", "count": kept})
     assert min(met, kept) > KILLS / 3
     assert run(experiment, tmp_path, progress=False) == run(experiment, progress=False)
     assert not list(tmp_path.rglob("*.npz"))

@@ -89,9 +89,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 40])
-def test_an_unfinished_run_goes_on_where_it_stopped(
-    tmp_path, monkeypatch, watched, stop
-):
+def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch, watched, stop):
     """Whenever it is stopped, the numbers are the same in the end."""
     expected = run(SMALL)
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
@@ -135,9 +133,7 @@ def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, watched, sp
 
 
 @pytest.mark.parametrize("device", [None, SimpleNamespace(put=np.copy, get=np.copy)])
-def test_replicates_that_stand_apart_are_brought_together(
-    tmp_path, monkeypatch, watched, device
-):
+def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch, watched, device):
     """As a stop in the middle of a step leaves them; on a device only when they are."""
     small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
     expected, store, places = run(small), Store(tmp_path / small.name), []
@@ -160,9 +156,7 @@ def test_replicates_that_stand_apart_are_brought_together(
     with pytest.raises(KeyboardInterrupt):
         measure(small, tmp_path, 1, False, pieces=watched(act))
     monkeypatch.setattr(sim.sweep.session, "engine", placed)
-    monkeypatch.setattr(
-        sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu"
-    )
+    monkeypatch.setattr(sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu")
     monkeypatch.setattr(sim.sweep.measure, "Device", lambda: device)
     assert run(small, tmp_path) == expected
     assert places == ([None, device, device] if device else [None, None])

@@ -56,10 +56,7 @@ def late_state(experiment):
         store = Store(Path(folder))
 
         def after(variant, progress):
-            if (
-                len(progress.done) == len(experiment.run.steps) - 1
-                and progress.steps >= LATE
-            ):
+            if len(progress.done) == len(experiment.run.steps) - 1 and progress.steps >= LATE:
                 store.write_state(experiment, b, progress.to_arrays())
                 raise KeyboardInterrupt
 
@@ -71,9 +68,7 @@ def late_state(experiment):
 
 def interrupted(experiment, folder):
     """Where the state of a run stands that was interrupted late; in a folder of that name."""
-    path = Store(folder / experiment.name).unfinished(
-        experiment, experiment.algorithm.variants[0]
-    )
+    path = Store(folder / experiment.name).unfinished(experiment, experiment.algorithm.variants[0])
     write_whole(path, lambda file: file.write(late_state(experiment)))
     return path
 
@@ -91,9 +86,7 @@ def test_a_state_is_used(tmp_path, expected, monkeypatch, capsys):
     """The power of the tests below: the right state is not begun anew."""
     path, calls = interrupted(small(), tmp_path), []
     whole = sim.sweep.session.engine
-    monkeypatch.setattr(
-        sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a)
-    )
+    monkeypatch.setattr(sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a))
     assert run(small(), tmp_path) == expected
     assert calls == [small().run.steps[-1]]
     assert not path.exists()
@@ -178,9 +171,7 @@ NOT_FILES = [to_folder, to_fifo, to_loop]
         spoil_arrays(lambda a: a | {"steps": a["steps"] + 7}),
         spoil_arrays(lambda a: a | {"w": a["w"] * np.nan}),
         spoil_arrays(lambda a: a | {"w": a["w"][::-1]}),
-        spoil_arrays(
-            lambda a: a | {"sums": a["sums"].T.copy().reshape(a["sums"].shape)}
-        ),
+        spoil_arrays(lambda a: a | {"sums": a["sums"].T.copy().reshape(a["sums"].shape)}),
         spoil_arrays(lambda a: a | {"seal": None}),
         spoil_arrays(lambda a: a | {"seal": np.array("0" * 64)}),
         spoil_arrays(lambda a: {k: v for k, v in a.items() if k != "w"}),
@@ -220,28 +211,20 @@ def test_a_state_with_flipped_bits_is_used_unchanged_or_not_at_all(
         used += bool(found)
         if found:
             assert set(found) == set(right)
-            assert all(
-                np.array_equal(found[k], right[k], equal_nan=True) for k in right
-            )
+            assert all(np.array_equal(found[k], right[k], equal_nan=True) for k in right)
             assert errors == ""
         else:
             assert one_line(errors, path, "cannot be used")
-    what = (
-        f"states with {width} bytes changed" if width else "states with one bit flipped"
-    )
+    what = f"states with {width} bytes changed" if width else "states with one bit flipped"
     record_property("soak", {"what": what, "count": count})
-    record_property(
-        "soak", {"what": "of them used, as nothing reads that byte", "count": used}
-    )
+    record_property("soak", {"what": "of them used, as nothing reads that byte", "count": used})
     assert used < count / 5
 
 
 def result_path(tmp_path, experiment=None):
     experiment = experiment or small()
     run(experiment, tmp_path)
-    return Store(tmp_path / experiment.name).path(
-        experiment, experiment.algorithm.variants[0]
-    )
+    return Store(tmp_path / experiment.name).path(experiment, experiment.algorithm.variants[0])
 
 
 def replaced(pattern, new):
@@ -268,10 +251,7 @@ def forged(**fields):
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(
-            replaced(r'"squared": [^,]*', f'"squared": {x}')
-            for x in ("NaN", "-Infinity", "1e999")
-        ),
+        *(replaced(r'"squared": [^,]*', f'"squared": {x}') for x in ("NaN", "-Infinity", "1e999")),
         replaced(r'"norm": 20.0', '"norm": 21.0'),
         replaced(r'"seed": 1', '"seed": true'),
         replaced(r'"squared": 0', '"squared": 1'),
@@ -345,9 +325,7 @@ def test_a_result_with_flipped_bits_is_used_unchanged_or_not_at_all(
         assert found in (None, right)
         assert errors == "" if found else one_line(errors, path, "cannot be used")
     record_property("soak", {"what": "results with flipped bits", "count": count})
-    record_property(
-        "soak", {"what": "of them used, where it was white space", "count": used}
-    )
+    record_property("soak", {"what": "of them used, where it was white space", "count": used})
     assert used < count / 5
 
 
@@ -381,9 +359,7 @@ def test_results_stay_in_the_folder(tmp_path, name):
     assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
 
 
-def test_finished_results_are_read_where_nothing_can_be_written(
-    tmp_path, monkeypatch, expected
-):
+def test_finished_results_are_read_where_nothing_can_be_written(tmp_path, monkeypatch, expected):
     result_path(tmp_path)
     monkeypatch.setattr(Store, "require_writable", lambda store: pytest.fail("probed"))
     assert run(small(), tmp_path) == expected
