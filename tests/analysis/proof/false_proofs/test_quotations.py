@@ -150,11 +150,11 @@ def test_a_quotation_without_independence(prove, refused):
 def test_a_quotation_of_a_quotation(prove, refused):
     """bias_radius quotes drift, and says why what that assumes holds there; it need not hold here.
 
-    With α = 0 and a drift of -2G, which no clean micro-batch has, p >= 2 for a chance p.
+    With α = 0 and a drift of -2G, which no clean micro-batch has, p >= 2 for a probability p.
     """
     parameters = (
         *steps_of("bias_radius", "noise"),
-        *steps_of("drift", "clean chance"),
+        *steps_of("drift", "clean probability"),
     )
     bounded = quote("bias_radius", "drift bound")
     held = steps_of(
@@ -164,7 +164,7 @@ def test_a_quotation_of_a_quotation(prove, refused):
         *parameters,
         *held,
         *steps_of("alignment_lemma", *LEMMA),
-        *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
+        *steps_of("drift", "two cases", "p at most 1", "clean case", "contaminated case"),
         bounded,
         random=CLAIMS["alignment_lemma"].random,
     )
