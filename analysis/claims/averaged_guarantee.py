@@ -201,7 +201,9 @@ claim = Claim(
         A1,
         A2,
         *radius_claim.assumptions,
-        Assumption("step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"),
+        Assumption(
+            "step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"
+        ),
     ),
     statement=statement,
     steps=steps,
@@ -218,7 +220,10 @@ claim = Claim(
     },
     random=(progress, G, drift, pull, square),
     uses=("drift",),
-    attained=("as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of alignment_lemma at every w"),
+    attained=(
+        "as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of "
+        "alignment_lemma at every w"
+    ),
     figure="rates",
     agreement=("test_runs",),
     remarks=(

@@ -83,7 +83,9 @@ steps = (
     *linear_drift,
     Definition("micro-batches", Relation(m, "=", B / b), "in a mini-batch"),
     Axiom("split", Relation(1 - zeta, ">", sp.S.Zero), "0 < ζ < 1"),
-    Definition("kept", Relation(kept, "=", 1 - zeta), "what ζ leaves of the margin", ("split",)),
+    Definition(
+        "kept", Relation(kept, "=", 1 - zeta), "what ζ leaves of the margin", ("split",)
+    ),
     Axiom(
         "step size",
         Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
@@ -91,7 +93,10 @@ steps = (
     ),
     setting.descent(
         gamma,
-        ("progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = ‖ū‖², all of this run"),
+        (
+            "progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = "
+            "‖ū‖², all of this run"
+        ),
     ),
     setting.unit_vectors,
     Axiom(
@@ -143,7 +148,10 @@ steps = (
     Axiom(
         "one micro-batch",
         Relation(log_one, "<=", (vartheta / m) ** 2 * (2 * G) ** 2 / 8),
-        ("log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G"),
+        (
+            "log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one "
+            "micro-batch, -G ≤ X ≤ G"
+        ),
         axiom="Hoeffding",
     ),
     Axiom(
@@ -274,7 +282,10 @@ _best = deviation / (deviation + sp.sqrt(deviation * (deviation + speed + bias))
 claim = Claim(
     name="high_probability",
     part="How fast it gets there",
-    title=("the mean gradient norm of the normalized rule in a single run, with probability 1 - q"),
+    title=(
+        "the mean gradient norm of the normalized rule in a single run, "
+        "with probability 1 - q"
+    ),
     kind="upper bound",
     summary="the same for a single run, with probability 1 - q, up to a term ln(1/q)/m",
     assumptions=(
@@ -290,7 +301,9 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "probable_bound": sp.Piecewise((sideways(beyond(bound)), b <= B), (sp.nan, True)),
+        "probable_bound": sp.Piecewise(
+            (sideways(beyond(bound)), b <= B), (sp.nan, True)
+        ),
         "best_split": sp.Piecewise((sideways(beyond(_best)), b <= B), (sp.nan, True)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },

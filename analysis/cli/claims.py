@@ -39,19 +39,35 @@ NEGLIGIBLE = -1e-9  # a slack that rounding explains
 def add(commands: Any) -> None:
     """Add the commands to the subparsers."""
     new = common.add_command(
-        commands, "list", _list, "list the claims", details="example: python -m analysis list"
+        commands,
+        "list",
+        _list,
+        "list the claims",
+        details="example: python -m analysis list",
     )
     common.add_json(new)
-    new = common.add_command(commands, "show", _show, "show a claim or assumption", SHOW)
-    new.add_argument("name", metavar="NAME")
-    new.add_argument("--proof", action="store_true", help="with every step and its check")
-    new.add_argument("--latex", action="store_true", help="as LaTeX")
-    details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
     new = common.add_command(
-        commands, "check", _check, "verify every step and attack every claim", details=details
+        commands, "show", _show, "show a claim or assumption", details=SHOW
+    )
+    new.add_argument("name", metavar="NAME")
+    new.add_argument(
+        "--proof", action="store_true", help="with every step and its check"
+    )
+    new.add_argument("--latex", action="store_true", help="as LaTeX")
+    details = (
+        "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
+    )
+    new = common.add_command(
+        commands,
+        "check",
+        _check,
+        "verify every step and attack every claim",
+        details=details,
     )
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
-    new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
+    new.add_argument(
+        "--seed", type=int, default=1, help="random numbers of the attack (default 1)"
+    )
     common.add_json(new)
     _add_eval(commands)
 
@@ -72,13 +88,19 @@ def add_pages(commands: Any) -> None:
 
 
 def _add_eval(commands: Any) -> None:
-    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", EVAL)
+    new = common.add_command(
+        commands, "eval", _eval, "evaluate a claim at numbers", details=EVAL
+    )
     new.add_argument("name", metavar="NAME")
-    new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
+    new.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend"
+    )
     new.add_argument(
         "--grid", nargs="+", default=[], metavar="NAME=LOW:HIGH[:STEP]", action="extend"
     )
-    new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
+    new.add_argument(
+        "--csv", action="store_true", help="print comma-separated values instead"
+    )
     common.add_json(new)
 
 
@@ -86,7 +108,8 @@ def _list(options: argparse.Namespace) -> int:
     from analysis.proof.render import listing
 
     rows = [
-        {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title} for c in CLAIMS.values()
+        {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title}
+        for c in CLAIMS.values()
     ]
     print(common.to_json({"claims": rows}) if options.json else listing(CLAIMS))
     return 0
@@ -96,7 +119,9 @@ def _show(options: argparse.Namespace) -> int:
     labels = [assumption.label for assumption in SHARED]
     name = named("claim", options.name, [*sorted(CLAIMS.names), *labels])
     if name in labels and (options.proof or options.latex):
-        refuse("--proof" if options.proof else "--latex", f"with {name}", "with a claim")
+        refuse(
+            "--proof" if options.proof else "--latex", f"with {name}", "with a claim"
+        )
     from analysis.proof import render
 
     if name in labels:

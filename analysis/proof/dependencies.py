@@ -189,7 +189,9 @@ class Dependencies:
     def _quote(self, step: Earlier) -> None:
         """Carry every hypothesis of the quoted relation not established here."""
         quoted = self.quoted(step)
-        here = {s.relation: s.name for s in reversed(self.steps) if s.name in self.given}
+        here = {
+            s.relation: s.name for s in reversed(self.steps) if s.name in self.given
+        }
         carried = frozenset(g for g in quoted.givens if g.step.relation not in here)
         for given in quoted.givens - carried:
             name = here[given.step.relation]
@@ -308,7 +310,9 @@ class Dependencies:
         random = free & self.random
         if not random:
             return
-        strange: set[sp.Basic] = set(free - self.random - PARAMETERS - self.definitions.keys())
+        strange: set[sp.Basic] = set(
+            free - self.random - PARAMETERS - self.definitions.keys()
+        )
         if _is_equality(step):
             for side in sides:
                 fixed = not side.free_symbols & self.random

@@ -1,4 +1,7 @@
-"""Algorithm 1 as an M-estimator: proved, by enumeration, and against the oracle in plain loops."""
+"""Algorithm 1 as an M-estimator.
+
+Proved, by enumeration, and against the oracle in plain loops.
+"""
 
 import numpy as np
 
@@ -8,7 +11,7 @@ from sim.reference import adaptive, mean
 
 
 def test_two_micro_batches_by_hand():
-    """Norms 1 and 2 in opposite directions, chance one half each: H(1) = 1, H(2) = 3/2."""
+    """Norms 1 and 2 in opposite directions, even chances: H(1) = 1, H(2) = 3/2."""
     points, chances = np.array([[1.0], [-2.0]]), np.array([0.5, 0.5])
     direct, score = both_sides(Distribution(points, chances), 2)
     assert direct == -0.25
@@ -24,7 +27,9 @@ def test_the_enumeration_is_algorithm_1():
         for second in range(3):
             clipped = adaptive([list(points[first]), list(points[second])], None)
             total += chances[first] * chances[second] * np.array(mean(clipped))
-    np.testing.assert_allclose(both_sides(Distribution(points, chances), 2)[1], total, rtol=1e-12)
+    np.testing.assert_allclose(
+        both_sides(Distribution(points, chances), 2)[1], total, rtol=1e-12
+    )
 
 
 def test_the_score_of_another_number_of_micro_batches_is_off():

@@ -1,4 +1,4 @@
-"""The schedule of sizes: proved, attacked, by a second route, and where it begins and ends."""
+"""The schedule of sizes: proved, attacked, a second route, beginning and end."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ FRACTION, SIGMA = 0.005, 2.0
 
 
 def evaluate(gradient, fraction=FRACTION):
-    return claim.evaluate(gradient_norm=gradient, dragger_fraction=fraction, noise_scale=SIGMA)
+    return claim.evaluate(
+        gradient_norm=gradient, dragger_fraction=fraction, noise_scale=SIGMA
+    )
 
 
 def drift_bound(b, gradient):

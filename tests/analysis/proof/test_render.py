@@ -1,4 +1,4 @@
-"""What is printed of a claim: complete, in step with the code, and every formula can be set."""
+"""What is printed of a claim: complete, up to date, every formula fit to be set."""
 
 import re
 from pathlib import Path
@@ -75,12 +75,15 @@ def test_an_assumption_is_shown_with_the_claims_that_make_it():
     names = [line.strip() for line in lines if not line.startswith("   ")]
     assert names == [name for name in CLAIMS if name in assuming("A4", CLAIMS)]
     assert (
-        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds" in lines
-    )
+        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; "
+        "α = 1 always holds"
+    ) in lines
 
 
 def test_every_claim_has_its_place_after_those_that_it_uses():
-    assert [c for part in by_part(CLAIMS).values() for c in part] == list(CLAIMS.values())
+    assert [c for part in by_part(CLAIMS).values() for c in part] == list(
+        CLAIMS.values()
+    )
     seen = set()
     for name, claim in CLAIMS.items():
         assert set(claim.uses) <= seen, name
@@ -102,14 +105,18 @@ def test_show_says_everything(name):
 
 def test_symbols_are_listed_once():
     assert (
-        len({str(e.symbol) for e in NOTATION}) == len({e.name for e in NOTATION}) == len(NOTATION)
+        len({str(e.symbol) for e in NOTATION})
+        == len({e.name for e in NOTATION})
+        == len(NOTATION)
     )
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_what_is_machine_checked_and_what_is_taken_as_given(name):
     claim = CLAIMS[name]
-    derived, total, axioms, *_, behind = map(int, re.findall(r"\d+", checked(claim, CLAIMS)))
+    derived, total, axioms, *_, behind = map(
+        int, re.findall(r"\d+", checked(claim, CLAIMS))
+    )
     counted = [isinstance(s, (Axiom, Definition, Suppose)) for s in claim.derivation]
     assert (total, derived) == (len(counted), counted.count(False))
     assert axioms == sum(isinstance(step, Axiom) for step in claim.derivation)
@@ -125,7 +132,7 @@ def test_what_is_machine_checked_and_what_is_taken_as_given(name):
 
 
 def test_hypotheses_of_quoted_claims_are_listed():
-    """averaged_guarantee quotes drift, which quotes alignment_lemma, which assumes E z = 0."""
+    """averaged_guarantee quotes drift, it alignment_lemma, which assumes E z = 0."""
     givens = CLAIMS["averaged_guarantee"].givens(CLAIMS)
     carried = {(given.claim, given.step.name) for given in givens}
     assert {("alignment_lemma", "mean zero"), ("drift", "contaminated case")} <= carried
