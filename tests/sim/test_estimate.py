@@ -84,7 +84,7 @@ def test_unrest_sees_a_drift():
     still = batch_means(rng, 1.0, 32, 2, 0.1)
     moving = still + np.array([0.0, 1.0])[:, None]
     assert estimate(still, (0.2, 0.1)).problem is None
-    assert "not at rest" in estimate(moving, (0.2, 0.1)).problem
+    assert "not stationary" in estimate(moving, (0.2, 0.1)).problem
 
 
 def test_a_drift_in_proportion_to_the_step_is_seen():
@@ -94,7 +94,7 @@ def test_a_drift_in_proportion_to_the_step_is_seen():
     means[..., 1, 0] += np.array([0.2, 0.1])[:, None] * 5
     result = estimate(means, (0.2, 0.1))
     assert abs(result.bias - 1) < 0.2
-    assert "not at rest" in result.problem
+    assert "not stationary" in result.problem
 
 
 def test_steps_too_large_to_extrapolate_from_are_seen():
@@ -206,7 +206,7 @@ def test_a_small_transient_calls_the_interval_in_doubt():
         quiet += estimate(means, (0.2, 0.1)).warning is None
         means[1, :, 0] += 4.6 * np.sqrt(2 / 64)
         found = estimate(means, (0.2, 0.1))
-        seen += "hardly at rest" in (found.warning or "")
+        seen += "perhaps not stationary" in (found.warning or "")
     assert seen >= 8
     assert quiet >= 18
 
@@ -249,7 +249,7 @@ def test_a_tiny_transient_is_seen(scale, replicates):
     """Of whatever size: each batch is further from the start than the one before."""
     rng = np.random.default_rng(4)
     means = np.arange(1.0, 9)[:, None] + 0.1 * rng.normal(size=(2, replicates, 8, 2))
-    assert "not at rest" in estimate(scale * means, (0.2, 0.1)).problem
+    assert "not stationary" in estimate(scale * means, (0.2, 0.1)).problem
     still = estimate(resting(rng, scale, replicates=replicates), (0.2, 0.1))
     assert still.problem is None
 
@@ -278,4 +278,4 @@ def test_what_is_not_a_number_is_in_doubt(name):
     assert whole.warning is None
     doubtful = replace(whole, **{name: math.nan})
     assert doubtful.problem or doubtful.warning
-    assert name != "unrest" or "not at rest" in doubtful.problem
+    assert name != "unrest" or "not stationary" in doubtful.problem
