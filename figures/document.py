@@ -181,7 +181,8 @@ def _shaped(kind: Any, value: Any, place: str) -> Any:
 
 
 def _object(kind: Any, value: Mapping[str, Any], place: str) -> Any:
-    hints, entries = get_type_hints(kind), {}
+    hints = get_type_hints(kind)
+    entries = {}
     for entry in fields(kind):
         where = f"{place}.{entry.name}" if place else entry.name
         if entry.name in value:

@@ -29,7 +29,11 @@ class Family:
 
     def __init__(self, claim, exact, factor, record):
         self.claim, self.exact, self.factor, self.record = claim, exact, factor, record
-        self.models, self.labels, self.pairs, self.spoilt, self.ratios = set(), [], [], [], []
+        self.models = set()
+        self.labels = []
+        self.pairs = []
+        self.spoilt = []
+        self.ratios = []
         self.runs = self.finer = self.intervals = self.missed = 0
         self.doubts = []
 
@@ -210,7 +214,9 @@ class Page:
 
     def __init__(self, path):
         self.path, self.began = path, time.monotonic()
-        self.rows, self.outcomes, self.counts = [], Counter(), Counter()
+        self.rows = []
+        self.outcomes = Counter()
+        self.counts = Counter()
 
     def pytest_runtest_logreport(self, report):
         if report.when != "call" and report.outcome == "passed":

@@ -32,7 +32,8 @@ def pins():
 
 def needed(requirements, extras=frozenset()):
     """Names of what the requirements ask for in this environment, as far as it is installed."""
-    names, pending = set(), [(Requirement(r), extras) for r in requirements]
+    names = set()
+    pending = [(Requirement(r), extras) for r in requirements]
     while pending:
         requirement, extras = pending.pop()
         wanted = [{"extra": extra} for extra in extras] or [{"extra": ""}]

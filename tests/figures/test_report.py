@@ -91,7 +91,9 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.open, self.texts = [], [], {}
+        self.elements = []
+        self.open = []
+        self.texts = {}
         self.feed(text)
         self.close()
 

@@ -183,7 +183,9 @@ def test_confidence_set_leaves_out_what_diverged():
 @pytest.mark.parametrize(("radius", "spread"), [(1.0, 0.3), (0.0, 0.3), (0.2, 0.5)])
 def test_intervals_for_a_sphere_of_rest_points_cover(radius, spread):
     """Directions are random, only lengths are known: 99 % of 600 intervals, false alarm 1e-6."""
-    rng, hits, missed = np.random.default_rng(8), 0, 0
+    rng = np.random.default_rng(8)
+    hits = 0
+    missed = 0
     for _ in range(600):
         square = radius**2 + spread * rng.normal(size=(2, 64, 2, 1))
         means = np.concatenate([rng.normal(size=(2, 64, 2, 3)), square], axis=-1)
@@ -200,7 +202,9 @@ def test_a_small_transient_calls_the_interval_in_doubt():
     That of the extrapolated mean is 4.1 on average, and the limit 3.5: on average 15 of 20 are
     seen. Without a transient one in a thousand would be.
     """
-    rng, seen, quiet = np.random.default_rng(11), 0, 0
+    rng = np.random.default_rng(11)
+    seen = 0
+    quiet = 0
     for _ in range(20):
         means = rng.normal(size=(2, 64, 2, 1)) + 10
         quiet += estimate(means, (0.2, 0.1)).warning is None

@@ -65,7 +65,8 @@ def test_clean_data(axes):
 def test_the_false_alarms_are_those_of_the_tail():
     """At the multiple 3 they are counted: on one axis the normal tail, on 16 none. Six sigma."""
     rate = float(special.erfc(3 * special.ndtri(0.75) / np.sqrt(2)))
-    rng, n = np.random.default_rng(5), 100_000
+    rng = np.random.default_rng(5)
+    n = 100_000
     count = read_gradients(rng.normal(size=(n, 1)), multiple=3).outliers.sum()
     assert abs(count - n * rate) < 6 * np.sqrt(n * rate) + 0.02 * n * rate
     assert read_gradients(rng.normal(size=(n, 16)), multiple=3).outliers.sum() == 0
