@@ -116,6 +116,7 @@ def test_the_source_archive_is_complete():
     patterns = archived()
     for name in ("constraints.txt", "Makefile", "CITATION.cff", "CHANGELOG.md"):
         assert name in patterns
+    assert {"CONTRIBUTING.md", ".pre-commit-config.yaml"} <= set(patterns)
     for word in patterns:
         assert list(ROOT.glob(word.replace("/*", "/**/*"))), word
     beside = [p for folder in ("tests", "paper_notes") for p in (ROOT / folder).rglob("*.*")]
@@ -130,6 +131,29 @@ def test_the_source_archive_is_complete():
         for path in (p for part in parts(folder) for p in part.glob("*.*")):
             name = path.relative_to(folder).as_posix()
             assert any(fnmatch(name, pattern) for pattern in known), path
+
+
+@pytest.mark.parametrize("package", ["analysis", "sim", "figures"])
+def test_types_are_there_for_whoever_imports(package):
+    """The marker is in the folder and among what is installed."""
+    assert (ROOT / package / "py.typed").read_bytes() == b""
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][package]
+
+
+def test_hooks_and_checks_run_what_make_runs():
+    """They name no version of a tool, and the oldest Python that is supported."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"repo: (.*)", hooks) == ["local"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for tool in ("ruff check", "ruff format --check", "mypy"):
+        assert f".venv/bin/python -m {tool}" in hooks
+        assert f"$(RUN) {tool}" in makefile
+    if not (ROOT / ".github").exists():
+        pytest.skip("a source archive holds no workflow")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (oldest,) = re.findall(r'python-version: "(.*)"', workflow)
+    assert PROJECT["project"]["requires-python"] == f">={oldest}"
+    assert "run: .ci/run" in workflow
 
 
 def test_every_package_is_listed():

@@ -21,13 +21,12 @@ Values are printed in the units of the inputs; null (or -) where the claim says 
 --grid makes a table: one row for each value from LOW to HIGH, STEP apart (default 1);
 grids multiply.
 
-example: python -m analysis eval bias_radius \\
-             --set dragger_fraction=0.01 b=32 sigma=1 alpha=1
+example: python -m analysis eval bias_radius --set epsilon=0.01 b=32 sigma=1 alpha=1
 example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 \\
-             --grid b=1:64
+             --grid micro_batch_size=1:64
 
-keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid
-rows instead of values, one object of inputs and values for each row"""
+keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows
+instead of values, one object of inputs and values for each row"""
 SHOW = """\
 NAME is a claim, or an assumption that several claims share, from A0 to A4.
 
@@ -38,26 +37,17 @@ NEGLIGIBLE = -1e-9  # a slack that rounding explains
 
 def add(commands: Any) -> None:
     """Add the commands to the subparsers."""
-    new = common.add_command(
-        commands,
-        "list",
-        _list,
-        "list the claims",
-        details="example: python -m analysis list",
-    )
+    details = "example: python -m analysis list"
+    new = common.add_command(commands, "list", _list, "list the claims", details=details)
     common.add_json(new)
-    new = common.add_command(commands, "show", _show, "show a claim or assumption", details=SHOW)
+    summary = "show a claim or assumption"
+    new = common.add_command(commands, "show", _show, summary, details=SHOW)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--proof", action="store_true", help="with every step and its check")
     new.add_argument("--latex", action="store_true", help="as LaTeX")
     details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
-    new = common.add_command(
-        commands,
-        "check",
-        _check,
-        "verify every step and attack every claim",
-        details=details,
-    )
+    summary = "verify every step and attack every claim"
+    new = common.add_command(commands, "check", _check, summary, details=details)
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
     new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
     common.add_json(new)
@@ -80,7 +70,8 @@ def add_pages(commands: Any) -> None:
 
 
 def _add_eval(commands: Any) -> None:
-    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", details=EVAL)
+    summary = "evaluate a claim at numbers"
+    new = common.add_command(commands, "eval", _eval, summary, details=EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
     new.add_argument(

@@ -20,13 +20,9 @@ from figures.kit import captions
 
 GALLERY = registry.gallery()
 FIGURES = {
-    name: figure
-    for name, figure in GALLERY.items()
-    if (captions.FOLDER / f"{name}.md").exists()
+    name: figure for name, figure in GALLERY.items() if (captions.FOLDER / f"{name}.md").exists()
 }
-SPOILERS = {
-    name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES
-}
+SPOILERS = {name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES}
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 
