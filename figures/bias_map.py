@@ -11,16 +11,18 @@ from scipy import optimize
 
 from analysis.advice.sizes import best_sizes, bias_radius
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import exact_bias, expected_update
+from analysis.rest.stable import exact_bias
+from analysis.rest.update import expected_update
 from analysis.spec.experiment import Algorithm, Experiment, Run
 from analysis.spec.model import GradientModel
+from analysis.spec.rule import Clipping, Rule
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
 from figures.kit.panels import subplots
 from figures.marks import BOUND, DASHED, direct_label, plain_ticks
 from sim.presets import presets
 
-RULE = "normalized"
+RULE = Rule.NORMALIZED
 MICRO_BATCHES = 16  # in the simulations; the normalized rule's bias does not depend on it
 CELLS = {0.005: (1, 8, 32), 0.02: (2, 10, 32), 0.08: (1, 4, 16)}  # sizes simulated, by fraction
 
@@ -32,10 +34,10 @@ def normalized_bias(model: GradientModel, b: int) -> float:
     bracket that begins at 0 finds it, many times faster than `exact_bias`, which also searches for
     others. Relative error about 1e-6. Raises ValueError where the root is not positive.
     """
-    law = mixture(model, b).thinned(1e-8)
+    law, clipping = mixture(model, b).thinned(1e-8), Clipping(RULE, b, b)
 
     def drift(x: float) -> float:
-        return float(expected_update(law, np.array([x]), RULE, 1, None)[0])
+        return float(expected_update(law, np.array([x]), clipping)[0])
 
     high = model.noise_scale() / np.sqrt(b)
     while drift(high) < 0:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import Algorithm, Experiment
+from analysis.spec.rule import Rule
 from figures import marks
 from figures.checks import ALARM, Check, CheckError, agreement
 from figures.figure import Figure, Simulated
@@ -20,7 +21,7 @@ from sim.estimate import estimate, quantile
 from sim.presets import presets
 from sim.random import philox
 from sim.random.addresses import Draws
-from sim.reduction.compositions import kinds
+from sim.reduction.compositions import compositions
 from sim.rules import average_then_clip, fixed
 
 BATCH, SIZE = 64, 4
@@ -69,7 +70,7 @@ class ClipOrder(Figure):
         preset, full = Experiment.load(presets()["sweet_spot"]), profile == "full"
         model, many = preset.gradient_model, (8000, 128) if full else (1000, 64)
         line = replace(model, dimension=1, dragger=replace(model.dragger, direction=(-1.0,)))
-        rule = Algorithm("fixed", BATCH, (SIZE,), threshold=HIGH)
+        rule = Algorithm(Rule.FIXED, BATCH, (SIZE,), threshold=HIGH)
         run = replace(preset.run, iterations=many[0], replicates=many[1])
         return replace(preset, name=f"clip_order_{profile}", model=line, algorithm=rule, run=run)
 
@@ -77,10 +78,10 @@ class ClipOrder(Figure):
     def _gradients(experiment: Experiment) -> Any:
         """Function of the iteration: slope and intercept [R, m] of g_j in ∇f, as in the engine."""
         model, run = experiment.gradient_model, experiment.run
-        chance, columns = kinds(model, SIZE, pure=False)
-        mean = model.micro_batch_mean(SIZE, columns["draggers"], columns["rare 0"])
+        table = compositions(model, SIZE, pure=False)
+        mean = model.micro_batch_mean(SIZE, table.draggers, table.draws[0])
         still = mean.first_axis - mean.dragger  # draggers point along -e_1
-        edges, key = np.cumsum(chance)[:-1], philox.key(run.seed, SIZE, run.steps[0])
+        edges, key = np.cumsum(table.weight)[:-1], philox.key(run.seed, SIZE, run.steps[0])
 
         def drawn(iteration: int) -> tuple[Any, Any]:
             draws = Draws(key, range(run.replicates), iteration)
@@ -128,7 +129,7 @@ class ClipOrder(Figure):
         exact = {}
         for rule, many in extra.items():
             grid = np.unique([*THRESHOLDS, *np.geomspace(0.3, 2.5, many)])
-            bias = [exact_bias(model, rule, BATCH, SIZE, c).bias for c in grid]
+            bias = [exact_bias(model, rule, BATCH, SIZE, threshold=c).bias for c in grid]
             exact[rule] = {"threshold": grid.tolist(), "bias": bias}
         points: dict[str, Any] = {rule: [] for rule in RULES}
         for rule in RULES:

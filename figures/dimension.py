@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from scipy import optimize
 
 from analysis.advice.sizes import bias_radius
+from analysis.rest.limits import bias_in_many_dimensions
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, exact_bias
+from analysis.rest.stable import exact_bias
+from analysis.rest.update import clipping_norm
 from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.rule import Clipping, Rule
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
@@ -39,29 +41,6 @@ def table(dimension: int) -> dict[str, Any]:
 def scale(b: int) -> float:
     """The noise of a micro-batch, σ/√b."""
     return float(SIGMA / np.sqrt(b))
-
-
-def limit(b: int, m: float) -> float:
-    """The bias for infinitely many dimensions: noise of a fixed length r, at right angles to ∇f.
-
-    A composition c of a micro-batch then has one length only, ‖g‖ = hypot(mean_c, r_c), and cosine
-    mean_c/‖g‖; its score is H(‖g‖) = ∫_0^‖g‖ P(‖g‖ > t)^(m-1) dt, 1 for m = ∞ (normalized). The
-    bias is the root of Σ_c weight_c·H·cosine (claims/m_estimator_identity.py).
-    """
-    law = mixture(GradientModel.read(table(1)), b)  # where a coordinate's scale is the total one
-
-    def pull(a: float) -> float:
-        mean = law.means(np.array([a]))[:, 0]
-        length = np.hypot(mean, law.scale)
-        score = np.ones_like(length)
-        if np.isfinite(m):
-            order = np.argsort(length)
-            beyond = 1 - np.cumsum(law.weight[order])  # P(‖g‖ > the i-th length)
-            slope = np.clip(np.append(1.0, beyond[:-1]), 0, 1) ** (m - 1)
-            score[order] = np.cumsum(slope * np.diff(length[order], prepend=0.0))
-        return float(law.weight @ (score * mean / length))
-
-    return abs(float(optimize.brentq(pull, -SIGMA, SIGMA, xtol=1e-14)))
 
 
 class Dimension(Figure):
@@ -97,10 +76,12 @@ class Dimension(Figure):
         for b, bound in zip(SIZES, bias_radius(np.array(SIZES), EPSILON, SIGMA), strict=True):
             share = (1 - (1 - EPSILON) ** b) * bound
             bias[str(b)] = {"bias_radius": bound, "share": share}
-            for rule, m in (("normalized", np.inf), ("adaptive", B // b)):
+            for rule in (Rule.NORMALIZED, Rule.ADAPTIVE):
                 exact = [exact_bias(models[d], rule, B, b).bias for d in grid]
-                bias[str(b)][rule] = {"bias": exact, "limit": limit(b, m)}
-            excess = bias[str(b)]["normalized"]["bias"][grid.index(10**4)] / limit(b, np.inf) - 1
+                limit = bias_in_many_dimensions(models[1], Clipping(rule, B, b))
+                bias[str(b)][rule.value] = {"bias": exact, "limit": limit}
+            normalized = bias[str(b)]["normalized"]
+            excess = normalized["bias"][grid.index(10**4)] / normalized["limit"] - 1
             bias[str(b)]["prefactor"] = 10**4 * excess
         norm = {}
         for b in (1, *SIZES):

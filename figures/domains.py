@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis.claims import CLAIMS
-from analysis.rest.axes import span
-from analysis.rest.stable import stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.rule import Clipping, Rule
 from figures import marks
 from figures.checks import Check, agreement, not_above
 from figures.figure import Figure, Simulated
@@ -105,10 +106,10 @@ class Domains(Figure):
     @staticmethod
     def _rest(model: GradientModel, b: int, kind: str, rule: str = "normalized") -> float:
         """∇f where the rule rests: signed, the domains' optima being 0 and δ."""
-        group = b if kind == "pure" else 1
-        (root,) = stable_roots(model, b, rule, BATCH // b, group=group)
-        side = np.sign(span(model).shifts[1] @ model.domain_shifts()[1])
-        return float(side * root[0])
+        update = Update(model, Clipping(Rule(rule), BATCH, b, pure=kind == "pure"))
+        (point,) = stationary_points(update)
+        side = np.sign(update.span.shifts[1] @ model.domain_shifts()[1])
+        return float(side * point.gradient[0])
 
     @staticmethod
     def _minority_loss(model: GradientModel, gradient: float) -> float:

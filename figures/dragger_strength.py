@@ -8,12 +8,13 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.advice.sizes import bias_radius
 from analysis.claims import CLAIMS
-from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, exact_bias, stable_roots
+from analysis.rest.score import few_micro_batches_radius
+from analysis.rest.stable import exact_bias, stationary_points
 from analysis.rest.strength import norm_at_bias
-from analysis.rest.tails import tails
+from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from analysis.spec.model import GradientModel
+from analysis.spec.rule import Clipping, Rule
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, points, worlds
 from figures.kit.checks import Check
@@ -201,11 +202,16 @@ def model_with(norm: float) -> GradientModel:
     )
 
 
+def _update(count: int, norm: float) -> Update:
+    """Algorithm 1 with `count` micro-batches."""
+    return Update(model_with(norm), Clipping(Rule.ADAPTIVE, SIZE * count, SIZE))
+
+
 @cache
 def _root(count: int, norm: float) -> float:
     """Where Algorithm 1 comes to rest: ∇f along the draggers, < 0."""
-    (root,) = stable_roots(model_with(norm), SIZE, "adaptive", count)
-    return float(root[0])
+    (point,) = stationary_points(_update(count, norm))
+    return float(point.gradient[0])
 
 
 def _exact(rule: str, count: int, norm: float) -> float:
@@ -226,34 +232,17 @@ def _exact(rule: str, count: int, norm: float) -> float:
     return float(values["small_step_bias"])
 
 
-def _bound(count: int, norm: float) -> float | None:
-    """The bound for `count` micro-batches, with R_m = H(∞)/H(s) where they rest.
-
-    H(r) = ∫_0^r S^(m-1); at r = ∞ it is the mean of the smallest of m - 1 norms. None
-    where the bound is infinite.
-    """
-    law, at = mixture(model_with(norm), SIZE), np.array([_root(count, norm)])
-    below = tails(law, at, SIGMA / np.sqrt(SIZE))
-    usual = np.einsum("pn,pn->", below.measure, below.survival ** (count - 1))
-    values = CLAIMS["finite_micro_batches"].evaluate(
-        score_ratio=clipping_norm(law, at, count - 1) / usual,
-        micro_batch_size=SIZE,
-        dragger_fraction=FRACTION,
-        noise_scale=SIGMA,
-        alignment=1.0,
-    )
-    radius = float(values["bias_radius"])
-    return radius if np.isfinite(radius) else None
-
-
 def _line(count: int, norms: list[float], radius: float) -> dict[str, Any]:
     """Algorithm 1 with `count` micro-batches: bias, bound, where the radius is left."""
     return {
         "micro_batches": count,
         "dragger_norm": norms,
         "bias": [_exact("adaptive", count, norm) for norm in norms],
-        "bound": [_bound(count, norm) for norm in norms],
-        "leaves_radius_at": norm_at_bias(model_with(1.0), SIZE, count, bias=radius, norms=REACH),
+        "bound": [
+            few_micro_batches_radius(_update(count, norm), np.array([_root(count, norm)]))
+            for norm in norms
+        ],
+        "leaves_radius_at": norm_at_bias(_update(count, 1.0), bias=radius, norms=REACH),
     }
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 from analysis.claims import CLAIMS
 from analysis.rest.fluctuation import fluctuation
-from analysis.rest.mixture import Mixture, mixture
-from analysis.rest.stable import expected_update, stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.stationary import largest_stable_step, on_grid, on_lattice
+from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
@@ -56,7 +56,8 @@ class FiniteStep(Figure):
         """Shift at each step, its theory, what two steps extrapolate to; where it diverges."""
         replicates, iterations = (1024, 16_000) if profile == "full" else (128, 4000)
         run = {"replicates": replicates, "iterations": iterations, "burn_in": 0.25, "seed": 15}
-        limit = step_limit(FRACTION)
+        model = experiment_of("adaptive", {}).gradient_model
+        limit = largest_stable_step(model, b, m)
         large = [("adaptive", 0.85 * limit), ("adaptive", 1.15 * limit), ("normalized", 50.0)]
         far = [batch_means(rule, {"replicates": 16}, h) for rule, h in large]
         finite = [bool(np.isfinite(means).all()) for means in far]
@@ -173,55 +174,6 @@ class FiniteStep(Figure):
         return canvas
 
 
-def step_limit(dragger_fraction: float) -> float:
-    """The step of Algorithm 1 beyond which its iterates run away, for persistent draggers.
-
-    Far away a micro-batch with k draggers has the gradient (1 - k/b)w, so that the smallest is
-    (1 - K/b)|w|, K the largest k of all m, and |w| is multiplied by |1 - η(1 - K/b)|: it grows when
-    the mean logarithm of that is positive.
-    """
-    k = np.arange(b + 1)
-    chance = np.diff(special.bdtr(k, b, dragger_fraction) ** m, prepend=0.0)
-
-    def growth(step: float) -> Any:
-        return chance @ np.log(np.abs(1 - step * (1 - k / b)))
-
-    return float(optimize.brentq(growth, 1.9, 2.6))
-
-
-def stationary_mean(rule: str, law: Mixture, root: Array, step: float, width: float) -> float:
-    """Mean gradient of a rule's stationary law at a finite step, in one dimension.
-
-    The gradient moves by -γρ(2K - m)/m, and ρ > t with K positive signs has chance
-    binom(m, K) P(g > t)^K P(g < -t)^(m-K). Normalized: ρ is 1, so that the gradient stays on a
-    lattice (m is even). Algorithm 1: 400 cells of t up to 16; a place between grid points is four
-    of them, with the weights of cubic interpolation, which keep mean and variance. The grid reaches
-    as far as `width` from the root. Micro-batches of draggers alone are left out (chance ε^b).
-    """
-    lattice, law, k = rule == "normalized", law.only(law.noisy), np.arange(m + 1)
-    half = math.ceil(width * m / (2 * step)) if lattice else 70
-    at = root[0] + (2 * step / m if lattice else width / half) * np.arange(-half, half + 1)
-    t = np.zeros(1) if lattice else 16 * np.linspace(0, 1, 401) ** 3
-    mean, scale = (law.benign[:, None] * at + law.offset)[..., None], law.scale[:, None, None]
-    above, below = (
-        law.weight @ special.ndtr((x - t) / scale).swapaxes(0, 1) for x in (mean, -mean)
-    )
-    kernel = np.zeros((at.size, at.size))
-    for K, number in zip(k, special.comb(m, k), strict=True):
-        beyond = number * above**K * below ** (m - K)
-        chance = beyond if lattice else -np.diff(beyond)
-        rho = np.ones(1) if lattice else (t[1:] + t[:-1]) / 2
-        target = np.clip(at[:, None] - step * rho * (2 * K - m) / m, at[0], at[-1])
-        place = (target - at[0]) / (at[1] - at[0])
-        first = np.clip(place.astype(int) - 1, 0, at.size - 4)
-        for i in range(4):
-            weight = np.prod([(place - first - j) / (i - j) for j in range(4) if j != i], axis=0)
-            np.add.at(kernel, (first + i, np.arange(at.size)[:, None]), weight * chance)
-    balance = np.vstack([kernel / kernel.sum(0) - np.eye(at.size), np.ones(at.size)])
-    weight, *_ = np.linalg.lstsq(balance, np.append(np.zeros(at.size), 1.0), rcond=None)
-    return float(weight @ at)
-
-
 def _slope(exact: list[Any]) -> float:
     """At zero step, of the polynomial through zero and the three smallest of [step, shift]."""
     step, shift = np.array(sorted(exact)[:3]).T
@@ -249,11 +201,12 @@ def batch_means(rule: str, run: dict[str, Any], step: float) -> Array:
 
 def _rule(rule: str, run: dict[str, Any]) -> dict[str, Any]:
     """Theory and simulation of one rule. `root` and the drift are along the draggers' direction."""
-    model, steps = experiment_of(rule, run).gradient_model, STEPS[rule]
-    (root,) = stable_roots(model, b, rule, m)
-    law, bias, h = mixture(model, b), float(abs(root[0])), 0.02 / math.sqrt(b)
-    low, middle, high = (expected_update(law, root + x, rule, m, None)[0] for x in (-h, 0.0, h))
-    near = fluctuation(model, root, b, rule, m)
+    experiment, steps = experiment_of(rule, run), STEPS[rule]
+    update = Update(experiment.gradient_model, experiment.algorithm.clipping(b))
+    (point,) = stationary_points(update)
+    root, bias, h = point.gradient, point.norm, 0.02 / math.sqrt(b)
+    low, middle, high = (update.expected(root + x)[0] for x in (-h, 0.0, h))
+    near = fluctuation(update, root)
     assert near is not None  # the noise is Gaussian
     derivatives = {
         "drift_slope": (high - low) / (2 * h),
@@ -266,7 +219,11 @@ def _rule(rule: str, run: dict[str, Any]) -> dict[str, Any]:
     fine = sorted({*(steps[0] * np.linspace(0.05, 1.1, 12)).tolist(), *steps})
     reach = math.sqrt(near.noise / (2 * derivatives["drift_slope"]))  # times √step: the spread
     reach *= 8 if rule == "normalized" else 14  # Algorithm 1's law has a long tail
-    exact = {g: abs(stationary_mean(rule, law, root, g, reach * math.sqrt(g))) - bias for g in fine}
+    stationary = on_lattice if rule == "normalized" else on_grid
+    exact = {
+        g: abs(stationary(update, float(root[0]), g, reach * math.sqrt(g)).mean) - bias
+        for g in fine
+    }
     law_of = [exact[step] for step in steps]
     points = map(_point, steps, found, [bias] * len(steps), law_of)
     two = [slice(i, i + 2) for i in range(len(steps) - 1)]

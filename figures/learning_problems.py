@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis.advice.sizes import best_sizes, bias_radius
+from analysis.rest.prediction import Recording, predict_from_gradients
 from analysis.spec.experiment import Experiment
 from figures.checks import ALARM, Check
 from figures.figure import Figure, Simulated
@@ -32,9 +33,9 @@ SIZES = np.geomspace(1, 64, 120)  # of the guarantee's line
 TOLERANCE = 0.2  # of the predictions: one Newton step, and an estimated J, are not exact
 
 
-def trusted(predicted: dict[str, Any]) -> list[np.ndarray]:
+def trusted(prediction: dict[str, Any]) -> list[np.ndarray]:
     """Sizes, biases, errors, those of the squares: where J draws back, and 2 errors < the bias."""
-    *shown, contraction = (np.array(predicted[name]) for name in COLUMNS)
+    *shown, contraction = (np.array(prediction[name]) for name in COLUMNS)
     keep = (contraction > 0) & (2 * shown[2] < shown[1])
     return [column[keep] for column in shown]
 
@@ -74,46 +75,27 @@ def optimum(problem: Any) -> np.ndarray:
     return np.asarray(getattr(problem, "optimum", getattr(problem, "teacher", None))).ravel()
 
 
-def instance_prediction(experiment: Experiment, step: float, batches: int) -> dict[str, Any]:
-    """Where Algorithm 1 rests, to first order, from recorded gradients around the optimum w*.
-
-    At rest E ψ = 0, ψ the direction of a step (claims/m_estimator_identity.py); one Newton step
-    from w* gives ∇f = -(∇²f) J⁻¹ E ψ(w*), J the derivative of E ψ. E ψ is the mean over `batches`
-    mini-batches, less its regression on the mean benign gradient, whose expectation is 0 at w*; J
-    comes from central differences with the same samples, and draws back to w* where `contraction`,
-    the smallest real part of its eigenvalues, is positive. Errors are those of E ψ alone.
-    """
+def recorded(experiment: Experiment, batches: int) -> Recording:
+    """The gradients of that many mini-batches around the optimum w*, always the same samples."""
     problem, B = build(experiment), experiment.algorithm.batch_size
-    w, sizes = optimum(problem), experiment.algorithm.micro_batch_sizes
-    direction, d = rule("adaptive"), w.size
+    always = np.ones(batches, bool)
 
-    def recorded(at: np.ndarray) -> Any:
-        draws, always = Draws((1, 0), range(batches), 0), np.ones(batches, bool)
-        return problem.micro_batch_gradients(np.tile(at, (batches, 1)), 1, B, draws, always)
+    def samples(w: np.ndarray) -> Any:
+        draws = Draws((1, 0), range(batches), 0)
+        return problem.micro_batch_gradients(np.tile(w, (batches, 1)), 1, B, draws, always)
 
-    def directions(g: np.ndarray, b: int) -> np.ndarray:
-        return np.asarray(direction(g.reshape(batches, B // b, b, d).mean(2)))
+    w = optimum(problem)
+    return Recording(w, lambda x: samples(x)[0], samples(w)[1], problem.gradient)
 
-    at_optimum, clean = recorded(w)
-    known = np.column_stack([np.ones(batches), (at_optimum * clean[..., None]).mean(1)])
-    slopes, hessian = {b: np.zeros((d, d)) for b in sizes}, np.zeros((d, d))
-    for i, e in enumerate(step * np.eye(d)):
-        ahead, behind = recorded(w + e)[0], recorded(w - e)[0]
-        for b in sizes:
-            slopes[b][:, i] = (directions(ahead, b) - directions(behind, b)).mean(0) / (2 * step)
-        hessian[:, i] = (problem.gradient(w + e / 100) - problem.gradient(w - e / 100)) * 50 / step
-    rows = []
-    for b in sizes:
-        fit = np.linalg.lstsq(known, psi := directions(at_optimum, b), rcond=None)[0]
-        rest = psi - known @ fit
-        turn = -hessian @ np.linalg.inv(slopes[b])
-        bias, error = turn @ fit[0], turn @ (rest.T @ rest / (batches - d - 1) / batches) @ turn.T
-        square, spread = bias @ bias, bias @ error @ bias
-        of_square = np.sqrt(4 * spread + 2 * np.trace(error @ error))
-        value, pull = max(square - np.trace(error), 0.0) ** 0.5, np.linalg.eigvals(slopes[b]).real
-        rows.append((b, value, np.sqrt(spread / square), of_square, pull.min()))
-    noise_scale = float(np.sqrt((at_optimum[clean] ** 2).sum(1).mean()))
-    return dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) | {"noise_scale": noise_scale}
+
+def predicted(experiment: Experiment, recording: Recording, step: float) -> dict[str, Any]:
+    """The predictions for the experiment's sizes, a list for each of COLUMNS."""
+    sizes = experiment.algorithm.micro_batch_sizes
+    found = predict_from_gradients(recording, rule("adaptive"), sizes, step)
+    rows = [
+        (p.micro_batch_size, p.bias, p.standard_error, p.square_error, p.contraction) for p in found
+    ]
+    return dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
 
 
 class LearningProblems(Figure):
@@ -154,11 +136,12 @@ class LearningProblems(Figure):
         shown: dict[str, Any] = {"runs": about | {"batches": batches}}
         for name, (_, step, _) in PROBLEMS.items():
             preset = Experiment.load(presets()[name])
-            predicted = instance_prediction(preset, step, batches)
-            given = preset.model.dragger_fraction, predicted["noise_scale"]
+            recording = recorded(preset, batches)
+            prediction = predicted(preset, recording, step) | {"noise_scale": recording.noise_scale}
+            given = preset.model.dragger_fraction, recording.noise_scale
             kept = np.isfinite(radius := bias_radius(SIZES, *given))
             shown[name] = {
-                "predicted": predicted,
+                "predicted": prediction,
                 "bound": {"micro_batch_size": SIZES[kept], "bias_radius": radius[kept]},
                 "guaranteed": best_sizes(*given, 1.0),
             } | {kind: [] for kind in ("rest", "moving", "reached")}
@@ -172,7 +155,7 @@ class LearningProblems(Figure):
                         point["interval"] = max(value - reach, 1e-9), value + reach
                     else:
                         value, error, degrees = found.bias, found.standard_error, found.degrees
-                        at = predicted["value"][predicted["micro_batch_size"].index(b)]
+                        at = prediction["value"][prediction["micro_batch_size"].index(b)]
                         point |= {"square": found.squared, "square_error": found.error_at(at)}
                         unrest = found.unrest if found.problem else 0.0
                         point |= {"interval": found.interval, "unrest": unrest}

@@ -9,7 +9,8 @@ from scipy import optimize
 
 from analysis.claims import CLAIMS
 from analysis.rest.fluctuation import fluctuation
-from analysis.rest.stable import exact_bias, stable_roots
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
@@ -235,11 +236,12 @@ def _mapping(rule: str, b: int, fraction: float, norm: float) -> dict[str, Any]:
 
 def _near(rule: str, b: int, fraction: float) -> dict[str, float]:
     """Exact bias, and contraction, noise and shift per unit step at the point of rest."""
-    model = Experiment.from_mapping(_mapping(rule, b, fraction, NORM)).gradient_model
-    (root,) = stable_roots(model, b, rule, BATCH // b)
-    found = fluctuation(model, root, b, rule, BATCH // b)
-    assert found is not None  # the noise has a Gaussian part
-    return {"bias": float(np.linalg.norm(root)), **vars(found)}
+    experiment = Experiment.from_mapping(_mapping(rule, b, fraction, NORM))
+    update = Update(experiment.gradient_model, experiment.algorithm.clipping(b))
+    (point,) = stationary_points(update)
+    close = fluctuation(update, point.gradient)
+    assert close is not None  # the noise has a Gaussian part
+    return {"bias": point.norm, **vars(close)}
 
 
 def _bias(b: int, norm: float) -> float:

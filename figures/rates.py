@@ -15,6 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
+from analysis.rest.limits import sgd_mean_square
 from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import Experiment, Run
 from figures import marks
@@ -63,19 +64,6 @@ def over_run(run: Run, start: float, values: Any) -> float:
     return float(np.interp(t, [0, *points(run)], [start, *values]).mean())
 
 
-def exact_square(step: float, horizon: int) -> float:
-    """Mean over t = 0, …, T-1 of E G_t² for SGD on this quadratic, where it is exact.
-
-    ḡ is the mean of B samples, each w + ξ or with chance ε a dragger of mean zero, so that
-    E[w'² | w] = w²[(1 - η(1-ε))² + η²ε(1-ε)/B] + η²V with V the variance of sgd_rate.
-    """
-    eps = FRACTION
-    variance = (1 - eps + eps * NORM**2) / BATCH
-    keep = (1 - step * (1 - eps)) ** 2 + step**2 * eps * (1 - eps) / BATCH
-    rest = step**2 * variance / (1 - keep)
-    return float(rest + (START**2 - rest) * (1 - keep**horizon) / (1 - keep) / horizon)
-
-
 def point(experiment: Experiment, b: int, found: Any) -> dict[str, Any]:
     """One run: its mean of G, for SGD the root of that of G², beside the guarantee.
 
@@ -92,7 +80,14 @@ def point(experiment: Experiment, b: int, found: Any) -> dict[str, Any]:
         more["low"] = value - t * spread
         value = over_run(run, START**2, 2 * mean[loss]) ** 0.5  # f = G²/2
         spread = over_run(run, 0.0, 2 * error[loss]) / (2 * value)
-        more["exact"] = exact_square(run.steps[0], run.iterations) ** 0.5
+        square = sgd_mean_square(
+            experiment.gradient_model,
+            BATCH,
+            step=run.steps[0],
+            iterations=run.iterations,
+            start=START,
+        )
+        more["exact"] = square**0.5
         more["z_exact"] = (value - more["exact"]) / spread
         bound = guarantees(run.iterations)[0]["gradient_bound"]
     more |= {"value": value, "interval": [value - t * spread, value + t * spread]}

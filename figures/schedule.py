@@ -122,9 +122,7 @@ class Schedule(Figure):
             "worst": _worst_case(way, ideal["drift_bound"]),
             "replicates": experiments[0].run.replicates,
             "laws": {
-                law: _of_noise(
-                    one, way, simulated[one.name], simulated[several.name][None]
-                )
+                law: _of_noise(one, way, simulated[one.name], simulated[several.name][None])
                 for law, one, several in zip(NOISE, fixed, scheduled, strict=True)
             },
         }
@@ -134,9 +132,7 @@ class Schedule(Figure):
         laws, worst, best = data["laws"], data["worst"], data["plan"]["best"]
         lead = _leads(laws)
         limit = quantile(ALARM / len(lead), data["replicates"] - 1)
-        shares = [
-            p["share"] for x in laws.values() for p in _arrived(x) if p[SIZE] == best
-        ]
+        shares = [p["share"] for x in laws.values() for p in _arrived(x) if p[SIZE] == best]
         lost = [
             (p[SIZE], p["exact"], max(p["reached"]))
             for x in laws.values()
@@ -181,8 +177,7 @@ class Schedule(Figure):
             ),
             Check.of(
                 "worst_case",
-                "in the worst case the schedule beats every fixed size, and the best "
-                "one beats b*",
+                "in the worst case the schedule beats every fixed size, and the best one beats b*",
                 checks.ordered(order),
             ),
         ]
@@ -208,9 +203,7 @@ class Schedule(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The schedule on the left, times on the right."""
-        canvas, (left, right) = panels.subplots(
-            1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7)
-        )
+        canvas, (left, right) = panels.subplots(1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7))
         _draw_sizes(left, data)
         _draw_times(right, data)
         left.set_title(self.title)
@@ -292,15 +285,11 @@ def _of_noise(
         "exact": {SIZE: list(exact), "length": list(exact.values())},
         "schedule": ours,
         "fixed": [{SIZE: b} | x for b, x in fixed.items()],
-        "slower": {
-            str(b): x["value"] / ours["value"] for b, x in fixed.items() if "value" in x
-        },
+        "slower": {str(b): x["value"] / ours["value"] for b, x in fixed.items() if "value" in x},
     }
 
 
-def _timed(
-    times: HittingTimes, run: Run, exact: float | None, bound: float
-) -> dict[str, Any]:
+def _timed(times: HittingTimes, run: Run, exact: float | None, bound: float) -> dict[str, Any]:
     """γ times the mean hitting time at the smaller step, beside the exact one.
 
     z is the distance of the value extrapolated to zero step from the exact one, in
@@ -375,9 +364,7 @@ def _draw_times(axes: Any, data: dict[str, Any]) -> None:
     axes.set_title(f"n = {data['replicates']} replicates, 99 % intervals")
 
 
-def _draw_noise(
-    axes: Any, law: str, times: dict[str, Any], *, end: float, top: float
-) -> None:
+def _draw_noise(axes: Any, law: str, times: dict[str, Any], *, end: float, top: float) -> None:
     """Exact and simulated times, the schedule's at the right end."""
     color, dashes, marker, aside = LOOKS[law]
     line = np.array([*times["exact"].values()], float)

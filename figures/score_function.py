@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from scipy import interpolate
 
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, expected_update
-from analysis.rest.tails import tails
+from analysis.rest.score import pull_and_bound, score
+from analysis.rest.update import Update, clipping_norm
 from analysis.spec.experiment import Experiment, GradientModel, Run
+from analysis.spec.rule import Clipping, Rule
 from figures import marks
 from figures.checks import Check, agreement
 from figures.figure import Figure, Simulated
@@ -48,20 +48,6 @@ def _model() -> tuple[GradientModel, float]:
     """The worked law, and the noise s of its clean micro-batches."""
     model = _preset(1).gradient_model
     return model, model.noise_scale() / np.sqrt(SIZE)
-
-
-def score(model: GradientModel, a: Any, count: int) -> Any:
-    """H as a function of r, at ∇f = a in the span: the integral of S^(count-1) from 0.
-
-    Between the nodes of analysis/rest/tails.py the integrand is interpolated; second route: the
-    quadrature there, cut off at r (tests/figures/test_score_function.py).
-    """
-    found = tails(mixture(model, SIZE), a)
-    x, slope = found.nodes.ravel(), found.survival.ravel() ** (count - 1)
-    slope[slope < 1e-99] = 0.0  # the interpolation divides by it
-    values = [1.0, *slope, slope[-1]]
-    integral = interpolate.PchipInterpolator([0.0, *x, 100 * x[-1]], values).antiderivative()
-    return lambda r: np.asarray(integral(np.asarray(r, np.float64)))
 
 
 def drawn(model: GradientModel, gradient: float, count: int, many: int, seed: int) -> Any:
@@ -106,7 +92,7 @@ class ScoreFunction(Figure):
         r = np.geomspace(0.03, 12, 241 if profile == "full" else 121)
         lines, points, norms, experiments = [], [], [], self.experiments(profile)
         for count, experiment in zip(COUNTS, experiments, strict=True):
-            H = score(model, np.zeros(1), count)
+            H = score(mixture(model, SIZE), np.zeros(1), count)
             unit = float(H(s))
             curve = {"score": H(r * s) / unit, "largest": float(H(1e3 * s)) / unit}
             lines.append({"micro_batches": count} | curve)
@@ -269,32 +255,18 @@ def _pull(count: int, profile: str) -> dict[str, Any]:
     whole, s = _model()
     model = replace(whole, dragger_fraction=0.0)
     gradients = np.linspace(0.02, 3, 75 if profile == "full" else 25)
-    pulls, bounds = np.array([_pull_and_bound(model, G * s, count) for G in gradients]).T
+    update = Update(model, Clipping(Rule.ADAPTIVE, SIZE * count, SIZE))
+    law = mixture(model, SIZE)
+    pulls, bounds = np.array([pull_and_bound(update, G * s) for G in gradients]).T
     points = []
     for seed, G in enumerate(AT):
         many = min(SAMPLES[profile] // (8 * SIZE * count), MOST[profile])
         updates = adaptive(drawn(model, G * s, count, many, 100 + seed))[:, 0]
-        updates = updates / float(score(model, np.array([G * s]), count)(s))
-        exact, error = _pull_and_bound(model, G * s, count)[0], updates.std(ddof=1) / np.sqrt(many)
+        updates = updates / float(score(law, np.array([G * s]), count)(s))
+        exact, error = pull_and_bound(update, G * s)[0], updates.std(ddof=1) / np.sqrt(many)
         points.append(_point(updates.mean(), exact, error, many, gradient=G))
     curves = {"gradient": gradients, "pull": pulls, "bound": bounds, "points": points}
     return {"micro_batches": count} | curves
-
-
-def _pull_and_bound(model: GradientModel, gradient: float, count: int) -> tuple[float, float]:
-    """The pull at ∇f = gradient·e₁ and [Π(G) - Π(s)]/G there, both over H(s).
-
-    Π(r) = ∫_0^r H = ∫_0^r (r - t) S^(m-1) dt.
-    """
-    law, a = mixture(model, SIZE), np.array([gradient])
-    s, heights = model.noise_scale() / np.sqrt(SIZE), []
-    for r in (gradient, s):
-        t = tails(law, a, r)
-        slope = t.measure * t.survival ** (count - 1)
-        heights.append(float((slope * (r - t.nodes)).sum()))
-    unit = float(slope.sum())
-    pull = float(expected_update(law, a, "adaptive", count, None)[0])
-    return pull / unit, (heights[0] - heights[1]) / gradient / unit
 
 
 figure = ScoreFunction()

@@ -178,7 +178,7 @@ def _exact(experiment: Experiment, rule: str, sizes: Any) -> dict[int, float]:
     bias = {}
     for b in sizes:
         c = _best_threshold(experiment, b)["threshold"] if rule == "fixed" else None
-        bias[b] = exact_bias(model, rule, batch_size, b, c).roots[0]
+        bias[b] = exact_bias(model, rule, batch_size, b, threshold=c).roots[0]
     return bias
 
 

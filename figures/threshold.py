@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from analysis.advice.sizes import best_sizes
+from analysis.advice.sizes import best_sizes, fixed_radii
+from analysis.advice.worst_case import WorstCase
 from analysis.claims import CLAIMS
 from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import Experiment
@@ -20,22 +21,6 @@ THRESHOLDS = {1: (0.2, 1.0, 2.5, 3.5, 5.0, 10.0, 30.0), 10: (0.1, 0.25, 0.5, 1.0
 RANGE = (0.05, 40.0)
 PROBABILITY, GAUSSIAN, DRAGGER = 0.1, 0.3, 20.0  # of the law that is simulated
 RARE = float(np.sqrt((SIGMA**2 - GAUSSIAN**2) * (1 - PROBABILITY) / PROBABILITY))  # σ in all
-
-
-def worst_rest(thresholds: Any, b: int) -> Any:
-    """Largest ‖∇f‖ at which the rule `fixed` may rest, for each threshold [n]; α = 1.
-
-    The root in G of p·h_c(G, s) = (1 - p)c: the least pull of clean micro-batches (huber_lemma)
-    against the largest push of contaminated ones, by bisection.
-    """
-    c, clean = np.asarray(thresholds, np.float64), (1 - EPSILON) ** b
-    low, high = np.zeros_like(c), np.full_like(c, 1e3 * SIGMA)
-    for _ in range(60):
-        middle = (low + high) / 2
-        pull = CLAIMS["huber_lemma"].evaluate(G=middle, s=SIGMA / b**0.5, c=c)["mean_pull_bound"]
-        inside = clean * pull < (1 - clean) * c
-        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-    return (low + high) / 2
 
 
 class Threshold(Figure):
@@ -108,9 +93,13 @@ class Threshold(Figure):
         best, bend = self._best(b), np.geomspace(0.4, DRAGGER, many) / b**0.5
         grid = np.unique([*RANGE, *bend, *THRESHOLDS[b], best["threshold"]])
         fine = np.unique([*grid, *np.geomspace(*RANGE, 400)])
-        radius = dict(zip(fine.tolist(), worst_rest(fine, b).tolist(), strict=True))
+        radius = dict(
+            zip(
+                fine.tolist(), fixed_radii(WorstCase(EPSILON, SIGMA), b, fine).tolist(), strict=True
+            )
+        )
         model = experiments[0].gradient_model
-        exact = {c: exact_bias(model, "fixed", BATCH, b, c).bias for c in grid.tolist()}
+        exact = {c: exact_bias(model, "fixed", BATCH, b, threshold=c).bias for c in grid.tolist()}
         if lost := [c for c, bias in exact.items() if bias is None]:
             raise CheckError(f"{self.name}: b = {b}: no exact point of rest at thresholds {lost}")
         simulation = []

@@ -10,8 +10,11 @@ from analysis.advice.sizes import best_sizes, bias_radius
 from analysis.advice.skewed import best_size
 from analysis.claims import CLAIMS
 from analysis.rest.gamma import median_bias
-from analysis.rest.stable import stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
+from analysis.spec.rule import Clipping, Rule
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, points, worlds
 from figures.kit.checks import Check
@@ -213,12 +216,18 @@ def _best_sizes(fraction: float) -> dict[str, Any]:
     }
 
 
+def _roots(model: GradientModel, b: int) -> list[Any]:
+    """∇f [axes] where the normalized rule comes to rest, the nearest to 0 first."""
+    update = Update(model, Clipping(Rule.NORMALIZED, b, b))
+    return [point.gradient for point in stationary_points(update)]
+
+
 def _points(runs: Sequence[Experiment], simulated: Simulated) -> list[dict[str, Any]]:
     """Simulated biases beside the exact ones. Raises ValueError for several roots."""
     entries = []
     for e in runs:
         (b,) = e.algorithm.sizes
-        (root,) = stable_roots(e.gradient_model, b, "normalized", 1)
+        (root,) = _roots(e.gradient_model, b)
         entries += points.biases(simulated[e.name], {b: float(np.linalg.norm(root))})
     return entries
 
@@ -240,7 +249,7 @@ def _example(turned: Sequence[Experiment], simulated: Simulated) -> dict[str, An
     size = np.geomspace(2.8, 0.99 * breakdown, 150)
     model, rate = turned[0].gradient_model, -np.log1p(-EXAMPLE)
     formula = _formula(EXAMPLE, size)
-    roots = [stable_roots(model, b, "normalized", 1)[0][0] for b in TURNED_SIZES]
+    roots = [_roots(model, b)[0][0] for b in TURNED_SIZES]
     return {
         FRACTION: EXAMPLE,
         SIZE: size,

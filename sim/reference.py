@@ -6,10 +6,11 @@ and nothing here is shared with the engines, which the tests compare with it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.spec.experiment import Experiment, Gamma, GradientModel, Rare, StudentT
+from analysis.spec.rule import Rule
 
 Vector = list[float]
 
@@ -153,13 +154,19 @@ def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[
     return fixed([mean(gradients)], threshold)
 
 
-RULES: dict[str, Callable[[list[Vector], float | None], list[Vector]]] = {
-    "sgd": sgd,
-    "adaptive": adaptive,
-    "normalized": normalized,
-    "fixed": fixed,
-    "global": average_then_clip,
-}
+def clipped(rule: Rule, gradients: list[Vector], threshold: float | None) -> list[Vector]:
+    """What the rule makes of the micro-batch gradients: their mean is the update."""
+    match rule:
+        case Rule.SGD:
+            return sgd(gradients, threshold)
+        case Rule.ADAPTIVE:
+            return adaptive(gradients, threshold)
+        case Rule.NORMALIZED:
+            return normalized(gradients, threshold)
+        case Rule.FIXED:
+            return fixed(gradients, threshold)
+        case Rule.GLOBAL:
+            return average_then_clip(gradients, threshold)
 
 
 def trajectory(
@@ -184,7 +191,7 @@ def trajectory(
         for j in range(m):
             micro_batch = samples[j * b : (j + 1) * b]
             gradients.append(mean([sample_gradient(model, w, sample) for sample in micro_batch]))
-        update = mean(RULES[algorithm.rule](gradients, algorithm.threshold))
+        update = mean(clipped(algorithm.rule, gradients, algorithm.threshold))
         if algorithm.aggregate == "sum":
             update = scaled(update, m)
         w = [w[i] - step_size * update[i] for i in range(model.dimension)]

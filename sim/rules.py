@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 
 from analysis.spec.checking import choice, refuse
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 
-Rule = Callable[[Any], Any]
-LIMITED = ("fixed", "global")  # the rules with a threshold
+Direction = Callable[[Any], Any]
 WIDE = ("float32", "float64", "longdouble")  # types of g that are computed with as they are
 NOT_REAL = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -158,7 +157,40 @@ def average_then_clip(g: Any, threshold: Any, xp: Any = np) -> Any:
     return fixed(xp.expand_dims(_mean(g, xp), axis=-2), threshold, xp)
 
 
-def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp: Any = np) -> Rule:
+def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
+    """The function of g and xp that the rule is, once its threshold is one."""
+    if not rule.needs_threshold:
+        if threshold is not None:
+            refuse("threshold", threshold, f"absent with rule {rule.value!r}")
+        limit = math.inf
+    elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
+        try:
+            limit = float(threshold)
+        except OverflowError:  # an integer of hundreds of digits
+            limit = sys.float_info.max
+        if limit == math.inf:
+            return sgd
+    else:
+        refuse("threshold", threshold, f"a number > 0, or inf, with rule {rule.value!r}")
+    match rule:
+        case Rule.SGD:
+            return sgd
+        case Rule.ADAPTIVE:
+            return adaptive
+        case Rule.NORMALIZED:
+            return normalized
+        case Rule.FIXED:
+            return partial(fixed, threshold=limit)
+        case Rule.GLOBAL:
+            return partial(average_then_clip, threshold=limit)
+
+
+def rule(
+    name: str,
+    aggregate: str = "mean",
+    threshold: float | None = None,
+    xp: Any = np,
+) -> Direction:
     """The rule of that name as a function of g [..., m, d] alone, real numbers of any precision.
 
     aggregate "sum" adds the micro-batches up instead of averaging: m times the direction.
@@ -166,27 +198,9 @@ def rule(name: str, aggregate: str = "mean", threshold: float | None = None, xp:
     Raises SpecificationError, a ValueError, for another name, aggregate or threshold, and the
     function that is returned does so for an array that holds no gradient.
     """
-    choice(*RULES)("rule", name)
+    chosen = Rule.check("rule", name)
     choice("mean", "sum")("aggregate", aggregate)
-    if name not in LIMITED:
-        if threshold is not None:
-            refuse("threshold", threshold, f"absent with rule {name!r}")
-        limit = math.inf
-    elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
-        try:
-            limit = float(threshold)
-        except OverflowError:  # an integer of hundreds of digits
-            limit = sys.float_info.max
-    else:
-        refuse("threshold", threshold, f"a number > 0, or inf, with rule {name!r}")
-    functions: dict[str, Callable[..., Any]] = {
-        "sgd": sgd,
-        "adaptive": adaptive,
-        "normalized": normalized,
-        "fixed": partial(fixed, threshold=limit),
-        "global": partial(average_then_clip, threshold=limit),
-    }
-    direction = functions["sgd" if name in LIMITED and limit == math.inf else name]
+    direction = _direction(chosen, threshold)
 
     def applied(g: Any) -> Any:
         if g.ndim < 2 or 0 in g.shape[-2:]:

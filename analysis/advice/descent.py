@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.claims.drift import claim as drift
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import expected_update
+from analysis.rest.update import expected_update
 from analysis.spec.model import GradientModel
+from analysis.spec.rule import Clipping, Rule
 
 Array = NDArray[np.float64]
 
@@ -36,10 +37,9 @@ def guaranteed_pull(
 
 def exact_pull(model: GradientModel, micro_batch_size: int, norms: Array) -> Array:
     """The pull [n] at the gradient norms [n], exactly, in one dimension."""
-    law = mixture(model, micro_batch_size, 1)
-    updates = [
-        expected_update(law, np.array([g]), "normalized", 1, None)[0] for g in norms
-    ]
+    law = mixture(model, micro_batch_size)
+    clipping = Clipping(Rule.NORMALIZED, micro_batch_size, micro_batch_size)
+    updates = [expected_update(law, np.array([g]), clipping)[0] for g in norms]
     return norms * np.array(updates)
 
 
@@ -51,9 +51,7 @@ def path_length(norms: Array, pull: Array) -> float | None:
     return float(np.trapezoid(norms / pull, norms)) if (pull > 0).all() else None
 
 
-def strongest(
-    norms: Array, sizes: Array, pulls: Array
-) -> tuple[Array, list[list[float]]]:
+def strongest(norms: Array, sizes: Array, pulls: Array) -> tuple[Array, list[list[float]]]:
     """The size with the strongest pull at each of the increasing norms, as a schedule.
 
     `pulls` [n, k] belong to the norms [n] and the sizes [k]. Returns the sizes [n] and
@@ -63,8 +61,5 @@ def strongest(
     """
     best = sizes[pulls.argmax(1)]
     changes = np.flatnonzero(np.diff(best))[::-1]
-    pairs = [
-        [round(float(np.sqrt(norms[i] * norms[i + 1])), 4), int(best[i + 1])]
-        for i in changes
-    ]
+    pairs = [[round(float(np.sqrt(norms[i] * norms[i + 1])), 4), int(best[i + 1])] for i in changes]
     return best, [*pairs, [0.0, int(best[0])]]

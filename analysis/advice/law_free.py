@@ -45,7 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.advice.worst_case import Array, WorstCase, cut_radius
-from analysis.spec.algorithm import micro_batches
+from analysis.spec.rule import micro_batches
 
 PANELS = 32
 NEAR = 100  # gradient norms of the grid up to four times the smallest

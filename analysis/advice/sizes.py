@@ -6,7 +6,7 @@ one it is plain SGD.
 """
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,12 @@ from analysis.advice.worst_case import (
     even_sizes,
     last,
 )
-from analysis.rest.discrete import bare
-from analysis.rest.stable import ExactBias, clipped_units, exact_bias, points_of_rest
-from analysis.spec.algorithm import Algorithm, micro_batches
-from analysis.spec.checking import SpecificationError, choice, integer, refuse
-from analysis.spec.experiment import Experiment
-from analysis.spec.model import GradientModel
+from analysis.spec.checking import choice, integer, refuse
+from analysis.spec.rule import micro_batches
 
 RULES = ("adaptive", "normalized")
 FEW = 8  # micro-batches that Algorithm 1 is given at least where the draggers' norm is unknown
 PRICE = 1.1  # how much a finite number of micro-batches may add to the normalized rule's radius
-MOVING = 0.5  # share of steps that are not zero, from which on a rule is said to move
-ZERO = 1e-9  # a norm that counts as zero, in units of the noise
 
 
 def bias_radius(
@@ -159,19 +153,22 @@ def described_size(case: WorstCase, batch_size: int, b: int | None, rule: str) -
         "micro_batch_size": b,
         "micro_batches": int(count(batch_size, size)[0]),
         "last": rest,
-        "bias_radius": _finite(radius),
-        "guarantee": _finite(guarantee),
+        "bias_radius": finite_or_none(radius),
+        "guarantee": finite_or_none(guarantee),
         "dragger_norm_limit": limit,
         "plain_sgd": rule == "adaptive" and b == batch_size,
-        "radius_without_last": _finite(without),
+        "radius_without_last": finite_or_none(without),
         "fixed": {
             "threshold": c,
-            "bias_radius": None if c is None else _finite(fixed_radius(case, batch_size, b, c)),
+            "bias_radius": None
+            if c is None
+            else finite_or_none(fixed_radius(case, batch_size, b, c)),
         },
     }
 
 
-def _finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """The number, None where it is infinite or not a number."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -341,129 +338,28 @@ def fixed_radius(
     return float(case.noise_scale * optimize.brentq(pull, 0.0, high, xtol=1e-200, rtol=1e-13))
 
 
+def fixed_radii(case: WorstCase, micro_batch_size: int, thresholds: Array) -> Array:
+    """Bias_c(b) for thresholds c [n] and equal micro-batches, by bisection: see `fixed_radius`.
+
+    In the unit of σ and c; at most 1000 σ, which also stands for an infinite radius. α = 1.
+    """
+    from analysis.claims.huber_lemma import claim
+
+    c = np.asarray(thresholds, np.float64)
+    clean = (1 - case.dragger_fraction) ** micro_batch_size
+    s = case.noise_scale / micro_batch_size**0.5
+    low, high = np.zeros_like(c), np.full_like(c, 1e3 * case.noise_scale)
+    for _ in range(60):
+        middle = (low + high) / 2
+        pull = claim.evaluate(G=middle, s=s, c=c)["mean_pull_bound"]
+        inside = clean * pull < (1 - clean) * c
+        low = np.where(inside, middle, low)
+        high = np.where(inside, high, middle)
+    return np.asarray((low + high) / 2)
+
+
 def divisors(batch_size: int) -> np.ndarray:
     """The micro-batch sizes [n] that a mini-batch of this size allows."""
     batch_size = integer(1, 2**26)("batch_size", batch_size)
     candidates = np.arange(1, batch_size + 1)
     return np.asarray(candidates[batch_size % candidates == 0])
-
-
-def _at_finite_step(experiment: Experiment, b: int, bias: float | None) -> dict[str, float | None]:
-    from analysis.rest.fluctuation import near_rest
-
-    model, algorithm = experiment.gradient_model, experiment.algorithm
-    found = None
-    if bias is not None:
-        rule, pure = algorithm.rule, algorithm.domains == "pure"
-        units = clipped_units(rule, algorithm.batch_size, b, pure)
-        root, _ = points_of_rest(model, rule, units, algorithm.threshold)[0]
-        found = near_rest(model, root, rule, units, algorithm.threshold)
-    total = -(-algorithm.batch_size // b) if algorithm.aggregate == "sum" else 1
-    return {
-        "contraction": None if found is None else total * found.contraction,
-        "update_noise": None if found is None else total**2 * found.noise,
-        "step_slope": None if found is None else total * found.slope,
-    }
-
-
-def _guarantee(model: GradientModel, algorithm: Algorithm, b: int) -> float | None:
-    """The radius that is guaranteed for the file's own rule at size b; None without noise."""
-    rule, B, c = algorithm.effective_rule, algorithm.batch_size, algorithm.threshold
-    pure = algorithm.domains == "pure"
-    scale = model.noise_scale(b if pure else 1)
-    if rule == "global":  # one unit of B samples; their weights differ where b does not divide B
-        scale = clipped_units(rule, B, b, pure)[0].noise_scale(model) * math.sqrt(B)
-    if scale == 0:
-        return None
-    case = WorstCase(model.dragger_fraction, scale, dragger_norm=model.dragger.norm)
-    additive = model.dragger.law == "additive"
-    if rule == "sgd":
-        return _finite(adaptive_radius(case, B, B, additive))
-    if rule == "adaptive":
-        return _finite(adaptive_radius(case, B, b, additive))
-    if rule == "normalized":
-        return _finite(cut_radius(case, B, np.array([b]))[0])
-    assert c is not None
-    return _finite(fixed_radius(case, B, B if rule == "global" else b, c))
-
-
-def moving_share(model: GradientModel, algorithm: Algorithm, b: int) -> float | None:
-    """The share of steps of Algorithm 1 that are not zero at the point of rest nearest to 0.
-
-    A step is zero when one micro-batch gradient is: the share is Π_j P(‖g_j‖ > 0), S(0)^m where b
-    divides B. 1 wherever every micro-batch has Gaussian or gamma noise; None where nothing comes to
-    rest. A norm below 1e-9 of the noise scale counts as zero.
-    """
-    units = clipped_units("adaptive", algorithm.batch_size, b, algorithm.domains == "pure")
-    laws = [unit.law(model) for unit in units]
-    if not any(((law.scale == 0) & (law.weight > 0)).any() for law in laws):
-        return 1.0
-    found = points_of_rest(model, "adaptive", units)
-    if not found:
-        return None
-    share = 1.0
-    for law, unit in zip(laws, units, strict=True):
-        still = bare(law, found[0][0])
-        zero = still.length <= ZERO * unit.noise_scale(model)
-        share *= float(1 - still.weight[zero].sum()) ** unit.count
-    return share
-
-
-def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, Any]:
-    """The document of `analysis bias`: exact bias, guarantee and SGD beside them, at each size.
-
-    With `finite_step` also how the iterates behave at the point of rest nearest to 0. Raises
-    SpecificationError for a model that is only simulated.
-    """
-    model, algorithm = experiment.gradient_model, experiment.algorithm
-    if algorithm.schedule is not None:
-        raise SpecificationError(
-            "algorithm.schedule: must be absent for an exact bias, which belongs to one size"
-        )
-    sizes, pure = np.array(algorithm.micro_batch_sizes), algorithm.domains == "pure"
-    scales = np.array([model.noise_scale(b if pure else 1) for b in algorithm.micro_batch_sizes])
-    radius = bias_radius(sizes, model.dragger_fraction, 1.0) * scales
-    # whether the micro-batch size has no effect
-    equal = all(algorithm.batch_size % b == 0 for b in algorithm.micro_batch_sizes)
-    one_for_all = algorithm.rule == "sgd" or (algorithm.rule == "global" and equal and not pure)
-    B = algorithm.batch_size
-    sgd = exact_bias(model, "sgd", B, B, pure=pure).bias
-    found: list[ExactBias] = []
-    for b in algorithm.micro_batch_sizes:
-        if one_for_all and found:
-            found.append(replace(found[0], micro_batch_size=b))
-        else:
-            rule = (algorithm.rule, B, b, algorithm.threshold)
-            found.append(exact_bias(model, *rule, pure=pure))
-    results = [
-        asdict(one)
-        | {
-            "bias_radius": _finite(bound),
-            "guaranteed_radius": _guarantee(model, algorithm, one.micro_batch_size),
-            "gain_over_sgd": sgd / one.bias if sgd is not None and one.bias else None,
-            "moving_share": moving_share(model, algorithm, one.micro_batch_size)
-            if algorithm.rule == "adaptive"
-            else None,
-        }
-        for one, bound in zip(found, radius, strict=True)
-    ]
-    if finite_step:
-        for one in results:
-            one |= _at_finite_step(experiment, one["micro_batch_size"], one["bias"])
-    finite = [r for r in results if r["bias"] is not None]
-    moving = [r for r in finite if r["moving_share"] is None or r["moving_share"] >= MOVING]
-    return {
-        "rule": algorithm.rule,
-        "batch_size": B,
-        "sgd_bias": sgd,
-        "results": results,
-        "best": _smallest_bias(finite),
-        "best_moving": _smallest_bias(moving),
-    }
-
-
-def _smallest_bias(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Size and bias where the bias is smallest, None for none."""
-    best = min(results, key=lambda r: r["bias"], default=None)
-    names = ("micro_batch_size", "bias")
-    return {name: best[name] if best else None for name in names}

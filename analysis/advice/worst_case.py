@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.algorithm import micro_batches
 from analysis.spec.checking import integer, real
 from analysis.spec.limits import LARGEST_STEP
+from analysis.spec.rule import micro_batches
 
 Array = NDArray[np.float64]
 Sizes = NDArray[np.int64]

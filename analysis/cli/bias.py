@@ -53,7 +53,7 @@ def add(commands: Any) -> None:
 
 
 def _act(options: argparse.Namespace) -> int:
-    from analysis.advice.sizes import bias_table
+    from analysis.advice.table import bias_table
 
     result = bias_table(_experiment(options.experiment), options.finite_step)
     lines = [

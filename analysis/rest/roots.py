@@ -6,7 +6,8 @@ curvature that is exact wherever the Jacobian is symmetric: for every rule but `
 all of them on a line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +17,32 @@ from scipy import optimize
 from analysis.spec.checking import SpecificationError
 
 Array = NDArray[np.float64]
+LineDrift = Callable[[float], float]
 Drift = Callable[[Array], Array]
-SCAN = 33  # points at which the drift's sign is looked at between the outer brackets
+
+SCAN = 33  # points of the scan between the outer brackets
 FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
 ERROR = 1e-9  # of a drift, which has no sign below it
-PULL = 1e-4  # a drift that is weaker than this over a range leaves no single point of rest
+PULL = 1e-4  # a drift that is weaker than this over a range leaves no single stationary point
 NARROW = 2e-3  # in units of the noise: ranges not much narrower than this are looked for
 RADII = (0.3, 1.0, 3.0)  # of the first points, in units of the noise
+LONGEST_FLOW = 600  # steps along the mean flow
 
 
-class Rest(NamedTuple):
+@dataclass(frozen=True)
+class Region:
+    """Where roots are looked for: `scale` is that of the noise, `reach` that of the draggers.
+
+    With `ray` the drift is the same for both signs of the last coordinate, so that only x >= 0
+    counts on a line, and one root of each pair with more axes.
+    """
+
+    scale: float
+    reach: float
+    ray: bool = False
+
+
+class WeakRange(NamedTuple):
     """A stable root on a line, and the range around it in which the drift is next to nothing.
 
     low = high = point where the drift just passes through zero.
@@ -42,40 +59,41 @@ class Rest(NamedTuple):
         return (0.0 if self.low <= 0 <= self.high else min(ends)), max(ends)
 
 
-def on_line(
-    drift: Callable[[float], float],
-    scale: float,
-    reach: float,
-    xtol: float,
-    ray: bool = False,
-    error: float = ERROR,
-) -> list[float]:
-    """Sign changes of the drift from - to +, found on a grid that is dense near 0.
+def on_line(drift: LineDrift, region: Region, *, xtol: float, error: float = ERROR) -> list[float]:
+    """Sign changes of the drift from - to +, on a grid that is dense near 0; to xtol scales.
 
     The drift is relative to the mean length of an update: between -1 and 1, and without a sign
-    where it is within `error`. With `ray` only at x > 0, and at 0 itself where the drift just
+    where it is within `error`. With a ray only at x > 0, and at 0 itself where the drift just
     beside it points back.
     """
-    ends = []
-    for sign in (1.0,) if ray else (-1.0, 1.0):
-        end = reach
-        while sign * drift(sign * end) <= error and end < FAR * reach:
-            end *= 2
-        ends.append(end)
+    scale = region.scale
+    ends = _brackets(drift, region, error)
     spread = np.arcsinh(16 * max(ends) / scale)
     grid = np.sinh(np.linspace(-spread, spread, SCAN)) * scale / 16
     grid[SCAN // 2] = 0.0
-    points = np.unique(np.clip(grid, 1e-6 * scale if ray else -ends[0], ends[-1]))
+    lowest = 1e-6 * scale if region.ray else -ends[0]
+    points = np.unique(np.clip(grid, lowest, ends[-1]))
     values = np.array([drift(x) for x in points])
-    found = [0.0] if ray and values[0] > error else []
+    roots = [0.0] if region.ray and values[0] > error else []
     signed = np.abs(values) > error
     points, values = points[signed], values[signed]
     for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
-        found.append(float(optimize.brentq(drift, *points[i : i + 2], xtol=xtol * scale)))
-    return found
+        roots.append(float(optimize.brentq(drift, *points[i : i + 2], xtol=xtol * scale)))
+    return roots
 
 
-def refined(drift: Callable[[float], float], x: float, scale: float) -> float | None:
+def _brackets(drift: LineDrift, region: Region, error: float) -> list[float]:
+    """Distances from 0 at which the drift points back, to the left (without a ray) and right."""
+    ends = []
+    for sign in (1.0,) if region.ray else (-1.0, 1.0):
+        end = region.reach
+        while sign * drift(sign * end) <= error and end < FAR * region.reach:
+            end *= 2
+        ends.append(end)
+    return ends
+
+
+def refined(drift: LineDrift, x: float, scale: float) -> float | None:
     """The stable root next to x, None unless it is within a tenth of the scale.
 
     Nor where the drift beside x is within its error.
@@ -86,27 +104,28 @@ def refined(drift: Callable[[float], float], x: float, scale: float) -> float | 
     return None
 
 
-def rest(drift: Callable[[float], float], root: float, scale: float, limit: float) -> Rest:
-    """The stable root with the range around it, at most to `limit`, where the drift is below PULL.
+def weak_range(drift: LineDrift, root: float, region: Region) -> WeakRange:
+    """The stable root with the range around it where the drift is below PULL.
 
     A drift that rises evenly is below PULL for a while, too: what counts is a range over whose
     middle half it changes by less than a quarter of that. Where the drift vanishes, to its error,
-    over a range, all of its points are at rest, and the one nearest to 0 is taken.
+    over a range, all of its points are stationary, and the one nearest to 0 is taken.
     """
-    step = max(NARROW * scale, 1e-6 * abs(root))
+    limit = FAR * region.reach
+    step = max(NARROW * region.scale, 1e-6 * abs(root))
     if drift(root - step) <= -PULL and drift(root + step) >= PULL:
-        return Rest(root, root, root)
-    low, high = _weak(drift, root, step, limit, PULL)
+        return WeakRange(root, root, root)
+    low, high = _below(drift, root, PULL, step=step, limit=limit)
     quarter = (high - low) / 4
     if quarter == 0 or abs(drift(high - quarter) - drift(low + quarter)) >= PULL / 4:
-        return Rest(root, root, root)
-    left, right = _weak(drift, root, step, limit, ERROR)
+        return WeakRange(root, root, root)
+    left, right = _below(drift, root, ERROR, step=step, limit=limit)
     flat = right - left > step
-    return Rest(float(np.clip(0.0, left, right)) if flat else root, low, high)
+    return WeakRange(float(np.clip(0.0, left, right)) if flat else root, low, high)
 
 
-def _weak(
-    drift: Callable[[float], float], root: float, step: float, limit: float, most: float
+def _below(
+    drift: LineDrift, root: float, most: float, *, step: float, limit: float
 ) -> tuple[float, float]:
     """Ends of the range around a root in which |drift| <= most, looked at in steps that double."""
 
@@ -115,51 +134,46 @@ def _weak(
 
     ends = []
     for sign in (-1.0, 1.0):
-        inside, far = root, step
-        while excess(root + sign * far) <= 0 and abs(root) + far < limit:
-            inside, far = root + sign * far, 2 * far
-        outside = root + sign * far
+        inside, distance = root, step
+        while excess(root + sign * distance) <= 0 and abs(root) + distance < limit:
+            inside = root + sign * distance
+            distance *= 2
+        outside = root + sign * distance
         if excess(inside) <= 0 < excess(outside):
             inside = float(optimize.brentq(excess, inside, outside, xtol=1e-9 * step))
         ends.append(inside)
     return ends[0], ends[1]
 
 
-def with_axes(
-    drift: Drift,
-    rough: Drift,
-    axes: int,
-    scale: float,
-    reach: float,
-    starts: list[Array],
-    ray: bool = False,
-) -> list[Array]:
+def with_axes(drift: Drift, rough: Drift, region: Region, starts: list[Array]) -> list[Array]:
     """Stable roots with several axes, the nearest to 0 first; [] when the mean flow runs away.
 
-    With `ray` the drift is the same for both signs of the last coordinate: one root of each pair.
-
-    Newton's method on the `rough` drift, from the starts and from points all around at several
-    distances, shows where to look for roots of the drift itself. When that finds none the mean
-    flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs away.
+    Newton's method on the `rough` drift, from the starts [axes] and from points all around at
+    several distances, shows where to look for roots of the drift itself. When that finds none the
+    mean flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs
+    away.
     """
+    scale, axes = region.scale, starts[0].size
     signs = np.append(np.ones(axes - 1), -1.0)
 
     def upwards(y: Array | None) -> Array | None:
-        return y * signs if ray and y is not None and y[-1] < 0 else y
+        return y * signs if region.ray and y is not None and y[-1] < 0 else y
 
-    def roots(points: list[Array]) -> list[Array]:
+    def roots_near(points: Iterable[Array]) -> list[Array]:
         return _distinct([upwards(newton(drift, y, scale)) for y in points], scale, 1e-6)
 
-    directions = [u for u in _directions(axes) if not ray or u[-1] > -1e-9]
-    around = [r * u for r in _distances(scale, reach) for u in directions]
-    near = [upwards(guess(rough, y, scale)) for y in [*starts, *around]]
-    found = roots(_distinct(near, scale, 1e-2)) or roots(starts)
-    if not found:
-        found = _follow(drift, axes, scale, reach)
-    return sorted(found, key=lambda y: float(np.linalg.norm(y)))
+    directions = [u for u in _directions(axes) if not region.ray or u[-1] > -1e-9]
+    around = [r * u for r in _distances(region) for u in directions]
+    guesses = [upwards(guess(rough, y, scale)) for y in [*starts, *around]]
+    roots = roots_near(_distinct(guesses, scale, 1e-2)) or roots_near(starts)
+    if not roots:
+        roots = _follow(drift, region, axes)
+    return sorted(roots, key=lambda y: float(np.linalg.norm(y)))
 
 
-def _distances(scale: float, reach: float) -> list[float]:
+def _distances(region: Region) -> list[float]:
+    """Of the first points from 0: near it, and halfway to the draggers' reach and there."""
+    scale, reach = region.scale, region.reach
     near = [r * scale for r in RADII]
     return near + ([float(np.sqrt(3 * scale * reach)), reach] if reach > 6 * scale else [])
 
@@ -175,28 +189,35 @@ def _directions(axes: int) -> list[Array]:
 
 
 def _distinct(roots: list[Array | None], scale: float, apart: float) -> list[Array]:
-    found: list[Array] = []
+    """The roots that differ by more than `apart`, relative to the scale or to their norm."""
+    distinct: list[Array] = []
     for root in roots:
         if root is not None and all(
-            np.linalg.norm(root - y) > apart * max(scale, float(np.linalg.norm(y))) for y in found
+            np.linalg.norm(root - y) > apart * max(scale, float(np.linalg.norm(y)))
+            for y in distinct
         ):
-            found.append(root)
-    return found
+            distinct.append(root)
+    return distinct
 
 
-def _follow(drift: Drift, axes: int, scale: float, reach: float) -> list[Array]:
-    """Where the mean flow from 0 comes to rest; [] when it runs away."""
+def _follow(drift: Drift, region: Region, axes: int) -> list[Array]:
+    """Where the mean flow from 0 comes to rest; [] when it runs away.
+
+    The step grows while the direction stays and shrinks where it turns.
+    """
+    scale = region.scale
     y, step, before = np.zeros(axes), 0.1 * scale, np.zeros(axes)
-    for i in range(600):
+    for i in range(LONGEST_FLOW):
         update = drift(y)
         unit = update / max(float(np.linalg.norm(update)), 1e-300)
         step *= 1.4 if unit @ before > 0.5 else 0.6
         y, before = y - step * unit, unit
         if step < 1e-9 * scale:
             return [y]
-        if i % 10 == 9 and (root := newton(drift, y, scale)) is not None:
+        root = newton(drift, y, scale) if i % 10 == 9 else None
+        if root is not None:
             return [root]
-        if np.linalg.norm(y) > FAR * reach:
+        if np.linalg.norm(y) > FAR * region.reach:
             return []
     raise SpecificationError("model: no point of rest was found in the span of the means")
 
@@ -217,17 +238,16 @@ def guess(drift: Drift, start: Array, scale: float) -> Array | None:
 
 def _slopes(drift: Drift, y: Array, h: float) -> tuple[Array, Array]:
     """Real parts of the Jacobian's eigenvalues [q] and eigenvectors [q, q], by differences."""
-    axes = np.eye(y.size)
-    columns = [(drift(y + h * e) - drift(y - h * e)) / (2 * h) for e in axes]
+    columns = [(drift(y + h * e) - drift(y - h * e)) / (2 * h) for e in np.eye(y.size)]
     values, vectors = np.linalg.eig(np.stack(columns, axis=1))
     return values.real, vectors.real
 
 
 def newton(drift: Drift, start: Array, scale: float) -> Array | None:
-    """A stable root by Newton's method, None if it finds none.
+    """A stable root by Newton's method, None if it arrives at none.
 
-    From an unstable one, such as that between two which have just parted, it starts once more a
-    little to either side.
+    If it lands on an unstable root, such as the one between two stable roots just after a pitchfork
+    bifurcation, it restarts slightly to either side.
     """
     root = _solution(drift, start, scale)
     if root is None:

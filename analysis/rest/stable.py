@@ -1,25 +1,10 @@
 """The exact asymptotic bias of every rule on a solvable model: no Monte-Carlo.
 
-For small steps the iterates settle where the expected update vanishes. With i.i.d. micro-batches
-Algorithm 1 follows E[ψ(g)], ψ(v) = H(‖v‖) v/‖v‖, with H' = S^(m-1) and S(t) = P(‖g‖ > t).
-Integrating by parts,
-
-    E[ψ(g)] = ∫_0^∞ H'(t) C(t) dt,    C(t) = E[u; ‖g‖ > t],    u = g/‖g‖,
-
-and the other rules differ in H' only: 1 for sgd, S^(m-1) for adaptive, 1 below the threshold for
-fixed and global, a unit mass at 0 for normalized. The bias is ‖∇f‖ at the root.
-
-Where the last micro-batch is smaller, each has tails S_j and C_j of its own. The smallest norm of
-the others exceeds t with the chance Π_{i≠j} S_i(t), and the same integration by parts gives
-
-    E[update] = (1/m) Σ_j ∫_0^∞ Π_{i≠j} S_i(t) C_j(t) dt,    E ρ = ∫_0^∞ Π_i S_i(t) dt.
-
-For normalized and fixed it is the average over the micro-batches; the root of sgd is that of equal
-ones, and global clips the mean of the micro-batches' means, whose law is that of a weighted sum.
+For small steps the iterates settle where the expected update vanishes (`analysis.rest.update`), at
+a stable stationary point; the bias is ‖∇f‖ there.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -27,240 +12,164 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.rest.axes import Span, span
-from analysis.rest.chi import mean_cosine
-from analysis.rest.clouds import cloud
-from analysis.rest.discrete import bare
-from analysis.rest.mixture import Mixture, average, mixture
-from analysis.rest.roots import ERROR, FAR, on_line, refined, rest, with_axes
-from analysis.rest.tails import Tails, joint_tails
-from analysis.spec.algorithm import micro_batches
+from analysis.rest.axes import Span
+from analysis.rest.mixture import Mixture
+from analysis.rest.roots import ERROR, Region, on_line, refined, weak_range, with_axes
+from analysis.rest.update import MeanUpdate, Update, mean_update
 from analysis.spec.checking import refuse
 from analysis.spec.model import GradientModel
+from analysis.spec.rule import Clipping, Rule
 
 Array = NDArray[np.float64]
-Units = tuple[tuple[Mixture, float], ...]  # the laws of a step's micro-batches, how many of each
+
+# Total probability of the compositions that are left out: of the first look, and of the search
+# with several axes.
+UNLIKELY = 5e-3
+NEGLIGIBLE = 1e-10
 
 
-class Piece(NamedTuple):
-    """The mean of some samples, `group` at a time of one domain, and its weight in a unit."""
+class StationaryPoint(NamedTuple):
+    """A stable stationary point: a = ∇f [axes] there, and the range of ‖∇f‖ around it.
 
-    samples: int
-    group: int
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is clipped as one, the weighted mean of its pieces, and how many such units a step has.
-
-    A micro-batch is one piece. With `global` the mini-batch is a unit; where the last micro-batch
-    is smaller, its samples have a larger weight and are a second piece.
+    Between low and high the expected update is next to nothing (`roots.rest`); both are ‖a‖ where
+    the point is alone.
     """
 
-    pieces: tuple[Piece, ...]
-    count: float
+    gradient: Array
+    low: float
+    high: float
 
-    def law(self, model: GradientModel) -> Mixture:
-        """The law of its gradient. Raises SpecificationError as `mixture` and `average` do."""
-        laws = [mixture(model, piece.samples, piece.group) for piece in self.pieces]
-        return average(laws, [piece.weight for piece in self.pieces]) if len(laws) > 1 else laws[0]
+    @classmethod
+    def alone(cls, gradient: Array) -> "StationaryPoint":
+        """A point without a range around it."""
+        norm = float(np.linalg.norm(gradient))
+        return cls(gradient, norm, norm)
 
-    def noise_scale(self, model: GradientModel) -> float:
-        """Total standard deviation of its gradient without draggers."""
-        return math.hypot(
-            *(p.weight * model.noise_scale(p.group) / math.sqrt(p.samples) for p in self.pieces)
-        )
-
-
-def clipped_units(
-    rule: str, batch_size: int, micro_batch_size: int, pure: bool = False
-) -> tuple[Unit, ...]:
-    """The units that the rule clips: see `analysis.spec.algorithm.micro_batches`."""
-    cut = micro_batches(batch_size, micro_batch_size)
-    if rule != "global":
-        return tuple(Unit((Piece(b, b if pure else 1),), count) for b, count in cut)
-    m = sum(count for _, count in cut)
-    pieces = (Piece(b * count, b if pure else 1, count / m) for b, count in cut)
-    return (Unit(tuple(pieces), 1),)
+    @property
+    def norm(self) -> float:
+        """‖∇f‖."""
+        return float(np.linalg.norm(self.gradient))
 
 
-def expected_update(
-    law: Mixture, a: Array, rule: str, m: float, threshold: float | None, rough: bool = False
-) -> Array:
-    """E[direction of the update] [axes] at a = ∇f [axes], for m micro-batches; -E of the step.
+def stationary_points(update: Update) -> list[StationaryPoint]:
+    """All stable stationary points that the search finds, the nearest to 0 first; [] if none.
 
-    The relative error is about 1e-9, with `rough` 1e-6.
+    In the coordinates of `update.span`; opposing draggers leave a sphere, or a ring around the
+    span, of which one point is given. The mean of all samples (a rule that clips nothing) has its
+    point in closed form. Raises SpecificationError where several axes are to be searched and the
+    noise has no Gaussian part, and when the search finds nothing and does not run away.
     """
-    return mean_update(((law, m),), a, rule, threshold, rough)[0]
-
-
-def mean_update(
-    units: Units, a: Array, rule: str, threshold: float | None, rough: bool = False
-) -> tuple[Array, float]:
-    """Likewise [axes] for micro-batches of several laws, and the mean length of what one adds."""
-    m = sum(count for _, count in units)
-    shares = [count / m for _, count in units] if len(units) > 1 else [1.0]  # m may be inf
-    if rule == "normalized":
-        means = [
-            share * _mean_direction(law, a) for share, (law, _) in zip(shares, units, strict=True)
-        ]
-        return np.sum(means, axis=0), 1.0
-    cut = math.inf if threshold is None else threshold
-    every = joint_tails([law for law, _ in units], a, cut, rough)
-    update, length = np.zeros_like(a), 0.0
-    for k, t in enumerate(every):
-        slope = np.ones_like(t.survival)
-        if rule == "adaptive":
-            others = [count - (j == k) for j, (_, count) in enumerate(units)]
-            slope = survival(every, others)
-        update = update + shares[k] * np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
-        length += shares[k] * float(np.einsum("pn,pn,pn->", t.measure, slope, t.survival))
-    return update, length
-
-
-def _mean_direction(law: Mixture, a: Array) -> Array:
-    """E u [axes] at a = ∇f [axes]."""
-    noisy, still = cloud(law, a), bare(law, a)
-    cosine = mean_cosine(law.dimension, noisy.kappa)
-    update = cosine / np.where(noisy.kappa > 0, noisy.kappa, 1.0) @ noisy.vector
-    update += still.weight @ still.unit
-    update[0] += still.mean_sign()
-    return np.asarray(update)
-
-
-def survival(every: Sequence[Tails], powers: Sequence[float]) -> Array:
-    """Π_k S_k(t)^powers_k at the nodes [p, n]: the chance that so many norms exceed t."""
-    result = every[0].survival ** powers[0]
-    for t, power in zip(every[1:], powers[1:], strict=True):
-        result = result * t.survival**power
-    return np.asarray(result)
-
-
-def clipping_norm(law: Mixture, a: Array, m: float) -> float:
-    """E ρ = ∫_0^∞ S(t)^m dt: the mean of the smallest of m micro-batch norms at a = ∇f [axes]."""
-    return smallest_norm(((law, m),), a)
-
-
-def smallest_norm(units: Units, a: Array) -> float:
-    """Likewise for micro-batches of several laws: ∫_0^∞ Π_k S_k(t)^count_k dt."""
-    every = joint_tails([law for law, _ in units], a)
-    return float(
-        np.einsum("pn,pn->", every[0].measure, survival(every, [count for _, count in units]))
-    )
-
-
-def stable_roots(
-    model: GradientModel,
-    b: int,
-    rule: str,
-    m: float,
-    threshold: float | None = None,
-    group: int = 1,
-) -> list[Array]:
-    """All stable roots a = ∇f [axes] that the search finds, the nearest to 0 first; [] if none.
-
-    For m units of b samples, `group` samples at a time sharing a domain. In the coordinates of
-    `span`; opposing draggers leave a sphere, or a ring around the span, of which one point is
-    given. Errors as for `points_of_rest`.
-    """
-    units = (Unit((Piece(b, group),), m),)
-    return [point for point, _ in points_of_rest(model, rule, units, threshold)]
-
-
-def points_of_rest(
-    model: GradientModel, rule: str, units: Sequence[Unit], threshold: float | None = None
-) -> list[tuple[Array, tuple[float, float]]]:
-    """Stable roots a = ∇f [axes], the nearest to 0 first, and each one's range of rest in ‖∇f‖.
-
-    The mean (sgd, a threshold of inf, adaptive with one micro-batch) has its root in closed form.
-    Where one axis is to be searched the drift is scanned outwards until it points back, and every
-    sign change from - to + is refined; with more axes Newton's method, see analysis/rest/roots.py.
-    A range of rest is looked for on a line only, see `roots.rest`. Raises SpecificationError with
-    more axes when there is no Gaussian noise, and when the search finds nothing and does not run
-    away, and for a model that is only simulated.
-    """
-    model.require_exact()
-    place = span(model)
-    if is_mean(rule, units, threshold):
-        return [_single(_mean_root(model, place))]
-    q = place.free.shape[1]
-    if q == 0:
-        return [_single(np.zeros(place.axes))]
-    laws = tuple((unit.law(model), unit.count) for unit in units)
-    for law, _ in laws:
-        _require_gaussian(model, law, q)
-    scale = units[0].noise_scale(model) or model.dragger.norm / units[0].pieces[0].samples
+    span = update.span
+    if update.clipping.is_mean:
+        return [StationaryPoint.alone(_stationary_mean(update.model, span))]
+    searched = span.free.shape[1]
+    origin = StationaryPoint.alone(np.zeros(span.axes))
+    if searched == 0:
+        return [origin]
+    for law, _ in update.gradients:
+        _require_gaussian(update.model, law, searched)
+    scale = _length_scale(update)
     if scale == 0:
-        return [_single(np.zeros(place.axes))]
-    reach = 2 * max(law.reach for law, _ in laws) + scale
-    thin = tuple((law.thinned(5e-3), count) for law, count in laws)
-    if q > 1:  # many evaluations of the rough drift, few of the exact one
-        laws = tuple((law.thinned(1e-10), count) for law, count in laws)
-        thin = tuple((law.lumped(), count) for law, count in thin)
-
-    def searched(y: Array, rough: bool) -> tuple[Array, float]:
-        a = place.free @ y
-        update, length = mean_update(thin if rough else laws, a, rule, threshold, rough)
-        return place.free.T @ update, length
-
-    if q > 1:
-        mean = place.free.T @ _mean_root(model, place)
-        _, typical = searched(np.zeros(q), rough=True)
-        found = with_axes(
-            lambda y: searched(y, rough=False)[0] / typical,
-            lambda y: searched(y, rough=True)[0] / typical,
-            q,
-            scale,
-            reach,
-            [np.zeros(q), *(f * mean for f in (0.1, 0.3, 1.0))],
-            place.ray,
-        )
-        return [_single(place.free @ y) for y in found]
-
-    def relative(x: float, rough: bool) -> float:
-        """The drift over the mean length of an update: between -1 and 1, in every unit the same."""
-        update, length = searched(np.array([x]), rough)
-        return float(update[0]) / length if length > 0 else 0.0
-
-    exact = cache(lambda x: relative(x, rough=False))
-    guess = cache(lambda x: relative(x, rough=True))
-    outer = 2 * max(law.reach for law, _ in thin) + scale
-    guesses = on_line(guess, scale, outer, 1e-4, place.ray, 1e3 * ERROR)
-    points = [refined(exact, x, scale) for x in guesses]
-    if not points or None in points:
-        points = list(on_line(exact, scale, reach, 1e-13, place.ray))
-    ranges = [rest(exact, x, scale, FAR * reach) for x in points if x is not None]
-    return [
-        (place.free[:, 0] * one.point, one.norms)
-        for one in sorted(ranges, key=lambda one: abs(one.point))
-    ]
+        return [origin]
+    if searched == 1:
+        return _on_a_line(update, scale)
+    return _with_axes(update, scale)
 
 
-def is_mean(rule: str, units: Sequence[Unit], threshold: float | None) -> bool:
-    """Whether the rule clips nothing."""
-    alone = rule == "adaptive" and sum(unit.count for unit in units) == 1
-    return rule == "sgd" or alone or threshold == math.inf
+def _length_scale(update: Update) -> float:
+    """The noise of what is clipped, or where there is none the push of a single dragger."""
+    unit = update.units[0]
+    scale = unit.noise_scale(update.model)
+    return scale or update.model.dragger.norm / unit.parts[0].samples
 
 
-def _single(point: Array) -> tuple[Array, tuple[float, float]]:
-    """A point of rest that is alone."""
-    norm = float(np.linalg.norm(point))
-    return point, (norm, norm)
-
-
-def _mean_root(model: GradientModel, place: Span) -> Array:
+def _stationary_mean(model: GradientModel, span: Span) -> Array:
     """Where the mean of all samples vanishes: (1-ε)∇f + ε E[dragger] = 0.
 
     It is -εD v/(1-ε), or -εD v for additive draggers; 0 for orthogonal ones, whose component along
     v no step removes, and isotropic ones; at any point with ‖∇f‖ = εD/(1-ε) for opposing ones.
     """
-    eps, norm, law = model.dragger_fraction, model.dragger.norm, model.dragger.law
-    if law == "opposing":
-        return np.eye(place.axes)[-1] * (eps * norm / (1 - eps))
-    if law in ("orthogonal", "isotropic"):
-        return np.zeros(place.axes)
-    return -eps * norm / (1.0 if law == "additive" else 1 - eps) * place.direction
+    epsilon, norm = model.dragger_fraction, model.dragger.norm
+    match model.dragger.law:
+        case "opposing":
+            return np.eye(span.axes)[-1] * (epsilon * norm / (1 - epsilon))
+        case "orthogonal" | "isotropic":
+            return np.zeros(span.axes)
+        case "additive":
+            return -epsilon * norm / 1.0 * span.direction
+        case _:
+            return -epsilon * norm / (1 - epsilon) * span.direction
+
+
+def _along_free_axes(
+    update: Update, gradients: Sequence[tuple[Mixture, float]], *, rough: bool
+) -> Callable[[Array], MeanUpdate]:
+    """The expected update along the searched axes, a function of y with a = free @ y."""
+    free = update.span.free
+
+    def mean(y: Array) -> MeanUpdate:
+        vector, length = mean_update(gradients, free @ y, update.clipping, rough=rough)
+        return MeanUpdate(free.T @ vector, length)
+
+    return mean
+
+
+def _region(update: Update, gradients: Sequence[tuple[Mixture, float]], scale: float) -> Region:
+    """Where stationary points can be, given the distributions of what is clipped."""
+    reach = 2 * max(law.reach for law, _ in gradients) + scale
+    return Region(scale, reach, update.span.ray)
+
+
+def _on_a_line(update: Update, scale: float) -> list[StationaryPoint]:
+    """The drift is scanned outwards until it points back, and sign changes are refined.
+
+    A rough drift says where to look. Where that fails, the exact one is scanned as well.
+    """
+    likely = tuple((law.thinned(UNLIKELY), count) for law, count in update.gradients)
+
+    def drift(
+        gradients: Sequence[tuple[Mixture, float]], *, rough: bool
+    ) -> Callable[[float], float]:
+        """Over the mean length of an update: between -1 and 1, in every unit the same."""
+        mean = _along_free_axes(update, gradients, rough=rough)
+
+        def relative(x: float) -> float:
+            vector, length = mean(np.array([x]))
+            return float(vector[0]) / length if length > 0 else 0.0
+
+        return cache(relative)
+
+    exact = drift(update.gradients, rough=False)
+    rough = drift(likely, rough=True)
+    region = _region(update, update.gradients, scale)
+    guesses = on_line(rough, _region(update, likely, scale), xtol=1e-4, error=1e3 * ERROR)
+    roots = [refined(exact, x, scale) for x in guesses]
+    if not roots or None in roots:
+        roots = list(on_line(exact, region, xtol=1e-13))
+    ranges = [weak_range(exact, root, region) for root in roots if root is not None]
+    return [
+        StationaryPoint(update.span.free[:, 0] * found.point, *found.norms)
+        for found in sorted(ranges, key=lambda found: abs(found.point))
+    ]
+
+
+def _with_axes(update: Update, scale: float) -> list[StationaryPoint]:
+    """Newton's method: many evaluations of a rough drift, few of the exact one."""
+    span = update.span
+    nearly_all = tuple((law.thinned(NEGLIGIBLE), count) for law, count in update.gradients)
+    few = tuple((law.thinned(UNLIKELY).lumped(), count) for law, count in update.gradients)
+    exact = _along_free_axes(update, nearly_all, rough=False)
+    rough = _along_free_axes(update, few, rough=True)
+    origin = np.zeros(span.free.shape[1])
+    typical = rough(origin).length
+    mean = span.free.T @ _stationary_mean(update.model, span)
+    roots = with_axes(
+        lambda y: exact(y).vector / typical,
+        lambda y: rough(y).vector / typical,
+        _region(update, update.gradients, scale),
+        [origin, *(share * mean for share in (0.1, 0.3, 1.0))],
+    )
+    return [StationaryPoint.alone(span.free @ y) for y in roots]
 
 
 def _require_gaussian(model: GradientModel, law: Mixture, searched: int) -> None:
@@ -282,15 +191,16 @@ def _require_gaussian(model: GradientModel, law: Mixture, searched: int) -> None
 
 @dataclass(frozen=True)
 class ExactBias:
-    """The exact asymptotic bias of one rule at one micro-batch size.
+    """The exact asymptotic bias of one rule at one micro-batch size, in units of the gradient.
 
-    `bias` = ‖∇f‖ is that of the stable root nearest to 0, None when there is none (the draggers
-    win); `roots` holds the norms of all that were found. `clipping_norm` is E ρ at the first one,
-    for `adaptive` only, and None where it differs between points of rest of the same norm.
+    `bias` = ‖∇f‖ is that of the stable stationary point nearest to 0, None when there is none (the
+    draggers win); `roots` holds the norms at all that were found. `clipping_norm` is E ρ at the
+    first one, for `adaptive` only, and None where it differs between stationary points of the same
+    norm.
 
     `interval` is the smallest and the largest ‖∇f‖ at which the iterates may stay near the first
-    root, both equal to `bias` where it is the only such point (`unique`). A wider one is a range in
-    which the expected update is next to nothing, less than 1e-4 of the mean length of an update:
+    point, both equal to `bias` where it is the only such point (`unique`). A wider one is a range
+    in which the expected update is next to nothing, less than 1e-4 of the mean length of an update:
     typical of discrete noise, where half of all micro-batches may point either way. There `bias`
     depends on ever smaller changes of the model, and short runs end anywhere in the range.
     """
@@ -308,6 +218,7 @@ def exact_bias(
     rule: str,
     batch_size: int,
     micro_batch_size: int,
+    *,
     threshold: float | None = None,
     pure: bool = False,
 ) -> ExactBias:
@@ -315,22 +226,40 @@ def exact_bias(
 
     `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size only, `sgd`
     and `global` on the batch size only, unless domains are `pure`, one for each micro-batch, or
-    micro-batches are of unequal size. Second routes: tests/analysis/rest/test_stable.py,
-    test_laws_*.py.
+    micro-batches are of unequal size. Raises SpecificationError as `Clipping` does, and for a model
+    that has no exact bias. Second routes: tests/analysis/rest.
+
+    >>> from analysis.spec import Experiment
+    >>> model = Experiment.load("sim/presets/sweet_spot.toml").gradient_model
+    >>> round(exact_bias(model, "adaptive", batch_size=256, micro_batch_size=8).bias, 5)
+    0.06103
     """
-    units = clipped_units(rule, batch_size, micro_batch_size, pure)
-    found = points_of_rest(model, rule, units, threshold)
-    if not found:
-        return ExactBias(micro_batch_size, None, ())
-    norms = tuple(float(np.linalg.norm(a)) for a, _ in found)
-    a, (low, high) = found[0]
+    rule = Rule.check("rule", rule)
+    clipping = Clipping(rule, batch_size, micro_batch_size, threshold, pure)
+    update = Update(model, clipping)
+    return bias_at(update, stationary_points(update))
+
+
+def bias_at(update: Update, points: Sequence[StationaryPoint]) -> ExactBias:
+    """The exact bias, given the stable stationary points."""
+    size = update.clipping.micro_batch_size
+    if not points:
+        return ExactBias(size, None, ())
+    nearest = points[0]
     rho = None
-    if rule == "adaptive" and not _ambiguous(model, units):
-        rho = smallest_norm(tuple((unit.law(model), unit.count) for unit in units), a)
-    return ExactBias(micro_batch_size, norms[0], norms, rho, (low, high), low == high)
+    if update.clipping.rule is Rule.ADAPTIVE and not _on_a_sphere(update):
+        rho = update.clipping_norm(nearest.gradient)
+    return ExactBias(
+        micro_batch_size=size,
+        bias=nearest.norm,
+        roots=tuple(point.norm for point in points),
+        clipping_norm=rho,
+        interval=(nearest.low, nearest.high),
+        unique=nearest.low == nearest.high,
+    )
 
 
-def _ambiguous(model: GradientModel, units: Sequence[Unit]) -> bool:
-    """A single micro-batch and opposing draggers: every point of a sphere is one of rest."""
-    alone = sum(unit.count for unit in units) == 1
-    return alone and model.dragger.law == "opposing" and span(model).axes > 1
+def _on_a_sphere(update: Update) -> bool:
+    """A single micro-batch and opposing draggers: every point of a sphere is stationary."""
+    alone = update.clipping.micro_batches == 1
+    return alone and update.model.dragger.law == "opposing" and update.span.axes > 1

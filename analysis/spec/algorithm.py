@@ -23,8 +23,8 @@ from analysis.spec.checking import (
     several,
 )
 from analysis.spec.limits import LARGEST_STEP, positive
+from analysis.spec.rule import Clipping, Rule
 
-RULES = ("sgd", "adaptive", "normalized", "fixed", "global")
 MEASURES = ("bias", "trajectory", "hitting")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 UNITS = 32  # independent vectors behind an interval, at least
@@ -43,22 +43,6 @@ def _threshold(name: str, value: Any) -> float:
         return float(real(sys.float_info.min)(name, value))
     except SpecificationError:
         refuse(name, value, f"a number >= {sys.float_info.min:.3g}, or inf for no clipping")
-
-
-def micro_batches(batch_size: int, micro_batch_size: int) -> tuple[tuple[int, int], ...]:
-    """How a mini-batch of B samples is cut: pairs (samples in a micro-batch, how many of these).
-
-    There are m = ⌈B/b⌉ micro-batches, all of b samples but the last, which has what is left: 257
-    samples cut by 29 are ((29, 8), (25, 1)). Where b divides B there is one pair, else two, the
-    smaller micro-batch last. Each micro-batch has the weight 1/m in a step, whatever its size, as
-    Algorithm 1 is printed: so the step of `sgd` is the mean of the micro-batches' means, and
-    `global` clips that mean. Raises SpecificationError unless 1 <= b <= B.
-    """
-    if not 1 <= micro_batch_size <= batch_size:
-        refuse("micro_batch_size", micro_batch_size, f"from 1 to the batch size {batch_size}")
-    whole, rest = divmod(batch_size, micro_batch_size)
-    cut = ((micro_batch_size, whole),)
-    return (*cut, (rest, 1)) if rest else cut
 
 
 def _pairs(threshold: Check) -> Check:
@@ -134,7 +118,7 @@ class Algorithm(Checked):
     """
 
     table: ClassVar[str] = "algorithm"
-    rule: str = checked(choice(*RULES))
+    rule: Rule = checked(Rule.check)
     batch_size: int = checked(integer(1, LARGEST_STEP))
     micro_batch_sizes: tuple[int, ...] = checked(
         absent_or(several(integer(1, LARGEST_STEP), 1, 10_000)), ()
@@ -169,12 +153,12 @@ class Algorithm(Checked):
                 refuse(name, b, f"at most algorithm.batch_size = {self.batch_size}")
             if b in self.sizes[:i]:
                 refuse(name, b, "different from the sizes before it")
-        needs_threshold = self.rule in ("fixed", "global")
-        if needs_threshold and self.threshold is None:
-            message = f"algorithm: the key 'threshold' is required by rule = {self.rule!r}"
+        rule = self.rule
+        if rule.needs_threshold and self.threshold is None:
+            message = f"algorithm: the key 'threshold' is required by rule = {rule.value!r}"
             raise SpecificationError(message)
-        if not needs_threshold and self.threshold is not None:
-            refuse("algorithm.threshold", self.threshold, f"absent with rule = {self.rule!r}")
+        if not rule.needs_threshold and self.threshold is not None:
+            refuse("algorithm.threshold", self.threshold, f"absent with rule = {rule.value!r}")
 
     def to_mapping(self) -> dict[str, Any]:
         """As in the base class; an infinite threshold is "inf", which JSON can hold."""
@@ -182,9 +166,19 @@ class Algorithm(Checked):
         return mapping | {"threshold": "inf"} if self.threshold == math.inf else mapping
 
     @property
-    def effective_rule(self) -> str:
+    def effective_rule(self) -> Rule:
         """The rule, or sgd where its threshold is inf."""
-        return "sgd" if self.threshold == math.inf else self.rule
+        return Rule.SGD if self.threshold == math.inf else self.rule
+
+    def clipping(self, micro_batch_size: int) -> Clipping:
+        """The rule at that micro-batch size."""
+        return Clipping(
+            self.rule,
+            self.batch_size,
+            micro_batch_size,
+            threshold=self.threshold,
+            pure=self.domains == "pure",
+        )
 
     @property
     def sizes(self) -> tuple[int, ...]:

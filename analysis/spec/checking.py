@@ -4,6 +4,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import Any, ClassVar, NoReturn, Self
 
 Check = Callable[[str, Any], Any]
@@ -278,7 +279,9 @@ def read_law(name: str, table: Any, laws: Mapping[str, type[Any]]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Checked objects and tuples as mappings and lists."""
+    """Checked objects and tuples as mappings and lists, words of a fixed choice as strings."""
     if isinstance(value, Checked):
         return value.to_mapping()
+    if isinstance(value, StrEnum):
+        return value.value
     return [plain(entry) for entry in value] if isinstance(value, tuple) else value

@@ -14,12 +14,10 @@ import numpy as np
 
 from analysis.spec.algorithm import (
     BATCH_MEANS,
-    RULES,
     UNITS,
     Algorithm,
     Run,
     Schedule,
-    micro_batches,
 )
 from analysis.spec.checking import (
     Checked,
@@ -37,10 +35,10 @@ from analysis.spec.limits import LARGEST_STEP
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Rare, StudentT
 from analysis.spec.reading import read_table
+from analysis.spec.rule import Rule, micro_batches
 
 __all__ = [
     "LARGEST_STEP",
-    "RULES",
     "UNITS",
     "Active",
     "Algorithm",
@@ -49,6 +47,7 @@ __all__ = [
     "GradientModel",
     "LearningModel",
     "Rare",
+    "Rule",
     "Run",
     "Schedule",
     "StudentT",
@@ -151,7 +150,7 @@ class Experiment(Checked):
         under every rule but `normalized`, whose steps do not shrink with the gradient.
         """
         model, run = self.model, self.run
-        if not isinstance(model, GradientModel) or self.algorithm.rule == "normalized":
+        if not isinstance(model, GradientModel) or not self.algorithm.rule.only_shortens:
             return
         if run.measure != "bias":
             return

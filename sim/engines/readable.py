@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim.random import philox
 from sim.reduction.plan import Composition, Plan
-from sim.rules import LIMITED, rule
+from sim.rules import rule
 
 Reals = NDArray[Any]  # of the precision of the iterates
 Index = NDArray[np.int64]
@@ -68,9 +68,10 @@ class Stepwise:
         self, plan: Plan, key: tuple[int, int], step: float, radius: float | None = None
     ) -> None:
         self.plan, self.key, self.step, self.radius = plan, key, step, radius
-        name = RULES[plan.rule]
+        self.rule = tuple(Rule)[plan.rule]
         aggregate = "mean" if plan.average else "sum"
-        self.clip = rule(name, aggregate, plan.clip if name in LIMITED else None)
+        threshold = plan.clip if self.rule.needs_threshold else None
+        self.clip = rule(self.rule, aggregate, threshold)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate: see `sim.engines.state`."""
@@ -99,12 +100,12 @@ class Stepwise:
     def finish(self, g: Reals, drawn: Drawn, direction: Reals, a: Reals) -> Reals:
         """What `State.last` keeps of a step [n, 3]."""
         norms = np.sqrt((g * g).sum(-1))
-        rho = {"sgd": np.nan, "adaptive": norms.min(1), "normalized": 1.0}
+        rho = self.rule.constant_clipping_norm(self.plan.clip)
         x, y = direction.astype(np.float64), a.astype(np.float64)
         product = lengths(x) * lengths(y)
         zero = product == 0
         last = np.empty((len(a), 3))
-        last[:, 0] = rho.get(RULES[self.plan.rule], self.plan.clip)
+        last[:, 0] = norms.min(1) if rho is None else rho
         last[:, 1] = drawn.columns["clean"].mean(1)
         last[:, 2] = np.where(zero, 0, (x * y).sum(1) / np.where(zero, 1, product))
         return last

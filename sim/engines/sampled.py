@@ -141,12 +141,10 @@ class PerSample:
         """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
         xp = self.xp
         square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
-        name = self.algorithm.effective_rule
-        if name == "adaptive":
+        rho = self.algorithm.effective_rule.constant_clipping_norm(self.algorithm.threshold)
+        if rho is None:
             return xp.sqrt(xp.min(square, axis=-1))
-        constant = {"sgd": float("nan"), "normalized": 1.0}
-        value = constant.get(name, self.algorithm.threshold)
-        return xp.full_like(square[:, 0], value)
+        return xp.full_like(square[:, 0], rho)
 
 
 class Samples:

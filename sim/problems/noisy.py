@@ -1,6 +1,6 @@
 """Gradients with noise on them: a benign sample has ∇f + ξ, whatever the loss.
 
-The noise laws are those of analysis/spec/laws.py, drawn sample by sample. With domains, sample s
+The noise laws are those of analysis/spec/noise.py, drawn sample by sample. With domains, sample s
 has the noise of its domain k(s), and the gradient of that domain's loss: ∇f + shift_k.
 """
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import GradientModel, LearningModel, micro_batches
+from analysis.spec.experiment import GradientModel, LearningModel
+from analysis.spec.rule import micro_batches
 from sim.random.addresses import Draws, DrawsLike, Shared
 from sim.random.philox import NORMALS, SAMPLE
 
@@ -105,7 +106,7 @@ class Problem(ABC):
         return sums / b, ~xp.any(wrong, axis=-1)
 
     def _replaced_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
-        """Sum of the draggers' gradients in each micro-batch [R, m, d], see analysis.spec.laws."""
+        """Sum of the draggers' gradients in each micro-batch [R, m, d] (spec/draggers.py)."""
         xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
         if law == "isotropic":
             size, d = norm / self.dimension**0.5, self.dimension

@@ -82,7 +82,7 @@ class Plan:
     """
 
     dimension: int
-    rule: int  # index in analysis.spec.experiment.RULES
+    rule: int  # Rule.number
     clip: float  # threshold of the rules that have one, else 0
     average: bool  # False: micro-batches are summed
     centre: Array  # [d]

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from analysis.claims import CLAIMS
-from analysis.rest.mixture import mixture
-from analysis.rest.stable import exact_bias, expected_update, stable_roots
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update
+from analysis.spec.rule import Clipping
 
 
 def full(count):
@@ -37,7 +38,7 @@ def known(lab, seed):
         s = sigma / math.sqrt(B if rule == "global" else b)
         threshold = s * float(np.exp(rng.uniform(-1, 1))) if rule in ("fixed", "global") else None
         made = lab.resting(rule, model, B, b, seed, threshold=threshold, replicates=64)
-        exact = exact_bias(made.model, rule, B, b, threshold)
+        exact = exact_bias(made.model, rule, B, b, threshold=threshold)
         if len(exact.roots) == 1 and exact.bias > 0.1 * s:
             return made, exact.bias
     raise AssertionError("no such model")
@@ -105,21 +106,19 @@ def test_finite_step(count, family, lab):
         noise = lab.two_points(-1, float(rng.uniform(0.15, 0.3)), 0.8) | {"gaussian": 0.6}
         run = {"step": 0.2, "iterations": 20000, "replicates": 256, "seed": seed}
         made = lab.straight_back(noise, 8, 2, float(rng.uniform(0.01, 0.05)), **run)
-        [root] = stable_roots(made.model, 2, "normalized", 4)
+        update = Update(made.model, Clipping("normalized", 8, 2))
+        [root] = [point.gradient for point in stationary_points(update)]
         extrapolated, coarse = lab.extrapolated(made)
         shifts = coarse[:, 0] - root[0], (extrapolated[:, 0] + coarse[:, 0]) / 2 - root[0]
         slope = (4 * shifts[1] - shifts[0]) / made.run.steps[0]
-        theory = step_slope(made.model, root)
+        theory = step_slope(update, root)
         found.mean(seed, slope, theory, 2 * theory)
     found.judge()
 
 
-def step_slope(model, root, h=0.01):
+def step_slope(update, root, h=0.01):
     """Shift per step of the normalized rule with four micro-batches of 2, by claim finite_step."""
-    law = mixture(model, 2)
-    low, middle, high = (
-        expected_update(law, root + x, "normalized", 4, None)[0] for x in (-h, 0.0, h)
-    )
+    low, middle, high = (update.expected(root + x)[0] for x in (-h, 0.0, h))
     return CLAIMS["finite_step"].evaluate(
         step_size=1.0,
         drift_slope=(high - low) / (2 * h),

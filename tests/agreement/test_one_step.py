@@ -13,7 +13,8 @@ import pytest
 from analysis.claims import CLAIMS
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import expected_update
+from analysis.rest.update import expected_update
+from analysis.spec.rule import Clipping
 from sim import rules
 
 ROWS = 2000
@@ -70,7 +71,7 @@ def test_m_estimator_identity(count, family, lab):
         basis = axes(place, made.model)
         a = rng.normal(size=place.axes) * made.model.noise_scale() / math.sqrt(b)
         g, _ = lab.gradients(made, a @ basis, ROWS)
-        exact = expected_update(mixture(made.model, b), a, "adaptive", B // b, None)
+        exact = expected_update(mixture(made.model, b), a, Clipping("adaptive", B, b))
         for values, theory in zip((rules.adaptive(g) @ basis.T).T, exact, strict=True):
             found.mean(seed, values, theory, 1.1 * theory)
     found.judge()

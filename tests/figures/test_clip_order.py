@@ -11,7 +11,9 @@ import pytest
 from scipy import optimize, special
 
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import exact_bias, expected_update
+from analysis.rest.stable import exact_bias
+from analysis.rest.update import expected_update
+from analysis.spec.rule import Clipping
 from figures.checks import agreement
 from figures.clip_order import (
     BATCH,
@@ -179,8 +181,9 @@ def test_the_price_is_that_of_the_exact_variances(document, law):
     slope = np.diff([RunningSum(law, root + x, LOW).moment(1) for x in (-1e-3, 1e-3)])[0] / 2e-3
     mistake = RunningSum(law, root, LOW).moment(2) / slope**2
     model = figure._experiment("quick").gradient_model
-    a = exact_bias(model, "fixed", BATCH, SIZE, HIGH).bias
-    pull = [expected_update(law, np.array([a + x]), "fixed", 1, HIGH)[0] for x in (-1e-3, 1e-3)]
+    a = exact_bias(model, "fixed", BATCH, SIZE, threshold=HIGH).bias
+    clipping = Clipping("fixed", SIZE, SIZE, HIGH)
+    pull = [expected_update(law, np.array([a + x]), clipping)[0] for x in (-1e-3, 1e-3)]
     rng = np.random.default_rng(5)
     row = rng.choice(law.weight.size, 200_000, p=law.weight)
     g = law.benign[row] * a + law.offset[row, 0] + law.scale[row] * rng.normal(size=row.size)
@@ -200,7 +203,9 @@ def test_by_how_much_the_biases_differ(document, law):
     """The smallest paired difference, against the exact one."""
     data, i = document["data"], THRESHOLDS.index(LOW)
     running, single = data["simulation"]["running"][i], data["simulation"]["fixed"][-1]
-    exact = exact_bias(figure._experiment("quick").gradient_model, "fixed", BATCH, SIZE, HIGH).bias
+    exact = exact_bias(
+        figure._experiment("quick").gradient_model, "fixed", BATCH, SIZE, threshold=HIGH
+    ).bias
     error = (running["value"] - single["value"]) / data["apart"]["running"][i]
     assert 0 < error < np.hypot(running["standard_error"], single["standard_error"]) * 1.2
     assert abs(running["value"] - single["value"] - (rest(law, LOW) - exact)) < 5 * error
@@ -213,7 +218,7 @@ def test_the_lattice_is_fine_enough(law):
 def test_one_micro_batch_is_clipped_as_usual(law):
     """With m = 1 the mistake and `fixed` are the same."""
     for a in (0.1, 2.0):
-        expected = expected_update(law, np.array([a]), "fixed", 1, HIGH)[0]
+        expected = expected_update(law, np.array([a]), Clipping("fixed", SIZE, SIZE, HIGH))[0]
         assert RunningSum(law, a, HIGH, count=1).moment(1) == pytest.approx(expected, abs=1e-6)
 
 

@@ -5,9 +5,8 @@ import pytest
 from scipy import integrate, special
 
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import exact_bias
 from analysis.spec.experiment import GradientModel
-from figures.dimension import DRAGGER, EPSILON, SIZES, B, figure, limit, table
+from figures.dimension import DRAGGER, EPSILON, SIZES, B, figure, table
 
 
 def exact_off(part, factor):
@@ -69,12 +68,6 @@ def test_as_many_spoilers_as_checks(document):
     assert document["title"] == figure.title
 
 
-def test_limit_by_the_exact_bias_in_many_dimensions():
-    model = GradientModel.read(table(10**5))
-    for b in SIZES:
-        assert limit(b, np.inf) == pytest.approx(exact_bias(model, "normalized", B, b).bias, 4e-6)
-
-
 @pytest.mark.parametrize("b", SIZES)
 def test_prefactor_by_expansion(document, b):
     """To first order in 1/d a composition's cosine mean/L, L = hypot(mean, r), gains κ/d of itself.
@@ -83,19 +76,14 @@ def test_prefactor_by_expansion(document, b):
     E δ² = (4 mean² r² + 2r⁴)/d and E zδ = 2 mean r/√d.
     """
     law = mixture(GradientModel.read(table(1)), b)
-    a = -np.sign(law.offset.sum()) * limit(b, np.inf)
+    limit = document["data"]["bias"][str(b)]["normalized"]["limit"]
+    a = -np.sign(law.offset.sum()) * limit
     mean, r = law.means(np.array([a]))[:, 0], law.scale
     L = np.hypot(mean, r)
     kappa = 3 * r**2 * (2 * mean**2 + r**2) / (4 * L**4) - r**2 / L**2
     slope = law.weight @ (law.benign * r**2 / L**3)
     expected = -(law.weight @ (mean / L * kappa)) / slope / a
     assert document["data"]["bias"][str(b)]["prefactor"] == pytest.approx(expected, rel=2e-3)
-
-
-def test_limit_by_hand_without_contaminated_pairs():
-    """Single samples: clean with chance 1-ε and cosine G/√(G²+σ²), or a dragger, straight back."""
-    lean = EPSILON / (1 - EPSILON)
-    assert limit(1, np.inf) == pytest.approx(lean / np.sqrt(1 - lean**2), 1e-12)
 
 
 def test_smallest_norm_in_one_dimension(document):

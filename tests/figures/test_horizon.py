@@ -116,18 +116,14 @@ def test_best_size_by_minimising_the_guarantee(document, fraction):
             )
             return float(values["averaged_bound"])
 
-        best = optimize.minimize_scalar(
-            guarantee, bounds=(0, last), options={"xatol": 1e-9}
-        )
+        best = optimize.minimize_scalar(guarantee, bounds=(0, last), options={"xatol": 1e-9})
         assert size == pytest.approx(np.exp(best.x), rel=1e-5)
         sgd = {"batch_size": BATCH_SIZE, "dragger_norm": 1.0}
         advice = at_horizon(T, fraction, 1.0, 1.0, **sgd, **LOSS)["admissible"]
         shown = guarantee(np.log(drawn["admissible"][drawn["horizon"].index(T)]))
         # the advice may be a cut that is not even
         assert advice["clipping_bound"] <= 1.02 * shown
-    low, high = (
-        drawn["micro_batch_size"][drawn["horizon"].index(T)] for T in (10.0, 100.0)
-    )
+    low, high = (drawn["micro_batch_size"][drawn["horizon"].index(T)] for T in (10.0, 100.0))
     assert drawn["growth"][1] == pytest.approx(np.log10(high / low))
 
 
@@ -135,9 +131,7 @@ def test_model_has_the_scale_and_the_stationary_point_that_it_should():
     """σ = 1; at rest half of all micro-batches without rare sample point either way."""
     experiment = run_of(10, 1)
     assert experiment.model.noise_scale() == pytest.approx(1)
-    (root,) = stable_roots(
-        experiment.gradient_model, SIZE, "normalized", BATCH_SIZE // SIZE
-    )
+    (root,) = stable_roots(experiment.gradient_model, SIZE, "normalized", BATCH_SIZE // SIZE)
     assert root[0] == pytest.approx(-experiment.model.noise.value, rel=0.1)
 
 

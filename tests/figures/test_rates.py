@@ -8,7 +8,7 @@ large. The numbers are fixed by the seeds.
 import numpy as np
 import pytest
 
-from figures.rates import BATCH, FRACTION, NORM, START, exact_square, figure, over_run
+from figures.rates import figure, over_run
 from sim.measures import points
 
 
@@ -93,19 +93,6 @@ def test_every_check_can_fail(refused, spoil, which):
 def test_files_are_the_same_bytes_every_time(written_twice):
     first, second = written_twice
     assert first == second
-
-
-@pytest.mark.parametrize("step", [0.01, 0.3, 1.0])
-def test_exact_square_against_the_recursion(step):
-    """The mean over 500 steps, the second moment followed step by step, sample by sample."""
-    square, found = START**2, []
-    for _ in range(500):
-        found.append(square)
-        sample = (1 - FRACTION) * (square + 1) + FRACTION * NORM**2  # E g² of one sample
-        mean = (1 - FRACTION) ** 2 * square  # E g g' of two
-        of_batch = sample / BATCH + (1 - 1 / BATCH) * mean
-        square += -2 * step * (1 - FRACTION) * square + step**2 * of_batch
-    assert exact_square(step, 500) == pytest.approx(np.mean(found), rel=1e-12)
 
 
 def test_over_run_is_the_mean_over_all_iterations():

@@ -3,17 +3,12 @@
 Exact values and simulations are compared at a false-alarm rate of 1 in a million a family.
 """
 
-import numpy as np
 import pytest
-import sympy as sp
 
 import figures.threshold
-from analysis.claims.attacks.huber_lemma import pull_of, witness
-from analysis.claims.optimal_threshold import certified
-from analysis.proof.symbols import c, s, theta
 from analysis.rest.stable import ExactBias
 from figures.checks import CheckError
-from figures.threshold import BATCH, EPSILON, RANGE, SIGMA, SIZES, THRESHOLDS, figure, worst_rest
+from figures.threshold import BATCH, SIZES, THRESHOLDS, figure
 from sim.estimate import quantile
 
 
@@ -81,34 +76,6 @@ def test_files_are_the_same_bytes_every_time(written_twice):
     assert a == b
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_worst_case_in_closed_form(size):
-    """The certificate where c ≥ β/(2(1 + θ)), else β - c: both from the claim's own proof."""
-    from analysis.claims import CLAIMS
-
-    clean, scale = (1 - EPSILON) ** size, SIGMA / size**0.5
-    ratio = (1 - clean) / clean
-    grid = np.geomspace(*RANGE, 50)
-    given = {"dragger_fraction": EPSILON, "noise_scale": SIGMA, "alignment": 1.0}
-    normalized = CLAIMS["optimal_threshold"].evaluate(micro_batch_size=size, **given)
-    beta = normalized["normalized_radius"]
-    near = sp.lambdify((c, s, theta), certified, "numpy")(grid, scale, ratio)
-    expected = np.where(grid >= beta / (2 * (1 + ratio)), near, beta - grid)
-    np.testing.assert_allclose(worst_rest(grid, size), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("threshold", [0.2, 1.0, 5.0, 20.0])
-def test_the_worst_case_is_attained_by_single_samples(threshold):
-    """The lemma's two-point laws balance the push there, and 1 % inside they cannot."""
-    ratio, radius = EPSILON / (1 - EPSILON), worst_rest([threshold], 1)[0]
-
-    def pull(gradient):
-        return pull_of(witness(gradient, threshold, SIGMA), gradient, threshold)
-
-    assert pull(radius) == pytest.approx(ratio, rel=1e-9)
-    assert pull(0.99 * radius) < ratio < pull(1.01 * radius)
-
-
 @pytest.mark.parametrize("profile", ["quick", "full"])
 def test_what_is_simulated(profile):
     """Every threshold of both sizes, in mini-batches that both sizes divide."""
@@ -123,6 +90,6 @@ def test_what_is_simulated(profile):
 def test_a_threshold_without_rest_is_refused(monkeypatch):
     """Where the search finds no root there is no bias, least of all one of 0."""
     lost = ExactBias(10, None, ())
-    monkeypatch.setattr(figures.threshold, "exact_bias", lambda *_: lost)
+    monkeypatch.setattr(figures.threshold, "exact_bias", lambda *_, **__: lost)
     with pytest.raises(CheckError, match="no exact point of rest at thresholds"):
         figure._panel(10, figure.experiments("quick"), {}, 2)

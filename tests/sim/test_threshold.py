@@ -14,7 +14,7 @@ from sim.engines.readable import Stepwise
 from sim.engines.state import start
 from sim.engines.workers import Workers
 from sim.reduction.compositions import plan
-from sim.reference import RULES, Sample, trajectory
+from sim.reference import Sample, fixed, trajectory
 from sim.sweep.measure import measure
 from sim.sweep.store import Store, digest, specification
 
@@ -90,7 +90,7 @@ def test_every_other_engine_is_given_the_plan_of_sgd(rule):
 
 def test_the_oracle_clips_nothing_either():
     gradients = [[3.0, -4.0], [1e200, 0.0]]
-    assert RULES["fixed"](gradients, math.inf) == gradients
+    assert fixed(gradients, math.inf) == gradients
     batches = [[Sample(False, 0.0, [1.0, -1.0])] * 12] * 3
     plain = trajectory(experiment("sgd"), 3, 0.1, batches)
     assert trajectory(experiment(threshold=math.inf), 3, 0.1, batches) == plain

@@ -8,12 +8,13 @@ loops from being vectorised.
 
 import numpy as np
 
+from analysis.spec.rule import Rule
 from sim.compiled.jit import inlined, scalar
 from sim.engines.cpu.arrays import ALONG, BENIGN, DEVIATION, FIRST
 from sim.engines.cpu.passes import accumulate, combine
 from sim.random.draws import U
 
-SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = range(5)  # as in analysis.spec.experiment.RULES
+SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = (rule.number for rule in Rule)
 
 
 @inlined

@@ -10,8 +10,8 @@ from analysis.advice.law_free import LARGEST, adaptive_radius, largest_norm
 from analysis.advice.sizes import fixed_radius
 from analysis.advice.worst_case import WorstCase, cut_radius
 from analysis.rest.stable import exact_bias
-from analysis.spec.algorithm import micro_batches
 from analysis.spec.model import GradientModel
+from analysis.spec.rule import micro_batches
 
 WORKED = np.sqrt(1.09)  # noise scale of the worked law
 
@@ -120,7 +120,7 @@ def test_no_exact_bias_of_an_uneven_cut_is_larger(B, b, noise):
     }
     for rule, radius in radii.items():
         threshold = 0.3 if rule == "fixed" else None
-        assert exact_bias(made, rule, B, b, threshold).bias <= radius
+        assert exact_bias(made, rule, B, b, threshold=threshold).bias <= radius
 
 
 def mean_of(points, chances, b):

@@ -16,8 +16,8 @@ from analysis.advice.worst_case import (
     last,
 )
 from analysis.claims import CLAIMS
-from analysis.spec.algorithm import micro_batches
 from analysis.spec.checking import SpecificationError
+from analysis.spec.rule import micro_batches
 
 SIZES = {257: [29, 32], 250: [32, 25], 256: [32]}
 RADII = {257: [0.2646, 0.3150], 250: [0.2640, 0.2683], 256: [0.2635]}

@@ -5,10 +5,11 @@ import pytest
 
 import analysis.rest.clouds
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import expected_update
+from analysis.rest.update import expected_update
 from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Rare
+from analysis.spec.rule import Clipping
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized", "fixed"])
@@ -20,10 +21,13 @@ def test_the_grid_changes_nothing(monkeypatch, rule, d, a):
     law = mixture(GradientModel(d, 0.02, Rare("rare", 0.3, 0.3, 0.7 * d**0.5), dragger), 512)
     point, c = np.array([a]), 0.05 if rule == "fixed" else None
     few = analysis.rest.clouds.cloud(law, point).kappa.size
-    found = expected_update(law, point, rule, 4, c)
+    clipping = Clipping(rule, 4 * 512, 512, c)
+    found = expected_update(law, point, clipping)
     monkeypatch.setattr(analysis.rest.clouds, "WORTH", 10**9)
     assert analysis.rest.clouds.cloud(law, point).kappa.size == law.noisy.sum() > 2 * few
-    assert found == pytest.approx(expected_update(law, point, rule, 4, c), abs=1e-9)
+    assert found == pytest.approx(
+        expected_update(law, point, Clipping(rule, 4 * 512, 512, c)), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(("rule", "d"), [("adaptive", 2), ("normalized", 2), ("normalized", 10)])
@@ -41,10 +45,11 @@ def test_many_scales_are_few(monkeypatch, rule, d):
     table = {"dimension": d, "dragger_fraction": 0.01, "dragger": dragger, "domains": domains}
     law, point = mixture(GradientModel.read(table), 128), np.array([0.1, -0.05])
     few = analysis.rest.clouds.cloud(law, point).kappa.size
-    found = expected_update(law, point, rule, 4, None)
+    clipping = Clipping(rule, 4 * 128, 128)
+    found = expected_update(law, point, clipping)
     monkeypatch.setattr(analysis.rest.clouds, "WORTH", 10**9)
     assert analysis.rest.clouds.cloud(law, point).kappa.size == law.noisy.sum() > 2 * few
-    assert found == pytest.approx(expected_update(law, point, rule, 4, None), abs=2e-9)
+    assert found == pytest.approx(expected_update(law, point, clipping), abs=2e-9)
 
 
 def test_lagrange_reproduces_polynomials():

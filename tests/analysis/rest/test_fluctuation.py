@@ -11,10 +11,12 @@ import pytest
 
 from analysis.rest.fluctuation import covariance, fluctuation
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import expected_update, stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.update import Update, expected_update
 from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import GradientModel
 from analysis.spec.noise import Gaussian, Rare
+from analysis.spec.rule import Clipping
 
 LIMIT = 6.0
 BACK = Dragger("persistent", 4.0, (-1.0, 0.0))
@@ -55,9 +57,10 @@ CASES = [
 def scores(rule, b, m, threshold, factor=1.0, at=0.3):
     law = mixture(RARE, b)
     a = np.array([at])
-    mean = expected_update(law, a, rule, m, threshold)
+    clipping = Clipping(rule, b * m, b, threshold)
+    mean = expected_update(law, a, clipping)
     wide = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
-    exact = covariance(((wide, m),), np.array([at, 0.0]), rule, threshold)
+    exact = covariance(((wide, m),), np.array([at, 0.0]), clipping)
     update = drawn(RARE, b, m, rule, np.array([at, 0.0]), threshold)
     centred = update - np.append(mean, 0.0)
     products = np.einsum("si,sj->sij", centred, centred)
@@ -80,8 +83,9 @@ def test_the_comparison_has_power():
 
 
 def local(model, b, rule, m, threshold=None):
-    root = stable_roots(model, b, rule, m, threshold)[0]
-    return root, fluctuation(model, root, b, rule, m, threshold)
+    update = Update(model, Clipping(rule, b * m, b, threshold))
+    root = stationary_points(update)[0].gradient
+    return root, fluctuation(update, root)
 
 
 def test_sgd_is_linear():
@@ -149,11 +153,12 @@ def test_shift_by_simulation():
 
 def test_where_there_is_no_expansion():
     opposing = replace(RARE, dragger=Dragger("opposing", 4.0))
-    assert fluctuation(opposing, np.array([0.3, 0.0]), 2, "normalized", 4) is None
+    clipping = Clipping("normalized", 8, 2)
+    assert fluctuation(Update(opposing, clipping), np.array([0.3, 0.0])) is None
     bent = replace(RARE, curvature=(1.0, 2.0))
-    assert fluctuation(bent, np.array([0.3]), 2, "normalized", 4) is None
+    assert fluctuation(Update(bent, clipping), np.array([0.3])) is None
     bare = replace(RARE, noise=Rare("rare", 0.2, 1.5, 0.0))
-    assert fluctuation(bare, np.array([0.3]), 2, "normalized", 4) is None
+    assert fluctuation(Update(bare, clipping), np.array([0.3])) is None
 
 
 def test_a_flat_update_has_no_expansion():
@@ -165,4 +170,4 @@ def test_a_flat_update_has_no_expansion():
         dimension=1,
         dragger=Dragger("persistent", 4.0, (-1.0,)),
     )
-    assert fluctuation(flat, np.array([0.0]), 1, "normalized", 4) is None
+    assert fluctuation(Update(flat, Clipping("normalized", 4, 1)), np.array([0.0])) is None

@@ -9,12 +9,14 @@ from scipy import optimize, special
 
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update, clipping_norm, expected_update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.domains import Domain
 from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Gaussian, Rare
+from analysis.spec.rule import Clipping
 
 # One false alarm in 5e8 per comparison of two normal numbers; about 40 are made here.
 LIMIT = 6.0
@@ -87,8 +89,10 @@ def test_equal_domains_are_one(noise, pure):
     several = GradientModel(1, 0.05, None, dragger, 1.0, same)
     for rule in ("adaptive", "global"):
         c = 0.5 if rule == "global" else None
-        expected = exact_bias(one, rule, 16, 4, c).bias
-        assert exact_bias(several, rule, 16, 4, c, pure).bias == pytest.approx(expected, rel=1e-8)
+        expected = exact_bias(one, rule, 16, 4, threshold=c).bias
+        assert exact_bias(several, rule, 16, 4, threshold=c, pure=pure).bias == pytest.approx(
+            expected, rel=1e-8
+        )
 
 
 def sampled(model, b, m, group, rule, a, steps, seed, threshold=None):
@@ -137,14 +141,15 @@ def test_update_by_simulation(rule, group):
     a = np.array([0.3, -0.2, 0.4])
     mean, error = sampled(model, b, m, group, rule, a, 30_000, 5, threshold)
     sizes, c = ((b * m, 1), threshold) if rule == "global" else ((b, m), None)
+    clipping = Clipping(rule, b * m, b, c)
     basis = _basis(model)
     law = mixture(model, sizes[0], group)
     inner = basis @ a
-    exact = basis.T @ expected_update(law, inner, rule, sizes[1], c)
+    exact = basis.T @ expected_update(law, inner, clipping)
     assert np.abs((mean[:3] - exact) / error[:3]).max() < LIMIT
     assert abs(mean[3] - clipping_norm(law, inner, sizes[1])) / error[3] < LIMIT
     other = mixture(model, sizes[0], 1 if group > 1 else b)  # mixed taken for pure must fail
-    wrong = basis.T @ expected_update(other, inner, rule, sizes[1], c)
+    wrong = basis.T @ expected_update(other, inner, clipping)
     assert np.abs((mean[:3] - wrong) / error[:3]).max() > 2 * LIMIT
 
 
@@ -163,9 +168,11 @@ def test_three_axes_are_searched(rule):
     domains = tuple(Domain(w, o, noise) for w, o in zip((0.5, 0.3, 0.2), optima, strict=True))
     dragger = Dragger("persistent", 4.0, (0.0, 0.0, 1.0))
     model = GradientModel(3, 0.1, None, dragger, 1.0, domains)
-    (root,) = stable_roots(model, 4, rule, 4, None, 4)
+    update = Update(model, Clipping(rule, 16, 4, pure=True))
+    (point,) = stationary_points(update)
+    root = point.gradient
     law = mixture(model, 4, 4)
-    assert np.abs(expected_update(law, root, rule, 4, None)).max() < 1e-9
+    assert np.abs(expected_update(law, root, update.clipping)).max() < 1e-9
     turned = replace(model, dragger=Dragger("persistent", 4.0, (0.0, 0.0, -1.0)))
     assert exact_bias(turned, rule, 16, 4, pure=True).bias == pytest.approx(
         np.linalg.norm(root), rel=1e-7

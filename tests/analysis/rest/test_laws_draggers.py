@@ -8,10 +8,12 @@ from scipy import integrate, optimize
 
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import clipping_norm, exact_bias, expected_update, stable_roots
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update, clipping_norm, expected_update
 from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Gaussian, Rare
+from analysis.spec.rule import Clipping
 
 RARE = Rare("rare", 0.2, 1.5, 0.4)
 NORMAL = Gaussian("gaussian", 1.0)
@@ -93,7 +95,7 @@ def test_orthogonal_draggers_add_noise_across(rule):
     still = Dragger("persistent", 0.0, (0.0, 1.0, 0.0))
     c = 0.3 if rule == "fixed" else None
     biases = [
-        exact_bias(GradientModel(3, 0.1, RARE, dragger), rule, 16, 4, c).bias
+        exact_bias(GradientModel(3, 0.1, RARE, dragger), rule, 16, 4, threshold=c).bias
         for dragger in (none, still)
     ]
     assert biases[0] == pytest.approx(biases[1], rel=1e-9)
@@ -146,12 +148,12 @@ def test_update_by_simulation(rule, b, m, threshold, dragger):
         basis = np.eye(3)[: law.axes]
         inner = np.array([0.3, -0.4])[: law.axes]
     mean, error = sampled(model, b, m, rule, inner @ basis, 30_000, 7, threshold)
-    exact = expected_update(law, inner, rule, m, threshold)
+    exact = expected_update(law, inner, Clipping(rule, b * m, b, threshold))
     score = (basis @ mean[:3] - exact) / np.sqrt(basis**2 @ error[:3] ** 2)
     assert np.abs(score[:2]).max() < LIMIT * math.sqrt(2)  # components are correlated
     assert abs(mean[3] - clipping_norm(law, inner, m)) / error[3] < LIMIT
     if rule == "adaptive":  # twins that must fail: another score, one micro-batch more
-        wrong = expected_update(law, inner, "sgd", 1, threshold)
+        wrong = expected_update(law, inner, Clipping("sgd", b, b))
         assert np.abs(basis @ mean[:3] - wrong).max() / error[:3].max() > 2 * LIMIT
         assert abs(mean[3] - clipping_norm(law, inner, m + 1)) / error[3] > 2 * LIMIT
 
@@ -161,7 +163,7 @@ def test_update_by_simulation(rule, b, m, threshold, dragger):
 def test_the_simulated_update_vanishes_at_the_root(rule, dragger):
     """Only its component along v is left of orthogonal draggers; 6 numbers, |z| < 6."""
     model = GradientModel(3, 0.1, RARE, dragger)
-    (root,) = stable_roots(model, 2, rule, 4)
+    (root,) = roots(model, Clipping(rule, 8, 2))
     basis = np.eye(3)
     if dragger is SLANTED:
         basis = np.array([[0.6, 0.8, 0.0], [0.8, -0.6, 0.0]])
@@ -183,6 +185,11 @@ def test_the_curvature_leaves_the_bias_alone():
         assert exact_bias(flat, "normalized", 8, 2) == exact_bias(bent, "normalized", 8, 2)
 
 
+def roots(model, clipping):
+    """∇f [axes] at the stable stationary points."""
+    return [point.gradient for point in stationary_points(Update(model, clipping))]
+
+
 def test_opposing_draggers_are_searched_around_the_first_axis():
     place = span(GradientModel(5, 0.1, RARE, OPPOSING))
     assert (place.axes, place.free.shape, place.ray) == (2, (2, 2), True)
@@ -194,11 +201,10 @@ def test_two_points_of_rest_around_the_first_axis():
     """Skewed noise and opposing draggers: one on the axis, and a ring that has left it."""
     noise = Gamma("gamma", 2.0, 1.0, 1, 0.3)
     model = GradientModel(3, 0.02, noise, Dragger("opposing", 5.0))
-    ring, point = stable_roots(model, 16, "normalized", 16)
+    clipping = Clipping("normalized", 256, 16)
+    ring, point = roots(model, clipping)
     assert np.linalg.norm(ring) < np.linalg.norm(point)
     assert ring[0] < 0 < ring[1]
     assert point == pytest.approx([np.linalg.norm(point), 0.0], abs=1e-9)
     for root in (ring, point):
-        assert (
-            np.abs(expected_update(mixture(model, 16), root, "normalized", 16, None)).max() < 1e-9
-        )
+        assert np.abs(expected_update(mixture(model, 16), root, clipping)).max() < 1e-9

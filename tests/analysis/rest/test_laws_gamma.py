@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from analysis.rest.mixture import gamma_rule, mixture
-from analysis.rest.stable import clipping_norm, exact_bias, expected_update
+from analysis.rest.gamma_quadrature import gamma_rule
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import exact_bias
+from analysis.rest.update import clipping_norm, expected_update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Gaussian
+from analysis.spec.rule import Clipping
 
 # One false alarm in 5e8 per comparison of two normal numbers; about 20 are made here.
 LIMIT = 6.0
@@ -139,7 +142,7 @@ def test_skewness_sets_the_slope_of_the_bias():
     values = []
     for sign in (1, -1):
         law = mixture(line_model(Gamma("gamma", 4.0, 1.0, sign, 0.1), eps=0.0), 64)
-        values.append(expected_update(law, np.zeros(1), "normalized", 1, None)[0])
+        values.append(expected_update(law, np.zeros(1), Clipping("normalized", 1, 1))[0])
     assert values[0] == pytest.approx(-values[1], rel=1e-9)
     # E sign of a sum of 64, by Edgeworth: -skewness/(6√64) · 2/√(2π), up to terms of third order
     assert values[0] == pytest.approx(-1 / (3 * math.sqrt(2 * math.pi) * 8) / 1.015, rel=0.02)
@@ -173,12 +176,12 @@ def test_update_by_simulation(shape, gaussian, sign, direction):
         return
     a = np.array([0.3, 0.2 if law.axes == 2 else 0.0])
     mean, error = monte_carlo(model, b, m, a, 40_000, 2)
-    exact = expected_update(law, a[: law.axes], "adaptive", m, None)
+    exact = expected_update(law, a[: law.axes], Clipping("adaptive", b * m, b))
     assert np.abs((mean[: law.axes] - exact) / error[: law.axes]).max() < LIMIT
     assert abs(mean[2] - clipping_norm(law, a[: law.axes], m)) / error[2] < LIMIT
     assert abs(mean[2] - clipping_norm(law, a[: law.axes], m + 1)) / error[2] > 2 * LIMIT
     mirrored = replace(model, noise=replace(noise, sign=-sign))
-    wrong = expected_update(mixture(mirrored, b), a[: law.axes], "adaptive", m, None)
+    wrong = expected_update(mixture(mirrored, b), a[: law.axes], Clipping("adaptive", b * m, b))
     assert np.abs((mean[: law.axes] - wrong) / error[: law.axes]).max() > LIMIT
 
 

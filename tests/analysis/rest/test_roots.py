@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from analysis.advice.sizes import bias_table
-from analysis.rest.stable import exact_bias, stable_roots
+from analysis.advice.table import bias_table
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
 from analysis.spec.noise import Gaussian, Rare
+from analysis.spec.rule import Clipping
 
 MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 
@@ -33,7 +35,7 @@ def test_draggers_that_win_leave_no_root():
 def test_no_root_is_invented_far_away(eps, scale, b):
     """A clipped rule cannot return from where only rounding would turn the drift."""
     model = gaussian_model(2, eps, scale, 200.0)
-    assert exact_bias(model, "fixed", 64, b, 0.5).bias is None
+    assert exact_bias(model, "fixed", 64, b, threshold=0.5).bias is None
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 0.01, 0.001])
@@ -69,9 +71,9 @@ PLANE = [
 def test_roots_in_the_plane_are_found(eps, noise, norm, law, rule, batch, b, c):
     """Far out, nearly discrete, without draggers: the expected update vanishes at the root."""
     model = GradientModel(2, eps, noise, Dragger(law, norm, (-1.0, 0.5)))
-    found = exact_bias(model, rule, batch, b, c).bias
+    found = exact_bias(model, rule, batch, b, threshold=c).bias
     on_axis = replace(model, dragger=Dragger(law, norm, (-1.0, 0.0)))
-    nearby = exact_bias(on_axis, rule, batch, b, c).bias
+    nearby = exact_bias(on_axis, rule, batch, b, threshold=c).bias
     assert found == pytest.approx(nearby, rel=0.15)
 
 
@@ -82,8 +84,8 @@ def test_draggers_that_win_in_the_plane_leave_no_root():
 
 def test_sgd_root_has_its_direction():
     turned = replace(MODEL, dragger=replace(MODEL.dragger, direction=(0.6, 0.8)))
-    (root,) = stable_roots(turned, 8, "sgd", 2)
-    assert root == pytest.approx(-0.01 / 0.99 * 20 * np.array([0.6, 0.8]))
+    (point,) = stationary_points(Update(turned, Clipping("sgd", 16, 8)))
+    assert point.gradient == pytest.approx(-0.01 / 0.99 * 20 * np.array([0.6, 0.8]))
 
 
 def test_a_discrete_law_in_the_plane_is_refused():
@@ -93,7 +95,7 @@ def test_a_discrete_law_in_the_plane_is_refused():
         dragger=replace(MODEL.dragger, direction=(0.0, 1.0)),
     )
     with pytest.raises(SpecificationError, match=r"model\.noise\.gaussian = 0\.0"):
-        stable_roots(model, 4, "adaptive", 4)
+        stationary_points(Update(model, Clipping("adaptive", 16, 4)))
 
 
 def test_a_discrete_law_on_the_line():

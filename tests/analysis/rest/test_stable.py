@@ -11,12 +11,14 @@ import pytest
 from scipy import integrate, optimize, special
 
 from analysis.rest.mixture import mixture
-from analysis.rest.stable import exact_bias, expected_update
+from analysis.rest.stable import exact_bias
 from analysis.rest.tails import tails
+from analysis.rest.update import expected_update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
 from analysis.spec.noise import Gaussian, Rare
+from analysis.spec.rule import Clipping
 
 MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -64,7 +66,7 @@ def test_quadrature_reproduces_the_mean_at_m_1(b, direction):
     model = replace(MODEL, dragger=replace(MODEL.dragger, direction=direction))
     law = mixture(model, b)
     a = np.full(law.axes, 0.17)
-    found = expected_update(law, a, "adaptive", 1, None)
+    found = expected_update(law, a, Clipping("adaptive", b, b))
     assert found == pytest.approx(law.weight @ law.means(a), abs=1e-9)
 
 
@@ -75,7 +77,7 @@ def test_quadrature_at_zero_is_the_mean_cosine(b):
     a = np.array([0.11])
     first = tails(law, a)
     assert first.direction[0, 0] == pytest.approx(
-        expected_update(law, a, "normalized", 1, None), abs=1e-7
+        expected_update(law, a, Clipping("normalized", b, b)), abs=1e-7
     )
     assert first.survival[0, 0] == pytest.approx(1, abs=1e-7)
 
@@ -153,7 +155,7 @@ def test_identity_by_simulation(rule, b, m, threshold, direction):
     a = np.array([0.3, 0.2 if law.axes == 2 else 0.0])
     mean, error = monte_carlo(model, b, m, rule, a, 40_000, 11, threshold)
     exact = np.zeros(2)
-    exact[: law.axes] = expected_update(law, a[: law.axes], rule, m, threshold)
+    exact[: law.axes] = expected_update(law, a[: law.axes], Clipping(rule, b * m, b, threshold))
     assert np.abs((mean - exact) / error).max() < LIMIT
 
 
@@ -163,7 +165,7 @@ def test_identity_has_power():
         2, 0.1, Rare("rare", 0.2, 1.5, 0.4), Dragger("persistent", 4.0, (-1.0, 0))
     )
     mean, error = monte_carlo(model, 8, 2, "adaptive", np.array([0.3, 0.0]), 40_000, 11)
-    wrong = expected_update(mixture(model, 8), np.array([0.3]), "adaptive", 3, None)
+    wrong = expected_update(mixture(model, 8), np.array([0.3]), Clipping("adaptive", 24, 8))
     assert abs(mean[0] - wrong[0]) / error[0] > 2 * LIMIT
 
 
@@ -229,14 +231,16 @@ def test_no_noise_at_all():
 def test_fixed_ends_at_sgd_and_at_normalized():
     """C → ∞ is the mean, c → 0 the direction."""
     sgd, normalized = (exact_bias(MODEL, rule, 64, 8).bias for rule in ("sgd", "normalized"))
-    assert exact_bias(MODEL, "fixed", 64, 8, 1e3).bias == pytest.approx(sgd, rel=1e-7)
-    assert exact_bias(MODEL, "fixed", 64, 8, 1e-4).bias == pytest.approx(normalized, rel=1e-3)
+    assert exact_bias(MODEL, "fixed", 64, 8, threshold=1e3).bias == pytest.approx(sgd, rel=1e-7)
+    assert exact_bias(MODEL, "fixed", 64, 8, threshold=1e-4).bias == pytest.approx(
+        normalized, rel=1e-3
+    )
 
 
 def test_global_does_not_depend_on_the_micro_batch_size():
-    values = {exact_bias(MODEL, "global", 16, b, 0.3).bias for b in (1, 4, 16)}
+    values = {exact_bias(MODEL, "global", 16, b, threshold=0.3).bias for b in (1, 4, 16)}
     assert len(values) == 1
-    assert values.pop() == pytest.approx(exact_bias(MODEL, "fixed", 16, 16, 0.3).bias)
+    assert values.pop() == pytest.approx(exact_bias(MODEL, "fixed", 16, 16, threshold=0.3).bias)
 
 
 def test_results_are_plain_numbers():
@@ -250,7 +254,7 @@ LINE = GradientModel(1, 0.01, Gaussian("gaussian", 1.0), Dragger("persistent", 1
 @pytest.mark.parametrize("threshold", [1e5, 1e7, 1e9, 1e12, 1e300, math.inf])
 def test_a_large_threshold_is_no_clipping(rule, threshold):
     """The bias of the mean, εD/(1-ε), however large the threshold is."""
-    found = exact_bias(LINE, rule, 64, 8, threshold)
+    found = exact_bias(LINE, rule, 64, 8, threshold=threshold)
     assert found.bias == pytest.approx(1 / 0.99, rel=1e-9)
     assert found.unique
 
@@ -260,7 +264,7 @@ def test_a_small_threshold_is_the_direction(threshold):
     """Both on a line and with two axes to be searched."""
     for model in (LINE, replace(MODEL, dragger=Dragger("persistent", 20.0, (-1.0, 0.5)))):
         expected = exact_bias(model, "normalized", 64, 8).bias
-        assert exact_bias(model, "fixed", 64, 8, threshold).bias == pytest.approx(
+        assert exact_bias(model, "fixed", 64, 8, threshold=threshold).bias == pytest.approx(
             expected, rel=1e-6
         )
 
@@ -268,10 +272,10 @@ def test_a_small_threshold_is_the_direction(threshold):
 def test_no_threshold_is_sgd_exactly():
     for rule in ("fixed", "global"):
         plain = exact_bias(MODEL, "sgd", 64, 8)
-        assert exact_bias(MODEL, rule, 64, 8, math.inf) == plain
+        assert exact_bias(MODEL, rule, 64, 8, threshold=math.inf) == plain
     law, a = mixture(MODEL, 8), np.array([0.2])
-    plain = expected_update(law, a, "sgd", 8, None)
-    assert np.array_equal(expected_update(law, a, "fixed", 8, math.inf), plain)
+    plain = expected_update(law, a, Clipping("sgd", 64, 8))
+    assert np.array_equal(expected_update(law, a, Clipping("fixed", 64, 8, math.inf)), plain)
 
 
 RULES_AND_THRESHOLDS = [
@@ -296,7 +300,9 @@ def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
 
     def found(factor):
         model = replace(LINE, noise=noise(factor), dragger=Dragger("persistent", 50 * factor, (1,)))
-        exact = exact_bias(model, rule, 64, 8, None if threshold is None else threshold * factor)
+        exact = exact_bias(
+            model, rule, 64, 8, threshold=None if threshold is None else threshold * factor
+        )
         return np.array([exact.bias, *exact.interval, (exact.clipping_norm or 0)]) / factor
 
     for k in (-100, 98):
@@ -321,7 +327,7 @@ def test_two_axes_have_the_unit_of_the_gradient_too():
         noise = Rare("rare", 0.1, 3 * factor, 0.3 * factor)
         dragger = Dragger("persistent", 20 * factor, (-1.0, 0.5))
         model = GradientModel(2, 0.02, noise, dragger)
-        return exact_bias(model, "fixed", 64, 8, 0.4 * factor).bias / factor
+        return exact_bias(model, "fixed", 64, 8, threshold=0.4 * factor).bias / factor
 
     assert found(1e-90) == pytest.approx(found(1.0), rel=1e-9)
 
@@ -331,9 +337,13 @@ def test_draggers_may_be_of_any_length(norm):
     """Clipped they count by their direction alone; of sgd's bias they are the measure."""
     far, near = (replace(LINE, dragger=Dragger("persistent", size, (1.0,))) for size in (norm, 1e4))
     for rule, threshold in (("normalized", None), ("fixed", 1.0)):
-        expected = exact_bias(near, rule, 64, 4, threshold).bias
-        assert exact_bias(far, rule, 64, 4, threshold).bias == pytest.approx(expected, rel=1e-5)
-    assert exact_bias(far, "fixed", 64, 4, 1e300).bias == pytest.approx(norm / 99, rel=1e-9)
+        expected = exact_bias(near, rule, 64, 4, threshold=threshold).bias
+        assert exact_bias(far, rule, 64, 4, threshold=threshold).bias == pytest.approx(
+            expected, rel=1e-5
+        )
+    assert exact_bias(far, "fixed", 64, 4, threshold=1e300).bias == pytest.approx(
+        norm / 99, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
@@ -403,6 +413,6 @@ def test_a_tenth_more_or_fewer_rare_samples_leave_one_point(change):
 def test_a_slowly_rising_drift_has_one_point_of_rest():
     """Draggers of a million σ: within 1e-4 of an update's length over many σ, evenly rising."""
     model = replace(LINE, dragger=Dragger("persistent", 1e6, (1.0,)))
-    found = exact_bias(model, "fixed", 64, 1, 1e9)
+    found = exact_bias(model, "fixed", 64, 1, threshold=1e9)
     assert found.unique
     assert found.bias == pytest.approx(1e4 / 0.99, rel=1e-9)

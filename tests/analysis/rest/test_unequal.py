@@ -12,21 +12,16 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, special
 
-from analysis.rest.fluctuation import covariance, near_rest
+from analysis.rest.fluctuation import covariance, fluctuation
 from analysis.rest.mixture import average, mixture
-from analysis.rest.stable import (
-    clipped_units,
-    exact_bias,
-    mean_update,
-    points_of_rest,
-    smallest_norm,
-)
-from analysis.spec.algorithm import micro_batches
+from analysis.rest.stable import exact_bias, stationary_points
+from analysis.rest.update import Update, mean_update, smallest_norm
 from analysis.spec.checking import SpecificationError
 from analysis.spec.domains import Domain
 from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment, GradientModel
 from analysis.spec.noise import Gamma, Gaussian, Rare
+from analysis.spec.rule import Clipping, micro_batches
 
 PRESET = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 LINE = GradientModel(1, 0.05, Gaussian("gaussian", 1.0), Dragger("persistent", 6.0, (-1.0,)))
@@ -77,9 +72,8 @@ def test_normalized_by_the_average_of_two_rules():
     """Here n E u(b) + E u(rest) = 0, each with its own law: bias between those of the two sizes."""
     found = exact_bias(PRESET, "normalized", 257, 29).bias
     a = np.array([found])
-    whole, rest = (
-        mean_update(((mixture(PRESET, b), 1),), a, "normalized", None)[0] for b in (29, 25)
-    )
+    clipping = Clipping("normalized", 257, 29)
+    whole, rest = (mean_update(((mixture(PRESET, b), 1),), a, clipping).vector for b in (29, 25))
     assert 8 * whole + rest == pytest.approx(0, abs=1e-9)
     apart = [exact_bias(PRESET, "normalized", b, b).bias for b in (29, 25)]
     assert min(apart) < found < max(apart)
@@ -93,6 +87,11 @@ def test_a_dropped_sample_and_a_smaller_micro_batch():
     )
     assert len({round(x, 6) for x in (cut, lonely, dropped)}) == 3
     assert exact_bias(LINE, "sgd", 257, 29).bias == exact_bias(LINE, "sgd", 256, 32).bias
+
+
+def nearest(model, clipping):
+    """∇f [axes] at the stationary point nearest to 0."""
+    return stationary_points(Update(model, clipping))[0].gradient
 
 
 def drawn_sizes(batch, b):
@@ -136,9 +135,8 @@ def score(values, expected):
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
 def test_updates_vanish_at_the_root(rule, threshold):
     """Drawn sample by sample at the exact bias; at the root of equal micro-batches they do not."""
-    root = -exact_bias(SKEWED, rule, B, SIZE, threshold).bias
-    units = clipped_units(rule, B, SIZE)
-    (point, _), *_ = points_of_rest(SKEWED, rule, units, threshold)
+    root = -exact_bias(SKEWED, rule, B, SIZE, threshold=threshold).bias
+    point = nearest(SKEWED, Clipping(rule, B, SIZE, threshold))
     assert abs(point[0]) == -root
     update, rho = drawn(SKEWED, B, SIZE, rule, point[0], threshold)
     assert score(update, 0.0) < LIMIT
@@ -152,7 +150,7 @@ def test_updates_vanish_at_the_root(rule, threshold):
 @pytest.mark.parametrize(("rule", "threshold"), RULES[1:4])
 def test_the_root_of_equal_micro_batches_is_another(rule, threshold):
     """The same test at the even formula's root, of four micro-batches of four: rejected."""
-    (point, _), *_ = points_of_rest(SKEWED, rule, clipped_units(rule, 16, SIZE), threshold)
+    point = nearest(SKEWED, Clipping(rule, 16, SIZE, threshold))
     update, _ = drawn(SKEWED, B, SIZE, rule, point[0], threshold, steps=400_000)
     assert score(update, 0.0) > 2 * LIMIT
 
@@ -168,8 +166,7 @@ def test_domains_of_unequal_micro_batches(rule, threshold, pure):
             Domain(0.3, 1.0, Rare("rare", 0.3, 1.0, 0.4)),
         ),
     )
-    units = clipped_units(rule, B, SIZE, pure)
-    (point, _), *_ = points_of_rest(model, rule, units, threshold)
+    point = nearest(model, Clipping(rule, B, SIZE, threshold, pure))
     update, _ = drawn(model, B, SIZE, rule, point[0], threshold, pure=pure)
     assert score(update, 0.0) < LIMIT
 
@@ -177,24 +174,23 @@ def test_domains_of_unequal_micro_batches(rule, threshold, pure):
 @pytest.mark.parametrize(("rule", "threshold"), RULES[:4])
 def test_covariance_of_unequal_micro_batches(rule, threshold):
     """Away from rest, where products of two micro-batches count; without the last it is another."""
-    a, cut = np.array([0.7]), micro_batches(B, SIZE)
-    laws = tuple((mixture(SKEWED, b), count) for b, count in cut)
-    exact = covariance(laws, a, rule, threshold)[0, 0]
+    a, clipping = np.array([0.7]), Clipping(rule, B, SIZE, threshold)
+    laws = Update(SKEWED, clipping).gradients
+    exact = covariance(laws, a, clipping)[0, 0]
     update, _ = drawn(SKEWED, B, SIZE, rule, a[0], threshold, steps=200_000)
     assert score((update - update.mean()) ** 2, exact) < LIMIT
-    without = covariance(laws[:1], a, rule, threshold)[0, 0]
+    without = covariance(laws[:1], a, clipping)[0, 0]
     assert score((update - update.mean()) ** 2, without) > 2 * LIMIT
 
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
-def test_near_rest(rule, threshold):
+def test_fluctuation(rule, threshold):
     """Contraction: the slope of the exact drift; noise: the variance of drawn updates."""
-    units = clipped_units(rule, B, SIZE)
-    (point, _), *_ = points_of_rest(SKEWED, rule, units, threshold)
-    near = near_rest(SKEWED, point, rule, units, threshold)
-    laws = tuple((unit.law(SKEWED), unit.count) for unit in units)
+    update = Update(SKEWED, Clipping(rule, B, SIZE, threshold))
+    point = stationary_points(update)[0].gradient
+    near = fluctuation(update, point)
     h = 1e-3
-    ends = [mean_update(laws, point + x, rule, threshold)[0][0] for x in (-h, h)]
+    ends = [update.expected(point + x)[0] for x in (-h, h)]
     assert near.contraction == pytest.approx((ends[1] - ends[0]) / (2 * h), rel=2e-3)
     update, _ = drawn(SKEWED, B, SIZE, rule, point[0], threshold)
     assert score((update - update.mean()) ** 2, near.noise) < LIMIT
@@ -211,9 +207,8 @@ def test_a_contraction_has_a_unit(rule, threshold, power, factor):
         limit = None if threshold is None else threshold * size
         dragger = Dragger("persistent", 6.0 * size, (-1.0,))
         model = replace(LINE, noise=Gaussian("gaussian", size), dragger=dragger)
-        units = clipped_units(rule, 16, SIZE)
-        (point, _), *_ = points_of_rest(model, rule, units, limit)
-        return near_rest(model, point, rule, units, limit)
+        update = Update(model, Clipping(rule, 16, SIZE, limit))
+        return fluctuation(update, stationary_points(update)[0].gradient)
 
     expected = near(1.0).contraction * factor**power
     assert near(factor).contraction == pytest.approx(expected, rel=1e-6)
@@ -233,14 +228,14 @@ def test_the_law_of_a_weighted_mean():
     assert variance[0] == pytest.approx(0.75**2 * variance[1] + 0.25**2 * variance[2])
     half = average([mixture(SKEWED, 4)] * 2, [0.5, 0.5])
     units = [((one, 1.0),) for one in (half, mixture(SKEWED, 8))]
-    first, second = (mean_update(unit, a, "fixed", 0.3)[0] for unit in units)
+    first, second = (mean_update(unit, a, Clipping("fixed", 8, 8, 0.3)).vector for unit in units)
     assert first == pytest.approx(second, rel=1e-9)
 
 
 def test_gamma_noise_alone_has_no_law_of_unequal_pieces():
     model = replace(LINE, noise=Gamma("gamma", 2.0, 1.0, 1, 0.0))
     with pytest.raises(SpecificationError, match=r"model.noise.gaussian = 0.0"):
-        exact_bias(model, "global", B, SIZE, 0.5)
+        exact_bias(model, "global", B, SIZE, threshold=0.5)
     assert exact_bias(model, "adaptive", B, SIZE).bias > 0
 
 

@@ -5,8 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from analysis.spec.algorithm import Algorithm, Run, Schedule, micro_batches
+from analysis.spec.algorithm import Algorithm, Run, Schedule
 from analysis.spec.checking import SpecificationError
+from analysis.spec.rule import micro_batches
 
 RULE = {"rule": "sgd", "batch_size": 32}
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.advice.sizes import bias_table
+from analysis.advice.table import bias_table
 from analysis.rest.stable import exact_bias
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment, LearningModel

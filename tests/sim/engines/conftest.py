@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim import backend
 from sim.reduction.plan import Composition, Plan, alias_table
 
@@ -58,7 +58,7 @@ def make_plan(
         compositions[place] = replace(compositions[place], last=other)
     return Plan(
         dimension=d,
-        rule=RULES.index(rule),
+        rule=Rule(rule).number,
         clip=0.7 if rule in ("fixed", "global") else 0.0,
         average=average,
         centre=rng.normal(size=d) / np.sqrt(d),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim.engines.cuda.launch import Cuda, source
 from sim.engines.cuda.layout import WARP, Shape, shape
 from sim.engines.readable import Stepwise
@@ -36,7 +36,7 @@ CASES = {
 SOAK = {
     f"{d} {rule} {precision}": (d, rule, {"precision": precision, "backward": True, "gammas": 1})
     for d in (1, 2, 3, 4, 5, 16, 64, 130)
-    for rule in RULES
+    for rule in Rule.names()
     for precision in ("float64", "float32")
 }
 

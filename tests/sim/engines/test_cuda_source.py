@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, files
 
 import pytest
 
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim.engines.cuda.launch import source
 from sim.engines.cuda.layout import shape
 
@@ -49,7 +49,7 @@ def compiled(compiler, text, architecture, macros):
 def macros(d, rule, real, features, warps=1):
     form = shape(d, 10**4, 4 if real == "float" else 8)
     layout = {"LANES": form.lanes, "COUNTERS": form.counters, "TEAM": form.team, "WARPS": warps}
-    problem = {"D": d, "RULE": RULES.index(rule), "REAL": real, **features}
+    problem = {"D": d, "RULE": Rule(rule).number, "REAL": real, **features}
     return {**problem, **layout, "THREADS": 32 * max(4, warps), "RESIDENT": 4 // max(1, warps // 4)}
 
 
@@ -62,7 +62,7 @@ CASES = [
 SOAK = [
     (d, rule, real, features, warps, architecture)
     for d in (1, 2, 3, 64, 4096)
-    for rule in RULES
+    for rule in Rule
     for real in ("float", "double")
     for features, warps, architecture in ((PLAIN, 1, "sm_90"), (FULL, 8, "sm_80"))
 ]

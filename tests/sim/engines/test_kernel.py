@@ -18,7 +18,7 @@ from sim.engines.state import start
 from sim.engines.workers import Workers
 from sim.random import philox
 from sim.random.addresses import Draws
-from sim.reduction.compositions import composition, kinds, plan
+from sim.reduction.compositions import composition, compositions, plan
 from sim.reference import Sample, loss_gradient, norm, trajectory
 
 STEPS, STEP = 50, 0.1
@@ -87,10 +87,10 @@ def batch(e, b, t, w, replicate=1):
     active = window is None or window.contains(t, length)
     B = e.algorithm.batch_size
     m, rest = -(-B // size), B % size
-    table = composition(model, size, B, pure, active)
-    laws = [(kinds(model, size, pure, active)[1], table)] * m
+    table = composition(model, size, B, pure=pure, active=active)
+    laws = [(compositions(model, size, pure=pure, active=active), table)] * m
     if rest:
-        laws[-1] = kinds(model, rest, pure, active)[1], table.last
+        laws[-1] = compositions(model, rest, pure=pure, active=active), table.last
     key = philox.key(e.run.seed, b or 0, STEP)
     here = range(replicate, replicate + 1)
     word, extra = (
@@ -102,22 +102,23 @@ def batch(e, b, t, w, replicate=1):
     shape = np.array([law.shape[r] for r, (_, law) in zip(rows, laws, strict=True)])
     X = Draws(key, here, t).gamma(philox.GAMMA, shape.reshape(1, -1)).reshape(m, -1)
     found = []
-    for j, (r, (columns, _)) in enumerate(zip(rows, laws, strict=True)):
-        found += micro_batch(model, {k: int(c[r]) for k, c in columns.items()}, z[j], X[j])
+    for j, (r, (kinds, _)) in enumerate(zip(rows, laws, strict=True)):
+        found += micro_batch(model, kinds, r, z[j], X[j])
     return found
 
 
-def micro_batch(model, count, z, X):
-    """Samples with these counts whose noise adds up to the vector z and to the variables X."""
+def micro_batch(model, kinds, r, z, X):
+    """Samples of composition r whose noise adds up to the vector z and to the variables X."""
+    draggers = int(kinds.draggers[r])
     isotropic = model.dragger.law == "isotropic"
-    scales = [model.dragger.norm if isotropic else 0.0] * count["draggers"]
-    samples = [(True, 0.0, 0)] * count["draggers"]
+    scales = [model.dragger.norm if isotropic else 0.0] * draggers
+    samples = [(True, 0.0, 0)] * draggers
     gammas = 0
     for k, (_, noise) in enumerate(model.parts):
-        n = count[f"clean {k}"]
+        n, rare = int(kinds.clean[k, r]), int(kinds.draws[k, r])
         draws = [0.0] * n
         if noise.law == "rare":
-            draws[: count[f"rare {k}"]] = [1.0] * count[f"rare {k}"]
+            draws[:rare] = [1.0] * rare
         if noise.law == "gamma":
             draws[:1] = [X[gammas]] * len(draws[:1])
             gammas += 1

@@ -8,7 +8,7 @@ import pytest
 
 import sim.engines.sampled as engine
 from analysis.spec.checking import SpecificationError
-from analysis.spec.experiment import RULES
+from analysis.spec.rule import Rule
 from sim.problems import build
 from sim.random import philox
 from sim.random.addresses import Draws
@@ -81,7 +81,7 @@ def oracle_samples(e, replicate, pure, b):
         yield [Sample(bool(wrong[i]), draw[i], normal[i], domain[i]) for i in range(B)]
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", Rule.names())
 @pytest.mark.parametrize("name", ORACLE)
 def test_trajectories_equal_the_oracle(name, rule, experiment):
     algorithm = {"rule": rule, **THRESHOLD.get(rule, {})}
@@ -219,7 +219,7 @@ def test_hits(experiment):
     assert simulate(e, steps=2, radius=0.0).hit.tolist() == [-1] * 4
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", Rule.names())
 def test_the_last_step_is_described(rule, experiment):
     """Clipping norm, share of clean micro-batches, and cosine, from the step's own gradients."""
     e = experiment("quadratic", algorithm={"rule": rule, **THRESHOLD.get(rule, {})})

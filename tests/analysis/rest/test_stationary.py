@@ -1,0 +1,119 @@
+"""Stationary distributions at a finite step, by following densities and chains."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import special
+
+from analysis.rest.stable import stationary_points
+from analysis.rest.stationary import largest_stable_step, on_grid, on_lattice
+from analysis.rest.update import Update
+from analysis.spec.checking import SpecificationError
+from analysis.spec.draggers import Dragger
+from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gaussian, Rare
+from analysis.spec.rule import Clipping
+
+FRACTION, NORM, b, m = 0.05, 20.0, 8, 4
+MODEL = GradientModel(1, FRACTION, Gaussian("gaussian", 1.0), Dragger("persistent", NORM, (-1.0,)))
+
+
+def at_rest(rule, model=MODEL):
+    """The update of a rule, and ∇f at its stationary point."""
+    update = Update(model, Clipping(rule, b * m, b))
+    (point,) = stationary_points(update)
+    return update, float(point.gradient[0])
+
+
+def positive(w):
+    """P(g > 0) for a micro-batch with k of b draggers, straight from the model; w [n]."""
+    k = np.arange(b)
+    probability = special.comb(b, k) * FRACTION**k * (1 - FRACTION) ** (b - k)
+    return special.ndtr(((b - k) * w[:, None] - k * NORM) / np.sqrt(b - k)) @ probability
+
+
+@pytest.mark.parametrize("step", [0.4, 0.1])
+def test_lattice_by_iterating_the_density(step):
+    """The rule on a fine grid of starting points, its density pushed until it stands still.
+
+    Starts that are spread evenly over a lattice spacing average over all lattices.
+    """
+    update, root = at_rest("normalized")
+    means = []
+    for offset in np.arange(4) / 4:
+        w = abs(root) + 2 * step / m * (np.arange(-80, 81) + offset)
+        up, density = positive(w), np.full(w.size, 1 / w.size)
+        for _ in range(int(60 / step)):
+            pushed = np.zeros(w.size)
+            for k in range(m + 1):
+                probability = special.comb(m, k) * up**k * (1 - up) ** (m - k)
+                pushed += np.roll(density * probability, m // 2 - k)
+            density = pushed
+        means.append(density @ w)
+    assert np.ptp(means) < 1e-4
+    found = on_lattice(update, root, step, 3.0)
+    assert found.probability.sum() == pytest.approx(1, abs=1e-12)
+    assert abs(found.mean) == pytest.approx(means[0], rel=1e-6)
+
+
+def test_algorithm_1_by_following_it():
+    """50 000 chains of micro-batch gradients in plain NumPy, from rest; 5 sigma."""
+    update, root = at_rest("adaptive")
+    rng, n, step = np.random.default_rng(2), 50_000, 0.6
+    w, total = np.full(n, root), 0.0
+    for t in range(60):
+        k = rng.binomial(b, FRACTION, (m, n))
+        mean = ((b - k) * w + k * np.sign(root) * -NORM) / b
+        g = mean + np.sqrt(b - k) / b * rng.standard_normal((m, n))
+        w = w - step * np.abs(g).min(0) * np.sign(g).mean(0)
+        total = total + w * (t >= 45) / 15
+    found, error = on_grid(update, root, step, 4.0).mean, total.std() / n**0.5
+    assert abs(total.mean() - found) < 5 * error
+    assert abs(total.mean() - root) > 20 * error
+
+
+@pytest.mark.parametrize("distribution", [on_lattice, on_grid])
+def test_a_distribution_has_the_unit_of_the_gradient(distribution):
+    """Noise and draggers times 1000, and the normalized rule's step, multiply its mean."""
+    scaled = replace(
+        MODEL, noise=Gaussian("gaussian", 1e3), dragger=Dragger("persistent", 1e3 * NORM, (-1.0,))
+    )
+    rule = "normalized" if distribution is on_lattice else "adaptive"
+    means = []
+    for unit, model in ((1.0, MODEL), (1e3, scaled)):
+        update, root = at_rest(rule, model)
+        step = 0.2 * (unit if rule == "normalized" else 1.0)
+        means.append(distribution(update, root, step, 3.0 * unit).mean / unit)
+    assert means[1] == pytest.approx(means[0], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"noise": Rare("rare", 0.1, 3.0, 0.3)}, "Gaussian noise"),
+        ({"dragger": Dragger("opposing", 3.0)}, "persistent or additive"),
+        ({"dimension": 2, "dragger": Dragger("persistent", 3.0, -1.0)}, "model.dimension = 2"),
+    ],
+)
+def test_other_models_are_refused(change, message):
+    update = Update(replace(MODEL, **change), Clipping("normalized", b * m, b))
+    with pytest.raises(SpecificationError, match=message):
+        on_lattice(update, 0.1, 0.1, 3.0)
+
+
+def test_an_odd_number_of_micro_batches_has_no_lattice():
+    with pytest.raises(SpecificationError, match="an even number"):
+        on_lattice(Update(MODEL, Clipping("normalized", 24, 8)), 0.1, 0.1, 3.0)
+    with pytest.raises(SpecificationError, match="rule = 'adaptive'"):
+        on_lattice(Update(MODEL, Clipping("adaptive", 32, 8)), 0.1, 0.1, 3.0)
+
+
+def test_largest_stable_step_by_following_the_logarithm():
+    """The mean growth there, over 400 000 steps of the linear rule, is zero (5 sigma)."""
+    rng, limit = np.random.default_rng(15), largest_stable_step(MODEL, b, m)
+    worst = rng.binomial(b, FRACTION, (400_000, m)).max(1)
+    growth = np.log(np.abs(1 - limit * (1 - worst / b)))
+    assert abs(growth.mean()) < 5 * growth.std() / np.sqrt(growth.size)
+    shorter = np.log(np.abs(1 - 0.95 * limit * (1 - worst / b)))
+    assert shorter.mean() < -5 * shorter.std() / np.sqrt(growth.size)
