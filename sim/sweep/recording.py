@@ -1,7 +1,5 @@
 """What a run's measure records at a single step size, before anything is estimated."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +14,7 @@ from sim.variants import Variant
 def recording(
     experiment: Experiment, variant: Variant, step: float, threads: int = 1
 ) -> NDArray[np.float64]:
-    """Simulate a micro-batch size, or the schedule, at one step size; nothing is stored.
+    """Simulate a micro-batch size or the schedule at one step size, without a store.
 
     The array is `found` of the experiment's measure (`sim.measures`): batch means of ∇f
     and ‖∇f‖² [groups, batches, d + 1] for "bias". It has infinities or NaN where
