@@ -181,7 +181,7 @@ def replaced(value, path, is_key, payload):
     return {**value, first: replaced(value[first], rest, is_key, payload)}
 
 
-HIDDEN = {"name", "claims", "steps", "data", "passed"}  # not shown, or no text
+HIDDEN = {"name", "claims", "steps", "data", "passed", "id"}  # not shown, or no text
 
 
 def test_without_escaping_every_attack_is_seen(monkeypatch):
