@@ -39,12 +39,12 @@ def actions(parser):
 
 def parsers():
     """The parser of each command by its words."""
-    found = {}
+    by_words = {}
     for name, module in COMMANDS.items():
         top = module.parser()
         below = [a for a in top._actions if isinstance(a, argparse._SubParsersAction)]
-        found |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {name: top}
-    return found
+        by_words |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {name: top}
+    return by_words
 
 
 PARSERS = parsers()

@@ -23,11 +23,11 @@ PINNED_BY_ITS_PARTS = {"cuda-toolkit"}
 def pins():
     """Version by canonical name; every line is a name and one exact version."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[:1] not in "#"]
-    assert all(found)
-    names = [canonicalize_name(pin[1]) for pin in found]
+    matches = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[:1] not in "#"]
+    assert all(matches)
+    names = [canonicalize_name(pin[1]) for pin in matches]
     assert len(set(names)) == len(names)
-    return dict(zip(names, (pin[2] for pin in found), strict=True))
+    return dict(zip(names, (pin[2] for pin in matches), strict=True))
 
 
 def needed(requirements, extras=frozenset()):
@@ -159,8 +159,8 @@ def test_hooks_and_checks_run_what_make_runs():
 def test_every_package_is_listed():
     listed = {name.replace(".", "/") for name in PROJECT["tool"]["setuptools"]["packages"]}
     tops = {name.split("/")[0] for name in listed}
-    found = {p.parent for top in tops for p in (ROOT / top).rglob("__init__.py")}
-    assert {p.relative_to(ROOT).as_posix() for p in found} == listed
+    folders = {p.parent for top in tops for p in (ROOT / top).rglob("__init__.py")}
+    assert {p.relative_to(ROOT).as_posix() for p in folders} == listed
 
 
 @pytest.mark.parametrize("path", ["README.md", "sim/backend.py"])

@@ -32,7 +32,7 @@ def small(**model):
 
 
 def largest_z(one, other):
-    (x, s), (y, t) = (np.array(found) for found in (one, other))
+    (x, s), (y, t) = (np.array(estimate) for estimate in (one, other))
     return np.abs((x - y) / np.hypot(s, t)).max()
 
 
@@ -60,10 +60,10 @@ def test_jax_programs_agree(program):
     with Worker(PROGRAMS[program]) as worker:
         assert worker.build(small(), Resources(2))["device"] == "cpu"
         reply = worker.run(3)
-    found = reply["mean"], reply["standard_error"]
-    assert largest_z(numpy_reduced.build(small(), 2).run(4), found) < LIMIT
+    estimate = reply["mean"], reply["standard_error"]
+    assert largest_z(numpy_reduced.build(small(), 2).run(4), estimate) < LIMIT
     other = numpy_reduced.build(small(dragger_fraction=0.3), 2).run(4)
-    assert largest_z(other, found) > LIMIT
+    assert largest_z(other, estimate) > LIMIT
 
 
 def test_numbers_depend_on_the_seed_alone():
@@ -153,7 +153,7 @@ def test_a_worker_reports_what_fails():
 
 
 @pytest.fixture(scope="module")
-def found():
+def whole_report():
     """The report of the whole benchmark, run on small jobs in two programs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "variants", lambda: {"J1": small(), "b1": small()})
@@ -176,8 +176,8 @@ def leaves(value, path=""):
     return set()
 
 
-def test_report_as_json(found, monkeypatch, capsys):
-    monkeypatch.setattr(report, "bench", lambda *_: found)
+def test_report_as_json(whole_report, monkeypatch, capsys):
+    monkeypatch.setattr(report, "bench", lambda *_: whole_report)
     assert sim.__main__.main(["bench", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     promised = sim.__main__.BENCH.split("--json:")[1].split("; ratio")[0]
@@ -196,12 +196,12 @@ def test_report_as_json(found, monkeypatch, capsys):
     assert document["generator"]["one_thread"] > 0
 
 
-def test_report_as_text(found, monkeypatch, capsys):
-    (variant,) = found.variants
+def test_report_as_text(whole_report, monkeypatch, capsys):
+    (variant,) = whole_report.variants
     apart = agreement([("a", 1.0, 0.1), ("b", 9.0, 0.1)])
     spoilt = dataclasses.replace(variant, agreement=apart)
     for several, code, verdict in (([variant], 0, "all agree"), ([spoilt], 1, "THEY DISAGREE")):
-        changed = dataclasses.replace(found, variants=several)
+        changed = dataclasses.replace(whole_report, variants=several)
         monkeypatch.setattr(report, "bench", lambda *_, changed=changed: changed)
         assert sim.__main__.main(["bench"]) == code
         out = capsys.readouterr().out
