@@ -34,7 +34,9 @@ NOT_REAL = (
 )
 NO_NUMBERS = tuple("OSUTMm")  # kinds of NumPy's types: objects, texts, dates
 
-quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
+quiet = np.errstate(
+    over="ignore", invalid="ignore"
+)  # squares are looked at, divergence is seen
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +48,9 @@ def _working_type(dtype: Any, xp: Any) -> Any:
 
     if among(NOT_REAL) or getattr(dtype, "kind", "") in NO_NUMBERS:
         refuse("g.dtype", str(dtype), "a real floating-point type")
-    if not getattr(dtype, "isnative", True):  # NumPy's, with its bytes in the other order
+    if not getattr(
+        dtype, "isnative", True
+    ):  # NumPy's, with its bytes in the other order
         native = dtype.newbyteorder("=")
         return _working_type(native, xp) or native
     return None if among(WIDE) else xp.float32
@@ -185,6 +189,39 @@ def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
             return partial(average_then_clip, threshold=limit)
 
 
+def running_sum(g: Any, threshold: Any, xp: Any = np) -> Any:
+    """A mistake that is no rule of an experiment: S ← clip(S + g_j/m), j = 1 … m; the last S.
+
+    It is what a loop does that accumulates gradients and clips after each micro-batch. For
+    gradients of ordinary size: their squares neither overflow nor vanish.
+    """
+    return _accumulated(g, threshold, xp)[0]
+
+
+def running_sum_weights(g: Any, threshold: Any, xp: Any = np) -> Any:
+    """The weight W_j of each micro-batch in the running sum Σ W_j g_j/m [..., m].
+
+    W_j = f_j f_(j+1) … f_m, with f_j the factor by which the j-th clipping shortens the sum.
+    """
+    weights: list[Any] = []
+    for factor in reversed(_accumulated(g, threshold, xp)[1]):
+        weights.append(weights[-1] * factor if weights else factor)
+    return xp.concat(weights[::-1], axis=-2)[..., 0]
+
+
+def _accumulated(g: Any, threshold: Any, xp: Any) -> tuple[Any, list[Any]]:
+    """The last S [..., d], and the factors f_1 … f_m [..., 1, 1]."""
+    m, factors = g.shape[-2], []
+    total = xp.zeros_like(g[..., :1, :])
+    for j in range(m):
+        total = total + g[..., j : j + 1, :] / m
+        norm = xp.sqrt(xp.sum(total * total, axis=-1, keepdims=True))
+        length = xp.zeros_like(norm) + threshold
+        factors.append(length / xp.maximum(norm, length))
+        total = total * factors[-1]
+    return total[..., 0, :], factors
+
+
 def rule(
     name: str,
     aggregate: str = "mean",
@@ -204,7 +241,9 @@ def rule(
 
     def applied(g: Any) -> Any:
         if g.ndim < 2 or 0 in g.shape[-2:]:
-            refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
+            refuse(
+                "g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch"
+            )
         if 0 in g.shape:  # no steps
             return xp.sum(g, axis=-2)
         wide = _working_type(g.dtype, xp)
