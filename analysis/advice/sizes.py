@@ -341,6 +341,26 @@ def fixed_radius(
     return float(case.noise_scale * optimize.brentq(pull, 0.0, high, xtol=1e-200, rtol=1e-13))
 
 
+def fixed_radii(case: WorstCase, micro_batch_size: int, thresholds: Array) -> Array:
+    """Bias_c(b) for thresholds c [n] and equal micro-batches, by bisection: see `fixed_radius`.
+
+    In the unit of σ and c; at most 1000 σ, which also stands for an infinite radius. α = 1.
+    """
+    from analysis.claims.huber_lemma import claim
+
+    c = np.asarray(thresholds, np.float64)
+    clean = (1 - case.dragger_fraction) ** micro_batch_size
+    s = case.noise_scale / micro_batch_size**0.5
+    low, high = np.zeros_like(c), np.full_like(c, 1e3 * case.noise_scale)
+    for _ in range(60):
+        middle = (low + high) / 2
+        pull = claim.evaluate(G=middle, s=s, c=c)["mean_pull_bound"]
+        inside = clean * pull < (1 - clean) * c
+        low = np.where(inside, middle, low)
+        high = np.where(inside, high, middle)
+    return np.asarray((low + high) / 2)
+
+
 def divisors(batch_size: int) -> np.ndarray:
     """The micro-batch sizes [n] that a mini-batch of this size allows."""
     batch_size = integer(1, 2**26)("batch_size", batch_size)
