@@ -72,6 +72,13 @@ def test_the_minimum_is_not_undercut_and_reached(name, problem):
     assert p.loss(w).min() < p.minimum + (1e-9 if name in CONVEX | {"two_layer"} else math.inf)
 
 
+@pytest.mark.parametrize("name", ["linear_regression", "logistic_regression", "two_layer"])
+def test_the_optimum_is_a_minimum(name, problem):
+    p = problem(name)
+    assert np.abs(p.gradient(p.optimum)).max() < 1e-12
+    assert p.loss(p.optimum) == pytest.approx(p.minimum, rel=1e-12)
+
+
 def test_assumptions_are_answered(problem):
     for name in NAMES:
         assert list(problem(name).assumptions) == ["A1", "A2", "A3", "A4"]
