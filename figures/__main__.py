@@ -62,7 +62,7 @@ def _act(options: argparse.Namespace) -> int:
     os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
     figures = registry.gallery()
     chosen = {name: figures[name] for name in names or figures}
-    return _list(chosen, options.json) if options.list else _make(chosen, list(figures), options)
+    return _list(chosen, options.json) if options.list else make(chosen, list(figures), options)
 
 
 def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
@@ -74,7 +74,7 @@ def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
     return 0
 
 
-def _make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
+def make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
     """Make the chosen figures, then the page about all `names` that are in --out."""
     from figures import report
 

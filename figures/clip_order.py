@@ -5,6 +5,7 @@ neither of the other two. It is not a rule of the simulator; here it sees the sa
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from figures.checks import ALARM, Check, CheckError, agreement
 from figures.figure import Figure, Simulated
 from figures.kit.panels import subplots
 from sim.estimate import estimate, quantile
+from sim.paired import batch_means
 from sim.presets import presets
 from sim.random import philox
 from sim.random.addresses import Draws
 from sim.reduction.compositions import compositions
-from sim.rules import average_then_clip, fixed
+from sim.rules import average_then_clip, fixed, running_sum, running_sum_weights
 
 BATCH, SIZE = 64, 4
 COUNT = BATCH // SIZE  # m
@@ -32,23 +34,7 @@ FAR = 10.0  # ‖∇f‖ at the beginning of a run
 REACHED = 4  # far out the sum is as long as c before this micro-batch is added
 
 
-def running_sum(g: Any, threshold: Any) -> tuple[Any, Any]:
-    """The mistake: S ← clip(S + g_j/m) for j = 1 … m, and what each micro-batch weighs in it.
-
-    From g [..., m, d]: the last S [..., d] = Σ W_j g_j/m, and the weights W_j = f_j f_(j+1) … f_m
-    [..., m], f_j the factor by which the j-th clipping shortens S.
-    """
-    m, total, factors = g.shape[-2], np.zeros_like(g[..., :1, :]), []
-    for j in range(m):
-        total = total + g[..., j : j + 1, :] / m
-        norm = np.sqrt((total * total).sum(-1, keepdims=True))
-        factors.append(threshold / np.maximum(norm, threshold))
-        total = total * factors[-1]
-    weights = np.cumprod(np.concatenate(factors[::-1], axis=-2), axis=-2)[..., ::-1, 0]
-    return total[..., 0, :], weights
-
-
-RULES = {"fixed": fixed, "running": lambda g, c: running_sum(g, c)[0], "global": average_then_clip}
+RULES = {"fixed": fixed, "running": running_sum, "global": average_then_clip}
 COLORS = {"fixed": marks.FIXED, "running": marks.ORANGE, "global": marks.SGD}
 
 
@@ -98,18 +84,15 @@ class ClipOrder(Figure):
         Raises CheckError where one does not.
         """
         run, drawn, c = experiment.run, self._gradients(experiment), np.array(THRESHOLDS)
-        step = np.multiply.outer(np.maximum(1, 0.2 / c), run.steps)[..., None]
-        w = np.zeros((len(RULES), *step.shape[:2], run.replicates))
-        batch, threshold = run.recorded // run.batches, c[:, None, None, None, None]
-        first, sums = run.iterations - run.batches * batch, np.zeros((run.batches, 2, *w.shape))
-        for t in range(run.iterations):
-            if t >= first:
-                sums[(t - first) // batch] += w, w * w
+        steps = np.multiply.outer(np.maximum(1, 0.2 / c), run.steps)[..., None]
+        threshold, found = c[:, None, None, None, None], {}
+
+        def gradients(t: int, w: Any) -> Any:
             slope, intercept = drawn(t)
-            g = (slope * w[..., None] + intercept)[..., None]
-            for i, direction in enumerate(RULES.values()):
-                w[i] -= step * direction(g[i], threshold)[..., 0]
-        means, found = (sums / batch).transpose(2, 3, 4, 5, 0, 1), {}
+            return (slope * w[..., None] + intercept)[..., None]
+
+        directions = [partial(rule, threshold=threshold) for rule in RULES.values()]
+        means = batch_means(gradients, directions, steps, run)
         for rule, all_means in zip(RULES, means, strict=True):
             found[rule] = [estimate(one, run.steps) for one in all_means]
             for at, e in zip(THRESHOLDS, found[rule], strict=True):
@@ -150,7 +133,7 @@ class ClipOrder(Figure):
 
     def _weights(self, experiment: Experiment, gradient: float, c: float) -> dict[str, Any]:
         """Mean weights W_j at ∇f = `gradient`, from gradients that the runs do not use."""
-        found = running_sum(self._fresh(experiment, gradient), c)[1].reshape(-1, COUNT)
+        found = running_sum_weights(self._fresh(experiment, gradient), c).reshape(-1, COUNT)
         n, mean = len(found), found.mean(0)
         reach = quantile(0.995, n - 1) * found.std(0, ddof=1) / n**0.5
         rows = enumerate(zip(mean, reach, strict=True), 1)
@@ -282,7 +265,7 @@ class ClipOrder(Figure):
         left.set_title(f"{self.title}   (n = {data['experiment']['run']['replicates']} replicates)")
         for found, marker in zip(data["weights"].values(), "^v", strict=True):
             marks.simulated(right, found["points"], "position", fmt=marker, ms=4.5)
-        alone = running_sum(np.full((COUNT, 1), FAR), HIGH)[1]
+        alone = running_sum_weights(np.full((COUNT, 1), FAR), HIGH)
         right.plot(np.arange(1, COUNT + 1), alone, color=marks.BOUND, ls="--")
         right.set(yscale="log", ylim=(3e-4, 1.8), xticks=(1, 4, 8, 12, 16))
         right.set(xlabel="position j of the micro-batch", ylabel="its mean weight (dimensionless)")

@@ -1,7 +1,7 @@
-"""NAME.json as the page needs it: its shape as classes, and its only reader.
+"""NAME.json as the page needs it: its shape, stated as classes, and its only reader.
 
-Whoever gives a folder of figures to somebody else can change what stands there, so that
-nothing is taken on trust: a document has this shape, or it is refused in one line.
+Whoever hands on a folder of figures can change its files, so nothing is taken on trust: a
+document has this shape, or it is refused in one line.
 """
 
 import errno
@@ -17,7 +17,7 @@ from analysis.spec.checking import SpecificationError, choice, refuse
 from analysis.spec.files import read_whole
 from figures.kit.checks import Check
 
-LARGEST = 2**24  # bytes of a file that is read; the gallery's largest have a tenth of that
+LARGEST = 2**24  # bytes of a file; the largest of the gallery have a tenth of that
 T = TypeVar("T")
 
 
@@ -69,7 +69,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure whose caption was found to be true."""
+    """A figure whose checks passed."""
 
     name: str
     title: str
@@ -84,7 +84,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Failed:
-    """What stands in the place of a figure whose caption was not true."""
+    """The entry of a figure of which a check failed."""
 
     name: str
     title: str
@@ -157,8 +157,8 @@ def shaped(kind: type[T], value: Any) -> T:
     Lists become tuples; keys that the class does not have are left out. Raises
     SpecificationError that names the first entry of another type, or that is missing.
     """
-    whole: T = _shaped(kind, value, "")
-    return whole
+    result: T = _shaped(kind, value, "")
+    return result
 
 
 def _shaped(kind: Any, value: Any, place: str) -> Any:
@@ -177,7 +177,8 @@ def _shaped(kind: Any, value: Any, place: str) -> Any:
 
 
 def _object(kind: Any, value: Mapping[str, Any], place: str) -> Any:
-    hints, entries = get_type_hints(kind), {}
+    hints = get_type_hints(kind)
+    entries = {}
     for entry in fields(kind):
         where = f"{place}.{entry.name}" if place else entry.name
         if entry.name in value:

@@ -16,7 +16,9 @@ from sympy.core.relational import Relational
 from analysis.proof.relations import E, Mean, Quantile, Relation
 from figures.markup import Markup
 
-TIMES, APPLY = "<mo>\u2062</mo>", "<mo>\u2061</mo>"  # not seen: a product; a function of
+# not seen: a product; a function of
+TIMES = "<mo>\u2062</mo>"
+APPLY = "<mo>\u2061</mo>"
 SIGNS = {"<=": "≤", ">=": "≥"}
 HALF = sp.Rational(1, 2)
 HIGH = ("<mfrac>", "<msqrt>", "<msubsup>", "<mtable>")

@@ -1,4 +1,4 @@
-"""The page about all figures in a folder, and what it says of a failed one."""
+"""The report: the page about all figures in a folder, failed ones included."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,16 +17,17 @@ from figures.page import DESCRIPTION, Shown, page
 def write(names: Sequence[str], out: Path) -> Path | None:
     """Write `out`/index.html about the figures of `names` there; its path.
 
-    Where it would show nothing there is no page afterwards, and None is returned; so it
-    is where another index.html stands. Raises OSError when the page cannot be written.
+    A page that would show nothing is removed, and None is returned, as it is where another
+    index.html stands. Raises OSError when the page cannot be written.
     """
-    path, content = out / folder.PAGE, read(names, out)
+    path = out / folder.PAGE
+    contents = read(names, out)
     while not foreign(path):
-        _write(path, *content)
-        now = read(names, out)
-        if now == content:  # else another process has put a figure there meanwhile
+        _write(path, *contents)
+        newest = read(names, out)
+        if newest == contents:  # else another process has put a figure there meanwhile
             break
-        content = now
+        contents = newest
     return None if foreign(path) or not path.exists() else path
 
 
@@ -38,7 +39,7 @@ def _write(path: Path, shown: Sequence[Shown], damaged: Mapping[str, str]) -> No
 
 
 def foreign(path: Path) -> bool:
-    """Whether a file stands there that is no page of this command."""
+    """Whether the file there is no page of this command."""
     try:
         return DESCRIPTION.encode() not in read_whole(path)[:4096]
     except OSError:
@@ -46,7 +47,7 @@ def foreign(path: Path) -> bool:
 
 
 def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
-    """The figures of `names` that are in the folder, and what damages others."""
+    """Those of the figures `names` that are there, and what is wrong with other files."""
     shown: list[Shown] = []
     damaged: dict[str, str] = {}
     for name in names:
@@ -68,19 +69,21 @@ def _with_pictures(content: document.Document, out: Path, damaged: dict[str, str
     for form in SHOWN:
         path = out / f"{content.name}.{form}"
         try:
-            if picture := pictures.read(path):
-                sound[form] = picture
+            picture = pictures.read(path)
         except SpecificationError as error:
             damaged[path.name] = str(error)
+        else:
+            if picture:
+                sound[form] = picture
     others = {form for form in METADATA if form not in SHOWN}
-    there = {form for form in others if (out / f"{content.name}.{form}").is_file()}
-    formats = [form for form in METADATA if form in sound or form in there]
+    linked = {form for form in others if (out / f"{content.name}.{form}").is_file()}
+    formats = [form for form in METADATA if form in sound or form in linked]
     smallest = min(sound.values(), key=lambda picture: len(picture.content), default=None)
     return Shown(content, smallest, (*formats, "json"))
 
 
 def write_failure(figure: Figure, profile: str, problem: str, out: Path) -> None:
-    """Put a document in the figure's place that says why there is none.
+    """Put a document in the figure's place that says why it failed.
 
     Raises OSError when it cannot be written.
     """

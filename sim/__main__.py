@@ -42,38 +42,41 @@ step size.
 run.measure = "bias": extrapolates the mean stationary gradient to zero step, component
 by component, and reports its norm. The interval (99 %) is corrected for the upward bias
 of the norm of a noisy mean, so in high dimension it may lie below the plain norm; trust
-the interval. With fewer than 32 replicates it rests on batch means in time. It knows
-statistical errors only: with many replicates and large steps the error of the
-extrapolation can exceed it without a warning, so repeat a result that matters with half
-the steps. "trajectory": means over replicates and their standard errors at log-spaced
-iterations. "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖
-<= run.radius.
+the interval. With fewer than 32 replicates it uses batch means over time. It covers
+statistical error only: with many replicates and large steps the extrapolation error can
+be larger, and there may be no warning, so repeat a result that matters with half the
+steps.
+
+"trajectory": means over replicates and their standard errors at log-spaced iterations.
+
+"hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <=
+run.radius.
 
 Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by
-the next run of the same specification; Ctrl-C loses nothing. A file there that is
-damaged is renamed, with a line on stderr, and its work done anew. Numbers do not depend
-on threads or interruptions.
+the next run of the same specification; Ctrl-C loses nothing. A damaged file there is
+renamed, with a line on stderr, and its work is repeated. The numbers do not depend on
+threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error,
 interval[2]}], best{micro_batch_size, confidence_set[]}; numbers are null where the
-simulation diverged or never came to rest (the reason goes to stderr), and such sizes
-are left out of best; among the others the confidence set holds the size with the
-smallest true bias with chance 99 %. micro_batch_size is null for a schedule. With
-another measure: rule, batch_size, measure, results[{micro_batch_size, step, …}], where
-… is iterations[] and for each of gradient_norm, loss, clipping_norm, clean_fraction and
-cosine a list of means and one of errors (gradient_norm_error[] and so on), or for
-hitting times mean, standard_error, reached, replicates"""
+simulation diverged or never became stationary (the reason goes to stderr), and such
+sizes are left out of best; among the others the confidence set contains the size with
+the smallest true bias with probability 99 %. micro_batch_size is null for a schedule.
+With another measure: rule, batch_size, measure, results[{micro_batch_size, step, …}],
+where … is iterations[] and for each of gradient_norm, loss, clipping_norm,
+clean_fraction and cosine a list of means and one of errors (gradient_norm_error[] and
+so on), or for hitting times mean, standard_error, reached, replicates"""
 
 
 BENCH = """\
 Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine,
 in NumPy and, where it is installed, in JAX: sample by sample, and with the exact
-reduction to micro-batches that this engine uses. All programs take turns, so that what
-disturbs the machine disturbs all of them: compare ratios. Then: the random generator
-alone, how time grows with each quantity, memory, cold start. `make bench` installs JAX
-first. Exit code 1 if the programs' results disagree.
+reduction to micro-batches that this engine uses. All programs take turns, so that
+whatever disturbs the machine disturbs all of them: compare ratios. Then it measures the
+random generator alone, how time grows with each quantity, memory, and the cold start.
+`make bench` installs JAX first. Exit code 1 if the programs' results disagree.
 
 example: python -m sim bench J1 b64 --rounds 3
 
@@ -127,46 +130,47 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print_bias(result: "Result") -> None:
-    rows = [
-        [
-            variants.name(r.micro_batch_size),
-            *(common.number(v) for v in (r.bias, r.standard_error, *r.interval)),
-        ]
-        for r in result.results
-    ]
+    rows = []
+    for row in result.results:
+        numbers = (row.bias, row.standard_error, *row.interval)
+        rows.append([variants.name(row.micro_batch_size), *map(common.number, numbers)])
     header = ["micro-batch size", "bias", "standard error", "99 % from", "to"]
     print(common.table(header, rows))
-    kept = ", ".join(map(str, result.best.confidence_set))
-    if result.best.micro_batch_size is not None:
-        best = result.best.micro_batch_size
-        print(f"smallest bias at micro-batch size {best}; 99 % set: {{{kept}}}")
-    elif all(r.bias is None for r in result.results):
-        print("no size came to rest")
+    best = result.best.micro_batch_size
+    if best is not None:
+        sizes = ", ".join(map(str, result.best.confidence_set))
+        print(f"smallest bias at micro-batch size {best}; 99 % set: {{{sizes}}}")
+    elif all(row.bias is None for row in result.results):
+        print("no size became stationary")
 
 
 def _print_measured(result: "MeasuredResult") -> None:
     """The hitting times, or the last points of the trajectories."""
     from sim.measures import QUANTITIES
 
-    pairs = [("mean", "standard_error")]
+    columns = ["mean"]
     if result.measure == "trajectory":
-        pairs = [(name, f"{name}_error") for name in QUANTITIES]
-        print(f"after {result.results[0]['iterations'][-1]} iterations (all points: --json)")
+        columns = list(QUANTITIES)
+        iterations = result.results[0]["iterations"][-1]
+        print(f"after {iterations} iterations (all points: --json)")
     rows = []
     for row in result.results:
         cells = [variants.name(row["micro_batch_size"]), common.number(row["step"])]
-        cells += [_with_error(row[name], row[error]) for name, error in pairs]
+        for column in columns:
+            error = "standard_error" if column == "mean" else f"{column}_error"
+            cells.append(_with_error(row[column], row[error]))
         if result.measure == "hitting":
             cells.append(f"{row['reached']} of {row['replicates']}")
         rows.append(cells)
-    names = [name.replace("_", " ") for name, _ in pairs]
+    names = [column.replace("_", " ") for column in columns]
     reached = ["reached"] if result.measure == "hitting" else []
     print(common.table(["micro-batch size", "step", *names, *reached], rows))
 
 
 def _with_error(value: Any, error: Any) -> str:
     """A mean and its standard error, or the last ones of a trajectory."""
-    mean, spread = (v[-1] if isinstance(v, list) else v for v in (value, error))
+    mean = value[-1] if isinstance(value, list) else value
+    spread = error[-1] if isinstance(error, list) else error
     return "-" if not np.isfinite(mean) else f"{mean:.4g} ± {spread:.1g}"
 
 

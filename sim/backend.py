@@ -1,4 +1,4 @@
-"""Where the work is done. The only file that names CuPy, and it imports CuPy only when asked to."""
+"""The backends, cpu and cuda; the only file that imports CuPy, and only when needed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def obstacle() -> str | None:
         count = cupy.cuda.runtime.getDeviceCount()
         if count > 0:
             cupy.zeros(1).sum().item()  # driver, compiler and memory, tried once
-    except Exception as error:  # the kinds depend on what is missing, and so do their modules
+    except Exception as error:  # its class depends on what is missing
         return f"CuPy found no usable CUDA device ({_line(error)})"
     return None if count > 0 else "CuPy found no CUDA device"
 
@@ -56,7 +56,7 @@ class Device:
         self.processors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
     def put(self, array: Any) -> Any:
-        """The array on the device; one that is there already is returned as it is."""
+        """The array on the device; one that is there already is returned unchanged."""
         return self.xp.asarray(array)
 
     def get(self, array: Any) -> Any:

@@ -1,14 +1,15 @@
 """From batch means to the bias: extrapolation to zero step, intervals, the set of best sizes.
 
-The stationary mean of ∇f depends smoothly on the step size, so a polynomial through two or three
-step sizes is evaluated at zero, component by component. The extrapolated vectors are independent
-copies y_1 … y_n of one law with mean μ and covariance Σ; the bias is ‖μ‖.
+The stationary mean of ∇f depends smoothly on the step size, so a polynomial through two
+or three step sizes is evaluated at zero, component by component. The extrapolated
+vectors y_1 … y_n are independent and identically distributed with mean μ and covariance
+Σ; the bias is ‖μ‖.
 
-The norm of a noisy mean is too large on average: E‖ȳ‖² = ‖μ‖² + tr Σ/n. Intervals and comparisons
-therefore use q = ‖ȳ‖² - tr Σ/n, which is unbiased for ‖μ‖². Its variance is along·‖μ‖² + across,
-with along = 4 u·Σu/n, u the direction of ȳ, and across = 2 tr Σ²/n². Evaluated at the hypothetical
-‖μ‖, or at ‖ȳ‖ where that is larger, it gives intervals that cover in every dimension and down to
-zero bias.
+The norm of a noisy mean is too large on average: E‖ȳ‖² = ‖μ‖² + tr Σ/n. Intervals and
+comparisons therefore use q = ‖ȳ‖² - tr Σ/n, which is unbiased for ‖μ‖². Its variance is
+along·‖μ‖² + across, with along = 4 u·Σu/n, u the direction of ȳ, and across = 2 tr
+Σ²/n². Evaluated at the hypothetical ‖μ‖, or at ‖ȳ‖ where that is larger, it gives
+intervals that cover the bias in every dimension and down to zero.
 """
 
 import math
@@ -23,9 +24,9 @@ from analysis.spec.experiment import UNITS
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
-LARGEST_SHIFT = 0.25  # of the bias, see Estimate.warning
-ROUNDING = 1e-12  # of the largest batch mean: spread that is none
-UNDERFLOW = 1e-36  # in single precision; what neither fluctuates nor is larger stands at zero
+LARGEST_SHIFT = 0.25  # relative to the bias, see Estimate.warning
+ROUNDING = 1e-12  # relative to the largest batch mean: a smaller deviation is rounding
+UNDERFLOW = 1e-36  # a coordinate that stays below it in single precision counts as zero
 LONGEST_MEMORY = 0.5  # correlation of successive batch means, see Estimate.warning
 
 
@@ -60,11 +61,12 @@ class SquaredBias:
 class Estimate:
     """The bias at one micro-batch size; NaN throughout when the simulation diverged.
 
-    mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its variance;
-    degrees = n - 1. `unrest` is the largest z-score between the halves of the recorded run, over
-    coordinates and step sizes, `drift` that of the extrapolated vectors; `memory` the correlation
-    between successive batch means where these count as independent; `shift` the distance from the
-    mean at the smallest step to ȳ.
+    mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its
+    variance; degrees = n - 1. `unrest` is the largest z-score between the halves of the
+    recorded run, over coordinates and step sizes, `drift` that of the extrapolated
+    vectors; `memory` is the correlation between successive batch means where these
+    count as independent, else 0; `shift` is the distance from the mean at the smallest
+    step to ȳ.
     """
 
     mean: tuple[float, ...]
@@ -112,64 +114,67 @@ class Estimate:
 
     @property
     def problem(self) -> str | None:
-        """Why the numbers are not a stationary bias, None when nothing speaks against it.
+        """Why the numbers are not a stationary bias, or None.
 
-        For Gaussian means, a run at rest is called restless at most once in 10⁵.
+        For a stationary run with Gaussian means the probability of a problem is at most
+        10⁻⁵.
         """
         if not np.isfinite(self.bias):
             return "diverged: try smaller run.steps"
         if not math.isfinite(self.unrest):
             return (
-                "not at rest (the gradient is not zero, but does not fluctuate): raise run.steps, "
-                "which are lost in rounding, or run.iterations"
+                "not stationary (the gradient is not zero, but does not fluctuate): raise "
+                "run.steps, which are lost in rounding, or run.iterations"
             )
         if not self.unrest <= quantile(1 - 1e-5 / (6 * len(self.mean)), self.degrees):
             return (
-                f"not at rest (z = {self.unrest:.1f} between the halves of the recorded run): "
-                "raise run.iterations or run.burn_in; where draggers win it never rests"
+                f"not stationary (z = {self.unrest:.1f} between the halves of the recorded run): "
+                "raise run.iterations or run.burn_in; where draggers win it never becomes so"
             )
         return None
 
     @property
     def warning(self) -> str | None:
-        """Why the interval may be wrong; when a run is at rest, it is rarely said to be hardly so.
+        """Why the interval may be unreliable, or None; rare for a stationary run.
 
-        The interval knows statistical errors only. It is called in doubt where terms of second
-        order in the step, guessed from those of first, might exceed it. From two step sizes they
-        cannot be told: where those of first order are small by themselves, or cancel, there is no
-        warning, and only smaller steps show whether the result depends on them.
+        The interval covers statistical error only. There is a warning when the
+        second-order terms in the step size, estimated from the first-order ones, could
+        exceed it. Two step sizes cannot identify them: if the first-order terms are
+        small or cancel, there is no warning, and only smaller steps show whether the
+        result depends on them.
         """
         if not self.memory <= LONGEST_MEMORY:
             return (
                 f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
                 "too narrow: raise run.iterations or run.steps (with opposing draggers there may "
-                "also be points of rest at several distances)"
+                "also be stationary points at several distances)"
             )
-        sure = max(self.shift - 3 * self.standard_error, 0.0)  # beyond its own statistical error
-        first_order = sure**2 <= self.bias * self.standard_error
+        significant_shift = max(self.shift - 3 * self.standard_error, 0.0)
+        negligible = significant_shift**2 <= self.bias * self.standard_error
         small = self.shift <= LARGEST_SHIFT * self.bias + 4 * self.standard_error
-        if not (first_order and small):  # nor where one is not a number
+        if not (negligible and small):  # so written that NaN is a warning
             return (
                 f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
                 "of higher order may matter: use smaller run.steps"
             )
         if not self.drift <= quantile(1 - 5e-4 / len(self.mean), self.degrees):
             return (
-                f"hardly at rest (z = {self.drift:.1f} between the halves of the extrapolated "
-                "run), so the interval may miss: raise run.iterations or run.burn_in"
+                f"perhaps not stationary (z = {self.drift:.1f} between the halves of the "
+                "extrapolated run), so the interval may miss the bias: raise run.iterations or "
+                "run.burn_in"
             )
         return None
 
 
-def quantile(chance: float, degrees: int) -> float:
+def quantile(probability: float, degrees: int) -> float:
     """Quantile of Student's t."""
     from scipy import special  # slow to import, and trajectories do not need it
 
-    return float(special.stdtrit(degrees, chance))
+    return float(special.stdtrit(degrees, probability))
 
 
 def extrapolation_weights(steps: Sequence[float]) -> Array:
-    """Weights c_i with Σ c_i P(step_i) = P(0) for every polynomial of degree < len(steps)."""
+    """Weights c_i: Σ c_i P(step_i) = P(0) for polynomials of degree < len(steps)."""
     h = np.array(steps)
     return np.array([np.prod(np.delete(h, i) / (np.delete(h, i) - h[i])) for i in range(h.size)])
 
@@ -177,49 +182,84 @@ def extrapolation_weights(steps: Sequence[float]) -> Array:
 def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) -> Estimate:
     """Estimate from batch means of ∇f and ‖∇f‖² [steps, replicates, batches, d + 1].
 
-    With at least 32 replicates each of them counts as one independent vector; with fewer, each
-    replicate contributes several runs of successive batches. `squared`: the bias is the root of the
-    mean of ‖∇f‖² at zero step, not the norm of the mean of ∇f. The two are the same where the
-    points of rest are one point; where they form a sphere only the first is their distance from 0.
+    With at least 32 replicates each of them counts as one independent vector; with
+    fewer, each replicate contributes several runs of successive batches. `squared`: the
+    bias is the root of the mean of ‖∇f‖² at zero step, not the norm of the mean of ∇f.
+    The two are the same where there is one stationary point; where the stationary
+    points form a sphere, only the first is their distance from 0.
     """
     batch_means = batch_means[..., -1:] if squared else batch_means[..., :-1]
-    d = batch_means.shape[-1]
     unit = _unit(batch_means, squared)
     batch_means = batch_means / (unit**2 if squared else unit)
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.einsum("s,srbd->rbd", extrapolation_weights(steps), batch_means)
-        units = _units(y)
-        n = len(units)
-        mean = units.mean(0)
-        centred = units - mean
+        moments = _Moments.of(_units(y))
+    if not moments.finite:
+        return _diverged(batch_means.shape[-1], moments.count - 1)
+    finest = batch_means[np.argmin(steps)].mean((0, 1))
+    shift = float(np.linalg.norm(moments.mean - finest))
+    if squared:
+        moments = moments.root()
+        shift = abs(moments.mean[0] - math.sqrt(max(finest[0], 0.0)))
+    zero = UNDERFLOW / (unit**2 if squared else unit)
+    several_runs = moments.count > len(y) or squared
+    return Estimate(
+        mean=tuple(float(x) for x in unit * moments.mean),
+        squared=float(unit**2 * moments.squared),
+        along=float(unit**2 * 4 * moments.along / moments.count),
+        across=float(unit**4 * moments.across),
+        degrees=moments.count - 1,
+        unrest=max(_unrest(means, zero) for means in batch_means),
+        drift=_unrest(y, zero),
+        memory=max(map(_memory, batch_means)) if several_runs else 0.0,
+        shift=unit * shift,
+    )
+
+
+def _diverged(d: int, degrees: int) -> Estimate:
+    nan = float("nan")
+    return Estimate((nan,) * d, nan, nan, nan, degrees, nan, nan, nan, nan)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Of independent vectors y_1 … y_n: mean ȳ [d], q, u·Σu, 2 tr Σ²/n², tr Σ and n."""
+
+    mean: Array
+    squared: float
+    along: float
+    across: float
+    trace: float
+    count: int
+
+    @classmethod
+    def of(cls, vectors: Array) -> "_Moments":
+        """The moments of vectors [n, d]."""
+        n, d = vectors.shape
+        mean = vectors.mean(0)
+        centred = vectors - mean
         gram = (centred @ centred.T if n <= d else centred.T @ centred) / (n - 1)
         trace = np.trace(gram)
         length = np.linalg.norm(mean)
-        along = ((centred @ mean) ** 2).sum() / (n - 1) / length**2 if length > 0 else trace / d
+        along = trace / d
+        if length > 0:
+            along = ((centred @ mean) ** 2).sum() / (n - 1) / length**2
         across = 2 * _trace_of_square(gram, trace, n, d) / n**2
-        unbiased = mean @ mean - trace / n
-    if not np.isfinite([*mean, unbiased, along, across]).all():
-        nan = float("nan")
-        return Estimate((nan,) * d, nan, nan, nan, n - 1, nan, nan, nan, nan)
-    smallest = batch_means[np.argmin(steps)].mean((0, 1))
-    shift = float(np.linalg.norm(mean - smallest))
-    if squared:  # the mean itself is q, and its root the bias
-        bias = math.sqrt(max(mean[0], 0.0))
-        unbiased, shift = mean[0], abs(bias - math.sqrt(max(smallest[0], 0.0)))
-        mean = np.array([bias])
-        along, across = (trace / bias**2 / 4, 0.0) if bias > 0 else (0.0, trace / n)
-    zero = UNDERFLOW / (unit**2 if squared else unit)
-    return Estimate(
-        mean=tuple(float(x) for x in unit * mean),
-        squared=float(unit**2 * unbiased),
-        along=float(unit**2 * 4 * along / n),
-        across=float(unit**4 * across),
-        degrees=n - 1,
-        unrest=max(_unrest(means, zero) for means in batch_means),
-        drift=_unrest(y, zero),
-        memory=max(map(_memory, batch_means)) if n > len(y) or squared else 0.0,
-        shift=unit * shift,
-    )
+        return cls(mean, mean @ mean - trace / n, along, across, trace, n)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all of them are numbers."""
+        moments = [*self.mean, self.squared, self.along, self.across]
+        return bool(np.isfinite(moments).all())
+
+    def root(self) -> "_Moments":
+        """Moments of the root of the mean, where the vectors are squares [n, 1]."""
+        square = self.mean[0]
+        bias = math.sqrt(max(square, 0.0))
+        along = self.trace / bias**2 / 4 if bias > 0 else 0.0
+        across = 0.0 if bias > 0 else self.trace / self.count
+        return _Moments(np.array([bias]), square, along, across, self.trace, self.count)
 
 
 def _unit(batch_means: Array, squared: bool) -> float:
@@ -245,25 +285,27 @@ def _units(y: Array) -> Array:
 
 
 def _unrest(means: Array, zero: float) -> float:
-    """Largest z-score between the halves [replicates, batches/2, d] of a run at one step size.
+    """Largest z-score between the halves of a run [replicates, batches, d].
 
-    Infinite, or NaN, where it cannot be said: coordinates that do not fluctuate, and are neither
-    at zero nor below `zero`. Such are iterates whose steps are lost in rounding.
+    Infinite or NaN where there is no score: some coordinate does not fluctuate, and is
+    neither zero nor below `zero`. Its steps are lost in rounding.
     """
     half = means.shape[1] // 2
-    early, late = means[:, :half], means[:, half:]
-    if len(means) >= UNITS:  # the halves of a replicate are compared with each other
-        difference = late.mean(1) - early.mean(1)
-        average, spread = difference.mean(0), difference.std(0, ddof=1) / math.sqrt(len(means))
+    early = means[:, :half]
+    late = means[:, half:]
+    if len(means) >= UNITS:  # each replicate is compared with itself
+        differences = late.mean(1) - early.mean(1)
+        difference = differences.mean(0)
+        error = differences.std(0, ddof=1) / math.sqrt(len(means))
     else:
-        parts = [part.reshape(-1, means.shape[-1]) for part in (early, late)]
-        average = parts[1].mean(0) - parts[0].mean(0)
-        spread = np.sqrt(sum(part.var(0, ddof=1) / len(part) for part in parts))
+        halves = [part.reshape(-1, means.shape[-1]) for part in (early, late)]
+        difference = halves[1].mean(0) - halves[0].mean(0)
+        error = np.sqrt(sum(part.var(0, ddof=1) / len(part) for part in halves))
     largest = np.abs(means).max()
-    still = spread <= ROUNDING * largest
-    away = np.abs(means).max((0, 1)) > max(zero, ROUNDING * largest)
-    scores = np.where(away, math.inf, 0.0)
-    return float(np.divide(np.abs(average), spread, out=scores, where=~still).max())
+    constant = error <= ROUNDING * largest
+    nonzero = np.abs(means).max((0, 1)) > max(zero, ROUNDING * largest)
+    scores = np.where(nonzero, math.inf, 0.0)
+    return float(np.divide(np.abs(difference), error, out=scores, where=~constant).max())
 
 
 def _memory(means: Array) -> float:
@@ -281,16 +323,20 @@ def _trace_of_square(covariance: Array, trace: Any, n: int, d: int) -> Any:
 
 
 def confidence_set(estimates: dict[int, Estimate]) -> list[int]:
-    """The sizes that may have the smallest bias: all contain the true one with chance >= 99 %.
+    """The sizes that may have the smallest bias; the best is one with probability 99 %.
 
-    A size is dropped when another one's q is smaller by more than the one-sided quantile, its
-    level divided by the number of comparisons (Bonferroni). Sizes with a problem are left out.
+    A size is left out when the q of another is smaller by more than the one-sided
+    quantile, its level divided by the number of comparisons (Bonferroni), or when it
+    has a problem.
     """
-    known = {b: e for b, e in estimates.items() if e.problem is None}
+    known = {b: estimate for b, estimate in estimates.items() if estimate.problem is None}
 
-    def worse(e: Estimate, other: Estimate) -> bool:
-        difference, error, degrees = e.square.excess(other.square)
+    def worse(estimate: Estimate, rival: Estimate) -> bool:
+        difference, error, degrees = estimate.square.excess(rival.square)
         level = 1 - (1 - CONFIDENCE) / (len(known) - 1)
         return difference > quantile(level, degrees) * error
 
-    return [b for b, e in known.items() if not any(worse(e, o) for c, o in known.items() if c != b)]
+    def beaten(b: int) -> bool:
+        return any(worse(known[b], rival) for c, rival in known.items() if c != b)
+
+    return [b for b in known if not beaten(b)]

@@ -1,8 +1,9 @@
-"""What is gathered from a running simulation: batch means, points of a trajectory, hitting times.
+"""What a simulation records: batch means, points of a trajectory, hitting times.
 
-A measure names the iterations at which the engine pauses, and collects from its state there. The
-replicates are gathered in at most GROUPS groups, so that neither the number of iterations nor that
-of replicates decides how much is kept; groups are independent, and intervals rest on their spread.
+A measure names the iterations at which the engine pauses, and collects from its state there.
+Replicates are averaged in at most GROUPS groups, so that the size of the record depends
+neither on the number of iterations nor on that of replicates; groups are independent, and
+intervals are computed from the variance between them.
 """
 
 from abc import ABC, abstractmethod
@@ -38,7 +39,7 @@ def group_means(values: Any) -> Array:
 
 
 class Measure(ABC):
-    """One run's measure; `found` holds what was gathered so far and is all that must be kept."""
+    """The measure of one run; `found` is its record so far, all that must be stored."""
 
     found: Array
 
@@ -58,7 +59,7 @@ class Measure(ABC):
         """Take what is needed from the state after that many steps."""
 
     def done(self, state: State) -> bool:
-        """Whether nothing more can be found."""
+        """Whether the record is complete before the last iteration."""
         return False
 
 

@@ -2,7 +2,7 @@
 
 One step takes B samples, splits them into micro-batches of b, the last of which has what is left,
 averages each one, clips it, averages the results and moves w against them. Nothing here is fast,
-and nothing here is shared with the engine that the tests hold to it.
+and nothing here is shared with the engines, which the tests compare with it.
 """
 
 import math
@@ -17,11 +17,11 @@ Vector = list[float]
 
 @dataclass(frozen=True)
 class Sample:
-    """What chance decides about one sample: its kind, and standard normals for the noise [d].
+    """The random part of one sample: its kind, and standard normals for the noise [d].
 
-    `draw` is the noise law's own random number: 1 for a rare sample and 0 for others, X ~ Γ(shape)
-    for gamma noise, X ~ Γ(degrees/2) for student-t noise. `domain` is the place of a benign
-    sample's domain in the model's list.
+    `draw` is the random number of the noise's own distribution: 1 for a rare sample and 0
+    for others, X ~ Γ(shape) for gamma noise, X ~ Γ(degrees/2) for student-t noise. `domain`
+    is the index of a benign sample's domain in the model's list.
     """
 
     dragger: bool
@@ -150,7 +150,7 @@ def fixed(gradients: list[Vector], threshold: float | None) -> list[Vector]:
 
 
 def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[Vector]:
-    """Clip the mini-batch's mean gradient instead: the clipping that everybody has."""
+    """Clip the mini-batch's mean gradient instead: the usual gradient clipping."""
     return fixed([mean(gradients)], threshold)
 
 
@@ -179,7 +179,9 @@ def trajectory(
 
     Raises SpecificationError for a learning problem.
     """
-    model, algorithm, b = experiment.gradient_model, experiment.algorithm, micro_batch_size
+    model = experiment.gradient_model
+    algorithm = experiment.algorithm
+    b = micro_batch_size
     m = -(-algorithm.batch_size // b)
     start = experiment.run.start
     w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)

@@ -1,4 +1,4 @@
-"""What a finished measure says, and how it is printed: bias, trajectory or hitting time."""
+"""Results of a finished measure (bias, trajectory, hitting), and their JSON form."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import Experiment
+from analysis.spec.experiment import Experiment, Run
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.measures import QUANTITIES, mean_and_error, points
 from sim.variants import Variant
@@ -27,14 +27,14 @@ class Trajectories:
 
     @property
     def problem(self) -> str | None:
-        """Why numbers are missing, None when none is."""
+        """Why numbers are missing, or None."""
         finite = all(math.isfinite(point[0]) for points in self.mean for point in points)
         return None if finite else DIVERGED
 
 
 @dataclass(frozen=True)
 class HittingTimes:
-    """Mean of min(τ, iterations) for each step size, its standard error, and how many hit."""
+    """Mean of min(τ, iterations), its error, and the number of hits, by step size."""
 
     mean: tuple[float, ...]
     standard_error: tuple[float, ...]
@@ -44,7 +44,7 @@ class HittingTimes:
 
     @property
     def problem(self) -> str | None:
-        """Why numbers are missing, None when none is."""
+        """Why numbers are missing, or None."""
         return None if all(map(math.isfinite, self.mean)) else DIVERGED
 
 
@@ -52,22 +52,25 @@ Measured = Estimate | Trajectories | HittingTimes
 
 
 def from_document(experiment: Experiment, table: Mapping[str, Any]) -> Measured:
-    """The result that a table of a JSON document holds: the fields of its class, null for NaN.
+    """The result in a table of a JSON document: the fields of its class, null for NaN.
 
     Raises ValueError or TypeError when a field is missing, unknown, of another type or shape than
     the experiment's results have, or out of range.
     """
-    model, run = experiment.model, experiment.run
+    model = experiment.model
+    run = experiment.run
     steps = len(run.steps)
     kind: type[Any] = Estimate
     shapes: dict[str, tuple[int, ...]] = {field.name: () for field in fields(Estimate)}
     shapes["mean"] = (1 if model.dragger.law == "opposing" else model.dimension,)
     if run.measure == "trajectory":
         shape = (steps, len(points(run)), len(QUANTITIES))
-        kind, shapes = Trajectories, {"mean": shape, "standard_error": shape}
+        kind = Trajectories
+        shapes = {"mean": shape, "standard_error": shape}
     elif run.measure == "hitting":
         names = ("mean", "standard_error", "reached")
-        kind, shapes = HittingTimes, dict.fromkeys(names, (steps,))
+        kind = HittingTimes
+        shapes = dict.fromkeys(names, (steps,))
     if set(table) != set(shapes):
         raise ValueError(f"its fields are not {', '.join(shapes)}")
     result: Measured = kind(
@@ -91,25 +94,25 @@ def _entry(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     kind = int if name in COUNTS else float
     low = -math.inf if name in SIGNED else (1 if name == "degrees" else 0)
     if type(value) is not kind or not low <= value < math.inf or value == -math.inf:
-        raise ValueError(f"{name} is not a number that it may be")
+        raise ValueError(f"{name} is not a number in its range")
     return value
 
 
-def measured(experiment: Experiment, found: Sequence[Array]) -> Measured:
-    """The result at one micro-batch size from what was found at each of run.steps."""
+def measured(experiment: Experiment, records: Sequence[Array]) -> Measured:
+    """The result at one micro-batch size, from the records at each of run.steps."""
     run = experiment.run
     if run.measure == "bias":
         opposing = experiment.model.dragger.law == "opposing"
-        return estimate(np.stack(found), run.steps, squared=opposing)
+        return estimate(np.stack(records), run.steps, squared=opposing)
     if run.measure == "trajectory":
-        pairs = [mean_and_error(values) for values in found]
+        pairs = [mean_and_error(values) for values in records]
         return Trajectories(*(_tuples([pair[k] for pair in pairs]) for k in (0, 1)))
-    times = [np.where(values < 0, run.iterations, values) for values in found]
+    times = [np.where(values < 0, run.iterations, values) for values in records]
     pairs = [mean_and_error(values) for values in times]
     return HittingTimes(
         mean=tuple(float(mean) for mean, _ in pairs),
         standard_error=tuple(float(error) for _, error in pairs),
-        reached=tuple(int((values >= 0).sum()) for values in found),
+        reached=tuple(int((values >= 0).sum()) for values in records),
     )
 
 
@@ -120,7 +123,7 @@ def _tuples(values: Any) -> Any:
 
 @dataclass(frozen=True)
 class SizeResult:
-    """The simulated bias at one micro-batch size; None where the run diverged or never rests."""
+    """The simulated bias at one size; None where it diverged or is not stationary."""
 
     micro_batch_size: Variant
     bias: float | None
@@ -130,7 +133,7 @@ class SizeResult:
 
 @dataclass(frozen=True)
 class Best:
-    """The size with the smallest simulated bias, and all that may have the smallest true one."""
+    """The size with the smallest simulated bias, and all that may be the best."""
 
     micro_batch_size: int | None
     confidence_set: list[int]
@@ -158,27 +161,33 @@ class MeasuredResult:
 
 def summary(experiment: Experiment, done: dict[Variant, Measured]) -> Result | MeasuredResult:
     """The documented result."""
-    algorithm, run = experiment.algorithm, experiment.run
+    algorithm = experiment.algorithm
+    run = experiment.run
     if run.measure == "bias":
         return _bias(experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)})
     rows = []
-    for b, found in done.items():
+    for b, result in done.items():
         for i, step in enumerate(run.steps):
-            row: dict[str, Any] = {"micro_batch_size": b, "step": step}
-            if isinstance(found, Trajectories):
-                row["iterations"] = points(run)
-                for k, name in enumerate(QUANTITIES):
-                    row[name] = [point[k] for point in found.mean[i]]
-                    row[f"{name}_error"] = [point[k] for point in found.standard_error[i]]
-            elif isinstance(found, HittingTimes):
+            row = {"micro_batch_size": b, "step": step}
+            if isinstance(result, Trajectories):
+                row |= _trajectory_row(run, result, i)
+            elif isinstance(result, HittingTimes):
                 row |= {
-                    "mean": found.mean[i],
-                    "standard_error": found.standard_error[i],
-                    "reached": found.reached[i],
+                    "mean": result.mean[i],
+                    "standard_error": result.standard_error[i],
+                    "reached": result.reached[i],
                     "replicates": run.replicates,
                 }
             rows.append(row)
     return MeasuredResult(algorithm.rule, algorithm.batch_size, run.measure, rows)
+
+
+def _trajectory_row(run: Run, result: Trajectories, i: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"iterations": points(run)}
+    for k, name in enumerate(QUANTITIES):
+        row[name] = [point[k] for point in result.mean[i]]
+        row[f"{name}_error"] = [point[k] for point in result.standard_error[i]]
+    return row
 
 
 def _bias(experiment: Experiment, estimates: dict[Variant, Estimate]) -> Result:
@@ -192,5 +201,5 @@ def _bias(experiment: Experiment, estimates: dict[Variant, Estimate]) -> Result:
     best = min(known, key=lambda b: known[b].bias) if known else None
     sized = {b: e for b, e in estimates.items() if isinstance(b, int)}
     algorithm = experiment.algorithm
-    kept = confidence_set(sized)
-    return Result(algorithm.rule, algorithm.batch_size, results, Best(best, kept))
+    smallest = Best(best, confidence_set(sized))
+    return Result(algorithm.rule, algorithm.batch_size, results, smallest)

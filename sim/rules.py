@@ -185,6 +185,39 @@ def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
             return partial(average_then_clip, threshold=limit)
 
 
+def running_sum(g: Any, threshold: Any, xp: Any = np) -> Any:
+    """A mistake that is no rule of an experiment: S ← clip(S + g_j/m), j = 1 … m; the last S.
+
+    It is what a loop does that accumulates gradients and clips after each micro-batch. For
+    gradients of ordinary size: their squares neither overflow nor vanish.
+    """
+    return _accumulated(g, threshold, xp)[0]
+
+
+def running_sum_weights(g: Any, threshold: Any, xp: Any = np) -> Any:
+    """The weight W_j of each micro-batch in the running sum Σ W_j g_j/m [..., m].
+
+    W_j = f_j f_(j+1) … f_m, with f_j the factor by which the j-th clipping shortens the sum.
+    """
+    weights: list[Any] = []
+    for factor in reversed(_accumulated(g, threshold, xp)[1]):
+        weights.append(weights[-1] * factor if weights else factor)
+    return xp.concat(weights[::-1], axis=-2)[..., 0]
+
+
+def _accumulated(g: Any, threshold: Any, xp: Any) -> tuple[Any, list[Any]]:
+    """The last S [..., d], and the factors f_1 … f_m [..., 1, 1]."""
+    m, factors = g.shape[-2], []
+    total = xp.zeros_like(g[..., :1, :])
+    for j in range(m):
+        total = total + g[..., j : j + 1, :] / m
+        norm = xp.sqrt(xp.sum(total * total, axis=-1, keepdims=True))
+        length = xp.zeros_like(norm) + threshold
+        factors.append(length / xp.maximum(norm, length))
+        total = total * factors[-1]
+    return total[..., 0, :], factors
+
+
 def rule(
     name: str,
     aggregate: str = "mean",

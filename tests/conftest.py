@@ -1,9 +1,9 @@
 """Families of comparisons of simulation and theory, and the page that `make soak` writes.
 
-A family of comparisons that are true is refused with chance ALARM at most, by the extremes of
-Student's t (Bonferroni) and, for exact values, by the sum of the squared scores and the number of
-intervals that miss; there are fewer than 30 families, so a false alarm has a chance below 1e-6 in
-all, for Gaussian means. The random numbers are fixed.
+A family of comparisons that are true is refused with probability ALARM at most, by the
+extremes of Student's t (Bonferroni) and, for exact values, by the sum of the squared scores
+and the number of intervals that miss; there are fewer than 30 families, so the probability
+of a false alarm is below 1e-6 in all, for Gaussian means. The random numbers are fixed.
 """
 
 import math
@@ -29,7 +29,11 @@ class Family:
 
     def __init__(self, claim, exact, factor, record):
         self.claim, self.exact, self.factor, self.record = claim, exact, factor, record
-        self.models, self.labels, self.pairs, self.spoilt, self.ratios = set(), [], [], [], []
+        self.models = set()
+        self.labels = []
+        self.pairs = []
+        self.spoilt = []
+        self.ratios = []
         self.runs = self.finer = self.intervals = self.missed = 0
         self.doubts = []
 
@@ -68,26 +72,26 @@ class Family:
 
         self.runs += 1
         for attempt in range(3):
-            [found] = simulate(experiment, None, 1, False).values()
-            if found.problem is None and found.warning is None:
-                return found
+            [estimate] = simulate(experiment, None, 1, False).values()
+            if estimate.problem is None and estimate.warning is None:
+                return estimate
             self.finer += attempt == 0
             run = experiment.run
             steps, iterations = tuple(step / 2 for step in run.steps), 3 * run.iterations
             experiment = replace(experiment, run=replace(run, steps=steps, iterations=iterations))
-        self.doubts.append(found.problem or found.warning)
+        self.doubts.append(estimate.problem or estimate.warning)
         return None
 
-    def bias(self, label, found, theory, spoilt=None):
+    def bias(self, label, estimate, theory, spoilt=None):
         """A stationary bias; nothing is compared where the run is in doubt."""
-        if found is None:
+        if estimate is None:
             return
-        low, high = found.interval
+        low, high = estimate.interval
         self.intervals += 1
         self.missed += not low <= theory <= high
-        score = None if spoilt is None else found.score(spoilt)
-        ratio = found.bias / theory if theory > 0 else math.nan
-        self.add(label, found.score(theory), found.degrees, ratio, score)
+        score = None if spoilt is None else estimate.score(spoilt)
+        ratio = estimate.bias / theory if theory > 0 else math.nan
+        self.add(label, estimate.score(theory), estimate.degrees, ratio, score)
 
     def limit(self, degrees):
         """What a score must not exceed."""
@@ -99,8 +103,8 @@ class Family:
         """The mean square of scores (z, degrees), made normal."""
         from scipy import stats
 
-        chance = [stats.t.logsf(abs(z), degrees) for z, degrees in pairs]
-        return float((stats.norm.isf(np.exp(chance)) ** 2).mean())
+        tail = [stats.t.logsf(abs(z), degrees) for z, degrees in pairs]
+        return float((stats.norm.isf(np.exp(tail)) ** 2).mean())
 
     def refused(self, pairs):
         """Which scores (z, degrees) are refused; of exact values all, where their sum is."""
@@ -161,7 +165,7 @@ Written by `make soak`: the tests that are too long for `make test`, with the fu
 {passed} tests passed, {failed} failed, {minutes:.0f} minutes on {cores} cores.
 
 Every comparison of simulation and theory belongs to a family with one claim. A family of true
-comparisons is refused with a chance of 1e-8 at most, by the largest score (the limit is Student's
+comparisons is refused with probability 1e-8 at most, by the largest score (the limit is Student's
 t, divided among the comparisons), for exact values by the sum of squares and the number of 99 %
 intervals that miss as well: below 1e-6 in all. Every family must also refuse a spoilt theory.
 Stationary runs that the simulator itself calls in doubt are repeated with half the step, twice at
@@ -210,7 +214,9 @@ class Page:
 
     def __init__(self, path):
         self.path, self.began = path, time.monotonic()
-        self.rows, self.outcomes, self.counts = [], Counter(), Counter()
+        self.rows = []
+        self.outcomes = Counter()
+        self.counts = Counter()
 
     def pytest_runtest_logreport(self, report):
         if report.when != "call" and report.outcome == "passed":

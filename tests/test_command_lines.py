@@ -39,12 +39,12 @@ def actions(parser):
 
 def parsers():
     """The parser of each command by its words."""
-    found = {}
+    by_words = {}
     for name, module in COMMANDS.items():
         top = module.parser()
         below = [a for a in top._actions if isinstance(a, argparse._SubParsersAction)]
-        found |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {name: top}
-    return found
+        by_words |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {name: top}
+    return by_words
 
 
 PARSERS = parsers()
@@ -111,7 +111,8 @@ def models(draw):
 def evaluations(draw):
     """A claim with values for all of its inputs, one of them perhaps a grid."""
     name = draw(st.sampled_from(EVALUATED))
-    words, gridded = [name, "--set"], draw(st.booleans())
+    words = [name, "--set"]
+    gridded = draw(st.booleans())
     grid = []
     for entry in inputs(CLAIMS[name].values):
         bounded = entry.domain.end.is_finite
@@ -254,7 +255,7 @@ def judge(words):
 def folder(tmp_path, monkeypatch):
     """Results and whatever a spoilt line writes stay here; figures are listed, never made."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(figures.__main__, "_make", lambda *_: 0)
+    monkeypatch.setattr(figures.__main__, "make", lambda *_: 0)
     return tmp_path
 
 

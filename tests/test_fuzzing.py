@@ -115,7 +115,8 @@ def test_any_table_is_accepted_or_refused_in_one_line(count, record_property):
 @pytest.mark.parametrize("count", [30, full(5000)])
 def test_any_file_is_accepted_or_refused_with_code_2(count, tmp_path, record_property):
     """By the command, too, where the reader refuses; what it accepts is not run."""
-    path, messages = tmp_path / "spoilt.toml", []
+    path = tmp_path / "spoilt.toml"
+    messages = []
 
     def test(data):
         path.write_bytes(data)

@@ -21,18 +21,18 @@ def imported(path: Path) -> set[str]:
 
 
 def violations(package: str, source: Path) -> list[str]:
-    found = []
+    forbidden = []
     for name in imported(source):
         top = name.split(".")[0]
         if top == "figures" and package != "figures":
-            found.append(name)
+            forbidden.append(name)
         if package == "analysis" and top in {"sim", "tqdm", *HEAVY}:
-            found.append(name)
+            forbidden.append(name)
         if package == "sim" and top == "matplotlib":
-            found.append(name)
+            forbidden.append(name)
         if package == "sim" and top == "analysis" and not name.startswith(SHARED):
-            found.append(name)
-    return found
+            forbidden.append(name)
+    return forbidden
 
 
 @pytest.mark.parametrize("package", ["analysis", "sim", "figures"])

@@ -23,16 +23,17 @@ PINNED_BY_ITS_PARTS = {"cuda-toolkit"}
 def pins():
     """Version by canonical name; every line is a name and one exact version."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    found = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[:1] not in "#"]
-    assert all(found)
-    names = [canonicalize_name(pin[1]) for pin in found]
+    matches = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[:1] not in "#"]
+    assert all(matches)
+    names = [canonicalize_name(pin[1]) for pin in matches]
     assert len(set(names)) == len(names)
-    return dict(zip(names, (pin[2] for pin in found), strict=True))
+    return dict(zip(names, (pin[2] for pin in matches), strict=True))
 
 
 def needed(requirements, extras=frozenset()):
     """Names of what the requirements ask for in this environment, as far as it is installed."""
-    names, pending = set(), [(Requirement(r), extras) for r in requirements]
+    names = set()
+    pending = [(Requirement(r), extras) for r in requirements]
     while pending:
         requirement, extras = pending.pop()
         wanted = [{"extra": extra} for extra in extras] or [{"extra": ""}]
@@ -115,6 +116,7 @@ def test_the_source_archive_is_complete():
     patterns = archived()
     for name in ("constraints.txt", "Makefile", "CITATION.cff", "CHANGELOG.md"):
         assert name in patterns
+    assert {"CONTRIBUTING.md", ".pre-commit-config.yaml"} <= set(patterns)
     for word in patterns:
         assert list(ROOT.glob(word.replace("/*", "/**/*"))), word
     beside = [p for folder in ("tests", "paper_notes") for p in (ROOT / folder).rglob("*.*")]
@@ -131,11 +133,34 @@ def test_the_source_archive_is_complete():
             assert any(fnmatch(name, pattern) for pattern in known), path
 
 
+@pytest.mark.parametrize("package", ["analysis", "sim", "figures"])
+def test_types_are_there_for_whoever_imports(package):
+    """The marker is in the folder and among what is installed."""
+    assert (ROOT / package / "py.typed").read_bytes() == b""
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"][package]
+
+
+def test_hooks_and_checks_run_what_make_runs():
+    """They name no version of a tool, and the oldest Python that is supported."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"repo: (.*)", hooks) == ["local"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for tool in ("ruff check", "ruff format --check", "mypy"):
+        assert f".venv/bin/python -m {tool}" in hooks
+        assert f"$(RUN) {tool}" in makefile
+    if not (ROOT / ".github").exists():
+        pytest.skip("a source archive holds no workflow")
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (oldest,) = re.findall(r'python-version: "(.*)"', workflow)
+    assert PROJECT["project"]["requires-python"] == f">={oldest}"
+    assert "run: .ci/run" in workflow
+
+
 def test_every_package_is_listed():
     listed = {name.replace(".", "/") for name in PROJECT["tool"]["setuptools"]["packages"]}
     tops = {name.split("/")[0] for name in listed}
-    found = {p.parent for top in tops for p in (ROOT / top).rglob("__init__.py")}
-    assert {p.relative_to(ROOT).as_posix() for p in found} == listed
+    folders = {p.parent for top in tops for p in (ROOT / top).rglob("__init__.py")}
+    assert {p.relative_to(ROOT).as_posix() for p in folders} == listed
 
 
 @pytest.mark.parametrize("path", ["README.md", "sim/backend.py"])

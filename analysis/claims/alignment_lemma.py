@@ -97,7 +97,7 @@ witness = (
     Definition(
         "witness",
         Relation(w, "=", s**2 / (G**2 + s**2)),
-        "z = -G with chance w, else s²/G, on e",
+        "z = -G with probability w, else s²/G, on e",
     ),
     *setting.two_points(G, w, ("witness",)),
     Identity(
@@ -127,7 +127,9 @@ claim = Claim(
     values={"mean_cosine_bound": bound},
     shown={"mean_cosine_bound": "conclusion"},
     random=(k, x, z1, z2),
-    attained=("in the limit z → -G: noise z = -G with chance s²/(G² + s²), else s²/G, along ∇f"),
+    attained=(
+        "in the limit z → -G: noise z = -G with probability s²/(G² + s²), else s²/G, along ∇f"
+    ),
     figure="sweet_spot",
     agreement=("test_one_step",),
 )

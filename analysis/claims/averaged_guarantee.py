@@ -22,7 +22,6 @@ from analysis.claims.setting import (
     square,
 )
 from analysis.proof.assumptions import A0, A1, A2, Assumption
-from analysis.proof.calculus import Solution
 from analysis.proof.claim import Claim
 from analysis.proof.relations import E, Relation
 from analysis.proof.steps import (
@@ -67,7 +66,7 @@ closed_form = sp.LambertW(sp.exp(sp.S.Half)) - sp.S.Half
 
 # From the samples to the linear drift bound; high_probability begins in the same way.
 linear_drift = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     *setting.independent_noise,
     setting.below_breakdown,
     setting.margin,
@@ -111,7 +110,7 @@ steps = (
         "closed form",
         Relation(any_step, "=", bound),
         "the two terms with γ are equal",
-        ("step size", "margin", "noise", "clean chance"),
+        ("step size", "margin", "noise", "clean probability"),
     ),
     Chain(
         "conclusion",
@@ -132,7 +131,7 @@ witness = (
         "averaged bias",
         Relation(p * s / kappa, "=", bias),
         "what does not fall with T",
-        ("margin", "noise", "clean chance"),
+        ("margin", "noise", "clean probability"),
     ),
     setting.at_most_one,
     radius_of_drift,
@@ -178,16 +177,10 @@ witness = (
         slope=(factor, condition),
         reason="the averaged bias has exactly one smallest value, at N's zero x*",
     ),
-    Axiom(
-        "zero at α = 1",
-        Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
-        "x is the zero x* of N at α = 1",
-    ),
-    Solution(
-        "closed form at α = 1",
-        Relation(x, "=", closed_form),
+    *setting.closed_form(
+        condition,
+        closed_form,
         "found by SymPy's solve; 0.266249",
-        ("zero at α = 1",),
     ),
 )
 

@@ -35,7 +35,7 @@ radius_of_drift = Definition(
     "radius",
     Relation(beta, "=", s * sp.sqrt((p + alpha * (1 - p)) / kappa)),
     "the positive root of the drift bound in G",
-    ("chance",),
+    ("p at most 1",),
 )
 factored_drift = Identity(
     "factored drift",
@@ -47,7 +47,7 @@ factored_drift = Identity(
 # From a bound on the noise of a micro-batch to the radius; several_domains goes this
 # way too.
 at_rest = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     sharp_bound,
     Axiom(
         "stationarity",
@@ -88,7 +88,7 @@ steps = (
         "in the parameters",
         Relation(beta, "=", radius),
         "definitions",
-        ("radius", "margin", "noise", "clean chance", "chance"),
+        ("radius", "margin", "noise", "clean probability", "p at most 1"),
     ),
     Chain(
         "conclusion",
@@ -119,7 +119,7 @@ witness = (
     Definition(
         "witness",
         Relation(w, "=", kappa / (2 * p)),
-        "b = 1: noise z = -β with chance w, else s²/β, along ∇f; s = σ there",
+        "b = 1: noise z = -β with probability w, else s²/β, along ∇f; s = σ there",
     ),
     *setting.two_points(beta, w, ("witness", "radius", "margin")),
     Identity(
@@ -151,7 +151,7 @@ claim = Claim(
     shown={"bias_radius": "in the parameters", "breakdown": "breakdown"},
     uses=("drift",),
     attained=(
-        "at b = 1: noise -β with chance κ/(2p), else s²/β (at α = 1 that of "
+        "at b = 1: noise -β with probability κ/(2p), else s²/β (at α = 1 that of "
         "rare_signal); for larger b, at α = 1, to within 0.7136, see tightness"
     ),
     figure="sweet_spot",

@@ -235,7 +235,7 @@ claim = Claim(
     shown={"bias_radius": "radius of a micro-batch"},
     random=(pull, along, r, r_z, at_v, at_z),
     about=("alignment_lemma",),
-    attained=("H = 1, G = s: z = -G or G with even chances, in the limit z → -G from below"),
+    attained=("H = 1, G = s: z = -G or G with even probabilities, in the limit z → -G from below"),
     figure="score_function",
     agreement=(
         "test_one_step",

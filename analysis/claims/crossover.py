@@ -49,9 +49,9 @@ steps = (
     Definition(
         "share",
         Relation(benign, "=", sp.exp(-lam)),
-        "the chance 1-ε of a benign sample",
+        "the probability 1-ε of a benign sample",
     ),
-    setting.clean_chance,
+    setting.probability_of_clean,
     setting.noise,
     Inequality(
         "not all draggers",
@@ -73,7 +73,7 @@ steps = (
         "clean micro-batches are rarer",
         Relation(p, "<=", benign),
         "than benign samples",
-        ("clean chance", "share", "one sample or more", "exponential"),
+        ("clean probability", "share", "one sample or more", "exponential"),
         certificate=(
             sp.exp(-lam * b) * (sp.exp(lam * (b - 1)) - 1 - lam * (b - 1)),
             sp.exp(-lam * b) * lam * (b - 1),
@@ -84,7 +84,7 @@ steps = (
         "first coefficient",
         Relation(benign - kappa**2, ">", sp.S.Zero),
         "κ ≤ p ≤ 1-ε < 1",
-        ("share", "rate", "margin", "chance", "clean micro-batches are rarer"),
+        ("share", "rate", "margin", "p at most 1", "clean micro-batches are rarer"),
         certificate=(
             epsilon * benign,
             (benign - p) * (benign + p),
@@ -182,7 +182,7 @@ steps = (
         "guarantee of clipping",
         Relation(clipped**2, "=", ours),
         "averaged_guarantee",
-        ("speed", "margin", "noise", "clean chance"),
+        ("speed", "margin", "noise", "clean probability"),
     ),
     Identity(
         "guarantee of SGD",

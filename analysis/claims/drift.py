@@ -32,7 +32,7 @@ terms = {
 }
 
 steps = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     Axiom(
         "noise",
         Relation(spread, "<=", s**2),
@@ -41,7 +41,7 @@ steps = (
     Axiom(
         "two cases",
         Relation(drift, "=", p * clean + (1 - p) * contaminated),
-        "drift = E⟨∇f, u⟩; a micro-batch is clean with chance p, else contaminated",
+        ("drift = E⟨∇f, u⟩; a micro-batch is clean with probability p, else contaminated"),
         axiom="total expectation",
     ),
     setting.at_most_one,
@@ -64,7 +64,7 @@ steps = (
         "conclusion",
         statement,
         "p and 1 - p are not negative",
-        ("two cases", "clean case", "mean cosine", "contaminated case", "chance"),
+        ("two cases", "clean case", "mean cosine", "contaminated case", "p at most 1"),
         certificate=(p * G * (E(k) - bound), (1 - p) * (contaminated + alpha * G)),
     ),
 )

@@ -72,9 +72,6 @@ steps = (
         guarantee,
         best,
         slope=(factor, condition),
-        reason=(
-            "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
-        ),
     ),
 )
 

@@ -40,7 +40,7 @@ leak = (1 - p) ** (m - 1) * (far - s)
 statement = Relation(G, "<=", radius)
 
 steps = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     setting.noise,
     setting.at_most_one,
     quoted_noise,
@@ -99,7 +99,7 @@ steps = (
         Relation(G, "<=", p * s / margin),
         "clean pull and contaminated push balance",
         (
-            *("chance", "linear pull", "contaminated case", "ratio"),
+            *("p at most 1", "linear pull", "contaminated case", "ratio"),
             *(
                 "two cases",
                 "stationarity",
@@ -116,7 +116,7 @@ steps = (
         "in the parameters",
         Relation(p * s / margin, "=", radius),
         "definitions",
-        ("noise", "clean chance", "the clean ones win"),
+        ("noise", "clean probability", "the clean ones win"),
     ),
     Chain(
         "conclusion",
@@ -137,7 +137,7 @@ witness = (
         "no dragger dropped",
         Relation(longest - usual, ">=", leak),
         "∫_s^∞ P(‖g‖ > t)^(m-1) dt, where P(‖g‖ > t) ≥ 1 - p up to r₀",
-        ("chance", "several"),
+        ("p at most 1", "several"),
         axiom="layer cake",
     ),
     Axiom(
@@ -152,7 +152,7 @@ witness = (
         "without limit in r₀, but with a factor (1-p)^(m-1): keep m above a handful",
         (
             *("ratio", "long draggers", "no dragger dropped", "usual length at most s"),
-            *("chance", "several"),
+            *("p at most 1", "several"),
         ),
         certificate=(
             (longest - usual - leak) / usual,
@@ -181,7 +181,7 @@ witness = (
         "many micro-batches",
         Relation(sp.Subs(radius, R_m, 1), "=", p * s / (p - alpha * (1 - p))),
         "R_m = 1: the root of the line below the drift of the normalized rule",
-        ("noise", "clean chance", "clean ones win with R = 1"),
+        ("noise", "clean probability", "clean ones win with R = 1"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The averaged guarantee for a single run: holds with chance 1 - q, for ln(1/q) more.
+"""The averaged guarantee for a single run: with probability 1 - q, for ln(1/q) more.
 
 Mean averages over the steps t = 0, …, T-1 of one run, and is itself random. A share ζ
 of the margin pays for the deviations of the mean direction from its expectation.
@@ -89,11 +89,9 @@ steps = (
         Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
         "that of the mean",
     ),
-    Axiom(
-        "descent",
-        Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
+    setting.descent(
+        gamma,
         ("progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = ‖ū‖², all of this run"),
-        axiom="smoothness",
     ),
     setting.unit_vectors,
     Axiom(
@@ -202,9 +200,9 @@ steps = (
     Axiom(
         "total surprise",
         Relation(Mean(surprise), "<=", sp.log(1 / q) / T),
-        "for every run in an event of chance 1 - q at least: e^(sum of the surprises "
-        "so far) is a supermartingale that starts at 1, so it exceeds 1/q with chance "
-        "q at most",
+        "for every run in an event of probability 1 - q at least: e^(sum of the "
+        "surprises so far) is a supermartingale that starts at 1, so it exceeds 1/q "
+        "with probability q at most",
         axiom="supermartingale",
     ),
     Expectation(
@@ -220,14 +218,14 @@ steps = (
         "the two terms with γ are equal",
         (
             *("scale", "steepest", "start", "step size", "micro-batches", "margin"),
-            *("noise", "clean chance", "kept"),
+            *("noise", "clean probability", "kept"),
         ),
     ),
     Axiom(
         "quantile",
         Relation(Quantile(Mean(G), 1 - q), "<=", Mean(G)),
         "of the runs in that event this one has the largest mean of G; what no run in "
-        "an event of chance 1 - q exceeds is at least the quantile",
+        "an event of probability 1 - q exceeds is at least the quantile",
         axiom="probability",
     ),
     Chain(
@@ -276,9 +274,9 @@ _best = deviation / (deviation + sp.sqrt(deviation * (deviation + speed + bias))
 claim = Claim(
     name="high_probability",
     part="How fast it gets there",
-    title=("the mean gradient norm of the normalized rule in a single run, with chance 1 - q"),
+    title=("the mean gradient norm of the normalized rule in a single run, with probability 1 - q"),
     kind="upper bound",
-    summary="the same for a single run, with chance 1 - q, up to a term ln(1/q)/m",
+    summary="the same for a single run, with probability 1 - q, up to a term ln(1/q)/m",
     assumptions=(
         A0,
         A1,

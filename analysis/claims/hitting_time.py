@@ -51,7 +51,7 @@ terms = {
 }
 
 steps = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     *setting.independent_noise,
     setting.at_most_one,
     setting.below_breakdown,
@@ -130,7 +130,15 @@ steps = (
         "in the parameters",
         Relation(2 * L * Delta / h**2, "=", bound),
         "definitions",
-        ("h", "target", "radius", "margin", "noise", "clean chance", "chance"),
+        (
+            "h",
+            "target",
+            "radius",
+            "margin",
+            "noise",
+            "clean probability",
+            "p at most 1",
+        ),
     ),
     Chain("conclusion", statement, "transitivity", ("time", "in the parameters")),
 )
@@ -146,7 +154,7 @@ witness = (
         "radius and noise",
         Relation(beta, ">=", s),
         "equal without draggers",
-        ("radius", "margin", "chance"),
+        ("radius", "margin", "p at most 1"),
         certificate=2 * s**2 * alpha * (1 - p) / (kappa * (beta + s)),
     ),
     Inequality(

@@ -162,7 +162,7 @@ steps = (
 def _law(case: str, law: tuple[sp.Expr, ...], pull: sp.Expr, reason: str) -> tuple[Step, ...]:
     """Mean, variance and pull of v on e, from two points and their clipped values.
 
-    The chances of the points are those that give v the mean G.
+    The probabilities of the points are those that give v the mean G.
     """
     first, second, first_clipped, second_clipped = law
     weight = (second - G) / (second - first)

@@ -1,8 +1,8 @@
 """No rule whatever can have a smaller worst-case bias than σ√(ε/(1-2ε)).
 
 Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the
-other, with chance w; the draggers fill in the missing side. The mixtures that a rule
-gets to see are one and the same law, the benign means are ±μ, so wherever the rule
+other, with probability w; the draggers fill in the missing side. The mixtures that a
+rule gets to see are one and the same law, the benign means are ±μ, so wherever the rule
 rests it is μ off in one world.
 """
 
@@ -27,7 +27,7 @@ steps = (
     Axiom("minority", Relation(1 - 2 * epsilon, ">", sp.S.Zero), "ε < 1/2"),
     Axiom("not all", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1/2"),
     Definition(
-        "chance of a deviation",
+        "probability of a deviation",
         Relation(w, "=", epsilon / (1 - epsilon)),
         "as many benign deviations as draggers",
         ("not all",),
@@ -36,13 +36,13 @@ steps = (
         "same law",
         Relation((1 - epsilon) * w, "=", epsilon),
         ("mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A"),
-        ("chance of a deviation",),
+        ("probability of a deviation",),
     ),
     Identity(
         "usual samples",
         Relation(1 - w, "=", (1 - 2 * epsilon) / (1 - epsilon)),
-        "positive, so w is a chance",
-        ("chance of a deviation", "not all"),
+        "positive, so w is a probability",
+        ("probability of a deviation", "not all"),
     ),
     Definition(
         "size",
@@ -54,7 +54,7 @@ steps = (
         "variance",
         Relation(w * A**2 - (w * A) ** 2, "=", sigma**2),
         "both benign laws have the variance σ²",
-        ("chance of a deviation", "size"),
+        ("probability of a deviation", "size"),
     ),
     Definition("mean", Relation(mu, "=", w * A), "the benign means are μ and -μ"),
     Axiom("first world", Relation(plus, "<=", worst), "the larger of the two errors"),
@@ -80,7 +80,7 @@ steps = (
         "closed form",
         Relation(mu, "=", bound),
         "definitions",
-        ("mean", "chance of a deviation", "size", "minority", "not all"),
+        ("mean", "probability of a deviation", "size", "minority", "not all"),
     ),
     Chain("conclusion", statement, "transitivity", ("one of them is large", "closed form")),
 )

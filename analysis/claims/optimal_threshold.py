@@ -45,7 +45,7 @@ certified = s**2 / (4 * c * (1 - theta)) + theta * c
 statement = Relation(G, "<=", radius)
 
 steps = (
-    setting.clean_chance,
+    setting.probability_of_clean,
     setting.noise,
     Axiom("some draggers", Relation(p, "<", sp.S.One), "ε > 0"),
     Axiom("not sideways", Relation(alpha, ">", sp.S.Zero), "α > 0"),
@@ -160,7 +160,7 @@ steps = (
         Relation(2 * theta * best, "=", radius),
         "definitions",
         (
-            *("best threshold", "push ratio", "noise", "clean chance"),
+            *("best threshold", "push ratio", "noise", "clean probability"),
             *("below the breakdown", "some draggers", "θ positive", "θ below 1"),
         ),
     ),
@@ -178,7 +178,7 @@ witness = (
         Relation(best, "=", threshold),
         "definitions",
         (
-            *("best threshold", "push ratio", "noise", "clean chance"),
+            *("best threshold", "push ratio", "noise", "clean probability"),
             *(
                 "below the breakdown",
                 "some draggers",
@@ -196,7 +196,7 @@ witness = (
             s**2,
         ),
         (
-            "a clean g = 2c* on e with chance θ, else 0, has mean G = 2θc*; its "
+            "a clean g = 2c* on e with probability θ, else 0, has mean G = 2θc*; its "
             "second moment about it"
         ),
         ("best threshold",),
@@ -273,7 +273,7 @@ witness = (
             sp.sqrt(1 - clean_probability) * sp.Subs(normalized, alpha, 1),
         ),
         "at α = 1",
-        ("clean ones win at α = 1", "some draggers", "clean chance"),
+        ("clean ones win at α = 1", "some draggers", "clean probability"),
     ),
 )
 
@@ -310,7 +310,7 @@ claim = Claim(
         "gain": Shown("gain", power=2),
     },
     uses=("huber_lemma", "bias_radius"),
-    attained=("at b = 1: clean gradients 2c* with chance θ, else 0, and a push straight back"),
+    attained=("at b = 1: clean gradients 2c* with probability θ, else 0, and a push straight back"),
     figure="threshold",
     agreement=("test_sizes",),
     remarks=("'no better threshold' compares certificates; 'nor a small one' points of rest",),

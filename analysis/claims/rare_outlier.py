@@ -18,12 +18,12 @@ from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.proof.symbols import b, kappa, lam, p, sigma
 
 ell, y, kept = sp.symbols("ell_2 y ell_0", positive=True)  # the rarity, of the limit and of a law
-w_y, w = sp.symbols("w_y w", positive=True)  # the chances of a rare sample
+w_y, w = sp.symbols("w_y w", positive=True)  # the probabilities of a rare sample
 rest, bias = sp.symbols("G_y beta_2", positive=True)
 
 
 def usual(rarity: sp.Expr) -> sp.Expr:
-    """The chance of a usual sample."""
+    """The probability of a usual sample."""
     return sp.exp(-rarity / b)
 
 
@@ -49,13 +49,13 @@ terms = {
 
 
 def _exists(name: str, rarity: sp.Expr) -> tuple[Tangent, Inequality]:
-    """A rare sample has a positive chance, at this rarity."""
+    """A rare sample has a positive probability, at this rarity."""
     return (
         tangent(f"tangent at {name}/b", rarity / b),
         Inequality(
             f"rare samples exist, {name}",
             Relation(1 - usual(rarity), ">", sp.S.Zero),
-            f"the usual sample has the chance e^(-{name}/b)",
+            f"the usual sample has the probability e^(-{name}/b)",
             (f"tangent at {name}/b",),
             certificate=(
                 usual(rarity) * (sp.exp(rarity / b) - 1 - rarity / b),
@@ -72,14 +72,14 @@ steps = (
         "rarity",
         Relation(ell, "=", sp.log(1 + kappa)),
         (
-            "rare samples a micro-batch would hold on average at a small chance "
+            "rare samples a micro-batch would hold on average at a small probability "
             "each, at even balance"
         ),
     ),
     Axiom("less rare", Relation(y, ">", ell), "the law of rarity y > ell"),
     *_exists("y", y),
     Definition(
-        "rare chance, y",
+        "rare probability, y",
         Relation(w_y, "=", 1 - usual(y)),
         "of a rare sample",
         ("rare samples exist, y",),
@@ -92,10 +92,10 @@ steps = (
             w_y * sigma / (sp.sqrt(w_y) * root(y)),
         ),
         (
-            "ξ = -σ√((1-w)/w) with chance w = w_y, else σ√(w/(1-w)), e^(y/(2b)) = "
+            "ξ = -σ√((1-w)/w) with probability w = w_y, else σ√(w/(1-w)), e^(y/(2b)) = "
             "1/√(1-w); mean zero"
         ),
-        ("rare chance, y", "rare samples exist, y"),
+        ("rare probability, y", "rare samples exist, y"),
     ),
     Identity(
         "variance",
@@ -106,7 +106,7 @@ steps = (
             sigma**2,
         ),
         "as large as it may be",
-        ("rare chance, y",),
+        ("rare probability, y",),
     ),
     Identity(
         "one rare sample",
@@ -116,7 +116,7 @@ steps = (
             -reach(w_y, y),
         ),
         ("the noise of a clean micro-batch that holds one; with more of them it is more negative"),
-        ("rare chance, y",),
+        ("rare probability, y",),
     ),
     tangent("tangent at y - ell", y - ell),
     Identity(
@@ -147,12 +147,12 @@ steps = (
         "'more than half point back'; above it micro-batches with one rare sample "
         "point on too, and fewer than half point back. At b = 1 there is nothing above "
         "but the clean ones",
-        ("more than half point back", "still few", "rare chance, y"),
+        ("more than half point back", "still few", "rare probability, y"),
         axiom="median",
     ),
     *_exists("ell", ell),
     Definition(
-        "rare chance",
+        "rare probability",
         Relation(w, "=", 1 - usual(ell)),
         "of a rare sample, in the limit",
         ("rare samples exist, ell",),
@@ -161,14 +161,20 @@ steps = (
         "bias",
         Relation(bias, "=", reach(w, ell)),
         "β₂, the limit of the point of rest as y falls to ell, by continuity",
-        ("point of rest", "rare chance"),
+        ("point of rest", "rare probability"),
         axiom="limit",
     ),
     Identity(
         "in the parameters",
         Relation(reach(w, ell), "=", in_parameters),
         "definitions; ell = log(2p) = log 2 - λb",
-        ("rare chance", "rarity", "margin", "clean chance", "rare samples exist, ell"),
+        (
+            "rare probability",
+            "rarity",
+            "margin",
+            "clean probability",
+            "rare samples exist, ell",
+        ),
     ),
     Chain("conclusion", statement, "transitivity", ("bias", "in the parameters")),
 )
@@ -179,7 +185,7 @@ witness = (
         "few rare samples",
         Relation(b * w, "<=", ell),
         "1 - e^(-t) ≤ t",
-        ("rare chance", "tangent at -ell/b"),
+        ("rare probability", "tangent at -ell/b"),
         certificate=b * (usual(ell) - 1 + ell / b),
     ),
     Tangent("log", Relation(sp.log(1 + kappa), "<=", kappa), "log t ≤ t - 1"),
@@ -187,7 +193,7 @@ witness = (
         "rarity at most 1",
         Relation(ell, "<=", sp.S.One),
         "log(1+κ) ≤ κ = 2p - 1 ≤ 1",
-        ("rarity", "log", "margin", "chance"),
+        ("rarity", "log", "margin", "p at most 1"),
         certificate=(kappa - sp.log(1 + kappa), 2 * (1 - p)),
     ),
     tangent("tangent at ell/2b", ell / (2 * b)),
@@ -249,8 +255,8 @@ claim = Claim(
     assumptions=(
         setting.ON_A_LINE,
         Assumption(
-            "benign noise: a negative value with chance 1 - e^(-y/b), else positive; E "
-            "ξ² = σ²; in the limit where y falls to ell = ln(2p)"
+            "benign noise: a negative value with probability 1 - e^(-y/b), else "
+            "positive; E ξ² = σ²; in the limit where y falls to ell = ln(2p)"
         ),
         setting.ALL_STRAIGHT_BACK,
     ),

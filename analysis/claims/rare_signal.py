@@ -24,7 +24,7 @@ rest, bias = sp.symbols("G_y beta_1", positive=True)
 
 
 def jump(rarity: sp.Expr) -> sp.Expr:
-    """One over the chance of a usual sample."""
+    """One over the probability of a usual sample."""
     return sp.exp(rarity / b)
 
 
@@ -44,13 +44,13 @@ terms = {
 
 
 def _exists(name: str, rarity: sp.Expr) -> tuple[Tangent, Inequality]:
-    """A usual sample has a chance below 1, at this rarity."""
+    """A usual sample has a probability below 1, at this rarity."""
     return (
         tangent(f"tangent at {name}/b", rarity / b, "e^y ≥ 1 + y"),
         Inequality(
             f"rare samples exist, {name}",
             Relation(jump(rarity) - 1, ">", sp.S.Zero),
-            f"the usual sample has the chance e^(-{name}/b)",
+            f"the usual sample has the probability e^(-{name}/b)",
             (f"tangent at {name}/b",),
             certificate=(jump(rarity) - 1 - rarity / b, rarity / b),
         ),
@@ -63,7 +63,7 @@ steps = (
         "rarity",
         Relation(ell, "=", sp.log(1 + 1 / kappa)),
         (
-            "rare samples a micro-batch would hold on average at a small chance "
+            "rare samples a micro-batch would hold on average at a small probability "
             "each, at even balance"
         ),
     ),
@@ -72,7 +72,7 @@ steps = (
     Identity(
         "mean",
         Relation((1 - 1 / jump(y)) * reach(y) / (jump(y) - 1), "=", reach(y) / jump(y)),
-        ("ξ = -a, a = σ√(e^(y/b) - 1), with chance e^(-y/b), else a/(e^(y/b) - 1); mean zero"),
+        ("ξ = -a, a = σ√(e^(y/b) - 1), with probability e^(-y/b), else a/(e^(y/b) - 1); mean zero"),
         ("rare samples exist, y",),
     ),
     Identity(
@@ -122,7 +122,7 @@ steps = (
         "in the parameters",
         Relation(reach(ell), "=", in_parameters),
         "definitions",
-        ("rarity", "margin", "clean chance", "rare samples exist, ell"),
+        ("rarity", "margin", "clean probability", "rare samples exist, ell"),
     ),
     Chain("conclusion", statement, "transitivity", ("bias", "in the parameters")),
 )
@@ -155,7 +155,7 @@ witness = (
         "radius",
         Relation(sp.Subs(radius, alpha, 1), "=", unit),
         "the bias radius in terms of the margin",
-        ("margin", "clean chance"),
+        ("margin", "clean probability"),
     ),
     tangent("tangent at ell", ell),
     Inequality(
@@ -203,8 +203,8 @@ claim = Claim(
     assumptions=(
         setting.ON_A_LINE,
         Assumption(
-            "benign noise: -a with chance e^(-y/b), else a positive value; E ξ² = σ²; "
-            "in the limit where y rises to ell = ln(1 + 1/(2p - 1))"
+            "benign noise: -a with probability e^(-y/b), else a positive value; E ξ² = "
+            "σ²; in the limit where y rises to ell = ln(1 + 1/(2p - 1))"
         ),
         setting.ALL_STRAIGHT_BACK,
     ),

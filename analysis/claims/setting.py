@@ -6,7 +6,7 @@ A step that quotes a claim, or speaks of its formula, stands in that claim's fil
 import sympy as sp
 
 from analysis.proof.assumptions import A3, Assumption
-from analysis.proof.calculus import Tangent, UniqueMinimum
+from analysis.proof.calculus import Solution, Tangent, UniqueMinimum
 from analysis.proof.relations import E, Relation
 from analysis.proof.steps import (
     Averaged,
@@ -56,12 +56,17 @@ margin_of_size = clean_probability - push
 spread = sp.Symbol("spread", nonnegative=True)  # E‖z‖², z the noise of a clean one
 clean, contaminated, mean = sp.symbols("clean contaminated mean", real=True)
 
-clean_chance = Definition(
-    "clean chance",
+probability_of_clean = Definition(
+    "clean probability",
     Relation(p, "=", clean_probability),
     "(1-ε)^b = e^(-λb), λ = -ln(1-ε)",
 )
-at_most_one = Axiom("chance", Relation(p, "<=", sp.S.One), "p is a chance", axiom="probability")
+at_most_one = Axiom(
+    "p at most 1",
+    Relation(p, "<=", sp.S.One),
+    "p is a probability",
+    axiom="probability",
+)
 noise = Definition(
     "noise", Relation(s, "=", sigma / sp.sqrt(b)), "the noise of a clean micro-batch"
 )
@@ -70,7 +75,7 @@ independent_noise = (
     Axiom(
         "independent samples",
         Relation(spread, "<=", b * (sigma / b) ** 2),
-        "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²",
+        ("spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²"),
         axiom="independence",
     ),
     Identity(
@@ -94,7 +99,7 @@ def balance(update: str) -> tuple[Axiom, Axiom]:
         Axiom(
             "two cases",
             Relation(p * clean + (1 - p) * contaminated, "=", mean),
-            f"mean = {update}; a micro-batch is clean with chance p, else contaminated",
+            (f"mean = {update}; a micro-batch is clean with probability p, else contaminated"),
             axiom="total expectation",
         ),
         Axiom(
@@ -119,7 +124,7 @@ margin = Definition(
     ("below the breakdown",),
 )
 straight_back = (  # the same where draggers point straight back, α = 1
-    clean_chance,
+    probability_of_clean,
     Axiom("below the breakdown", Relation(2 * p - 1, ">", sp.S.Zero), "b < ln(2)/λ"),
     Definition(
         "margin",
@@ -162,6 +167,9 @@ below_scaled_breakdown = (  # after `not_sideways`
 )
 
 
+ONE_ZERO = "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
+
+
 def signs_at_the_ends(numerator: sp.Expr, at_breakdown: sp.Expr) -> tuple[Step, Step]:
     """N, the slope's numerator, is 1 at x = 0 and negative at the breakdown."""
     return (
@@ -181,7 +189,7 @@ def least(
     zero: sp.Symbol,
     *,
     slope: tuple[sp.Expr, sp.Expr],
-    reason: str,
+    reason: str = ONE_ZERO,
 ) -> UniqueMinimum:
     """The one minimum of a function of the scaled size below the breakdown.
 
@@ -204,6 +212,18 @@ def least(
         symbol=x,
         zero=zero,
         interval=(sp.S.Zero, scaled_breakdown),
+    )
+
+
+def closed_form(numerator: sp.Expr, value: sp.Expr, reason: str) -> tuple[Axiom, Solution]:
+    """The zero of N at α = 1, by SymPy's solve."""
+    return (
+        Axiom(
+            "zero at α = 1",
+            Relation(numerator.subs(alpha, 1), "=", sp.S.Zero),
+            "x is the zero x* of N at α = 1",
+        ),
+        Solution("closed form at α = 1", Relation(x, "=", value), reason, ("zero at α = 1",)),
     )
 
 
@@ -267,6 +287,18 @@ unit_vectors = Axiom(
     "‖ū‖ ≤ 1 by the triangle inequality",
     axiom="inner product",
 )
+
+
+def descent(length: sp.Expr, reason: str) -> Axiom:
+    """A step of this length lowers f, up to the curvature's share."""
+    return Axiom(
+        "descent",
+        Relation(progress, ">=", length * pull - L * length**2 * square / 2),
+        reason,
+        axiom="smoothness",
+    )
+
+
 normalized_descent = (
     Axiom(
         "fresh mini-batch",
@@ -275,11 +307,9 @@ normalized_descent = (
         "have one law, so each contributes E⟨∇f, u⟩ = drift",
         axiom="fresh mini-batches",
     ),
-    Axiom(
-        "descent",
-        Relation(progress, ">=", gamma * pull - L * gamma**2 * square / 2),
+    descent(
+        gamma,
         ("progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū"),
-        axiom="smoothness",
     ),
     unit_vectors,
 )
@@ -315,12 +345,7 @@ short_step = Axiom("short step", Relation(1 - L * eta, ">=", sp.S.Zero), "η ≤
 share = Definition(
     "share",
     Relation(benign, "=", 1 - epsilon),
-    "the chance that a sample is benign",
+    "the probability that a sample is benign",
     ("not all draggers",),
 )
-sgd_descent = Axiom(
-    "descent",
-    Relation(progress, ">=", eta * pull - L * eta**2 * square / 2),
-    "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ",
-    axiom="smoothness",
-)
+sgd_descent = descent(eta, "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ")

@@ -77,8 +77,8 @@ steps = (
             "radius",
             "margin",
             "noise of a pure micro-batch",
-            "clean chance",
-            "chance",
+            "clean probability",
+            "p at most 1",
             "some noise",
         ),
     ),
@@ -101,19 +101,19 @@ witness = (
         "radius of mixed ones",
         Relation(radius, "=", mixed),
         "bias_radius, its noise that within and between domains",
-        ("noise of mixed ones", "chance", "margin", "clean chance"),
+        ("noise of mixed ones", "p at most 1", "margin", "clean probability"),
     ),
     Identity(
         "mixed micro-batches",
         Relation(pure**2 - mixed**2, "=", tau**2 * (1 - 1 / b) * factor**2),
         ("mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size"),
-        ("chance", "margin", "clean chance", "some noise"),
+        ("p at most 1", "margin", "clean probability", "some noise"),
     ),
     Inequality(
         "no size removes the spread",
         Relation(factor**2, ">=", sp.S.One),
         "so the pure radius is never below τ",
-        ("below the breakdown", "chance", "margin", "clean chance"),
+        ("below the breakdown", "p at most 1", "margin", "clean probability"),
         certificate=2 * alpha * (1 - p) / kappa,
     ),
     Axiom("not all", Relation(1 - share, ">", sp.S.Zero), "π_2 < 1/2"),
@@ -154,7 +154,7 @@ witness = (
         "with draggers",
         Relation(((1 - w) * distance) ** 2, "=", w * (1 - w) * distance**2 * factor**2),
         "τ² = w(1 - w)Δ_o²: the radius is attained at σ_w = 0, for every b, ε and α",
-        ("rarer domain", "margin", "clean chance"),
+        ("rarer domain", "margin", "clean probability"),
     ),
 )
 
@@ -172,8 +172,8 @@ claim = Claim(
         ),
         A4,
         Assumption(
-            "a clean micro-batch comes from one domain, k with chance π_k; given k its "
-            "samples are i.i.d. with mean ∇f_k and noise E ξ = 0, E‖ξ‖² ≤ σ_w²"
+            "a clean micro-batch comes from one domain, k with probability π_k; given "
+            "k its samples are i.i.d. with mean ∇f_k and noise E ξ = 0, E‖ξ‖² ≤ σ_w²"
         ),
         setting.BELOW_BREAKDOWN,
         setting.NORMALIZED,

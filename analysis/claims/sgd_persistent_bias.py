@@ -1,7 +1,7 @@
 """SGD under draggers that agree: a bias that grows with their norm, without end.
 
-A sample's gradient is ∇f + ξ, or with chance ε a dragger's d, whose mean d̄ does not
-vanish; ḡ is the mean of B of them.
+A sample's gradient is ∇f + ξ, or with probability ε a dragger's d, whose mean d̄ does
+not vanish; ḡ is the mean of B of them.
 """
 
 import sympy as sp
@@ -35,7 +35,7 @@ from analysis.proof.symbols import (
 
 product = sp.Symbol("product", real=True)
 push = sp.Symbol("push", nonnegative=True)
-gain, K, N, rms, rest = sp.symbols("gain K N rms rest", positive=True)
+gain, K, N, rms, at_rest = sp.symbols("gain K N rms G_rest", positive=True)
 
 share = 1 - epsilon
 noise = (B - 1) / B * (epsilon * D_bar) ** 2 + (share * sigma**2 + epsilon * D**2) / B
@@ -225,12 +225,12 @@ witness = (
     ),
     Axiom(
         "at rest",
-        Relation(benign * rest - epsilon * D_bar, "=", sp.S.Zero),
-        "α = 1: G = rest where all draggers are d̄, straight back, and E ḡ = 0",
+        Relation(benign * at_rest - epsilon * D_bar, "=", sp.S.Zero),
+        "α = 1: G = G_rest where all draggers are d̄, straight back, and E ḡ = 0",
     ),
     Identity(
         "attained by a quadratic",
-        Relation(rest, "=", limit.subs(alpha, 1)),
+        Relation(at_rest, "=", limit.subs(alpha, 1)),
         "its SGD has this point of rest at every step size",
         ("at rest", "share", "not all draggers"),
     ),

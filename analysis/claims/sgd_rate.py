@@ -1,7 +1,7 @@
 """SGD under draggers that average out: no bias, a slow rate growing with them.
 
-A sample's gradient is ∇f + ξ, or with chance ε a dragger's d; ḡ is the mean of B of
-them.
+A sample's gradient is ∇f + ξ, or with probability ε a dragger's d; ḡ is the mean of B
+of them.
 """
 
 import sympy as sp

@@ -39,7 +39,7 @@ terms = {
 steps = (
     Definition("size", Relation(nu, "=", 1 / sp.sqrt(b)), "the small quantity"),
     Definition("rate", Relation(ell, "=", lam * b ** sp.Rational(3, 2)), "λ = ℓν³"),
-    setting.clean_chance,
+    setting.probability_of_clean,
     Axiom(
         "at rest",
         Relation(p * (1 - 2 * mass), "=", 1 - p),
@@ -56,7 +56,7 @@ steps = (
         "mass beyond in λ",
         Relation(1 - 1 / (2 * p), "=", 1 - sp.exp(lam * b) / 2),
         "definition",
-        ("clean chance",),
+        ("clean probability",),
     ),
     Identity(
         "order 0",

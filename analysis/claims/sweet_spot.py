@@ -12,7 +12,6 @@ from analysis.claims.bias_radius import b_break, radius
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.setting import scaled_breakdown, scaled_margin
 from analysis.proof.assumptions import Assumption
-from analysis.proof.calculus import Solution
 from analysis.proof.claim import Claim
 from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Definition, Identity, Inequality
@@ -62,9 +61,6 @@ steps = (
         squared,
         best,
         slope=(factor, condition),
-        reason=(
-            "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
-        ),
     ),
 )
 
@@ -76,16 +72,10 @@ witness = (
         "in samples",
         ("not sideways",),
     ),
-    Axiom(
-        "zero at α = 1",
-        Relation(condition.subs(alpha, 1), "=", sp.S.Zero),
-        "x is the zero x* of N at α = 1",
-    ),
-    Solution(
-        "closed form at α = 1",
-        Relation(x, "=", closed_form),
+    *setting.closed_form(
+        condition,
+        closed_form,
         "found by SymPy's solve; N falls, so there is no other root",
-        ("zero at α = 1",),
     ),
     Identity(
         "exponential at the zero",

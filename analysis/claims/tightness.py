@@ -6,6 +6,8 @@ rises and f₂ falls, so whatever κ is, one of the two is as large as the commo
 the crossing κ₀.
 """
 
+from collections.abc import Callable
+
 import sympy as sp
 
 from analysis.claims import setting
@@ -110,6 +112,29 @@ laws = (
     ),
 )
 
+
+def _reached(
+    law: str, share_at: Callable[[sp.Expr], sp.Expr], side: str, comparison: str
+) -> tuple[Inequality, Chain]:
+    """On this side of the crossing the law reaches the share there."""
+    here = f"{law} share {side} the crossing"
+    return (
+        Inequality(
+            here,
+            Relation(share_at(kappa) * unit, ">=", share * unit),
+            "times the radius",
+            (comparison,),
+            certificate=(share_at(kappa) - share) * unit,
+        ),
+        Chain(
+            f"the {law} law reaches it",
+            Relation(largest, ">=", share * unit),
+            "transitivity",
+            (f"{law} law", f"{law} bias", f"{law} share", here),
+        ),
+    )
+
+
 shares = (
     Tangent("log above", Relation(sp.log(1 + 1 / x), ">=", 1 / (1 + x)), "log y ≥ 1 - 1/y"),
     Inequality(
@@ -146,22 +171,7 @@ shares = (
         low=crossing,
         high=kappa,
     ),
-    Inequality(
-        "first share beyond the crossing",
-        Relation(first_share(kappa) * unit, ">=", share * unit),
-        "times the radius",
-        ("f₁ beyond the crossing",),
-        certificate=(first_share(kappa) - share) * unit,
-    ),
-    Chain(
-        "the first law reaches it",
-        Relation(largest, ">=", share * unit),
-        "transitivity",
-        (
-            *("first law", "first bias", "first share"),
-            "first share beyond the crossing",
-        ),
-    ),
+    *_reached("first", first_share, "beyond", "f₁ beyond the crossing"),
     Suppose(
         "small margin",
         Relation(kappa, "<=", crossing),
@@ -183,22 +193,7 @@ shares = (
         "f₁ = f₂ there",
         ("f₂ before the crossing", "crossing"),
     ),
-    Inequality(
-        "second share before the crossing",
-        Relation(second_share(kappa) * unit, ">=", share * unit),
-        "times the radius",
-        ("f₂ against the crossing",),
-        certificate=(second_share(kappa) - share) * unit,
-    ),
-    Chain(
-        "the second law reaches it",
-        Relation(largest, ">=", share * unit),
-        "transitivity",
-        (
-            *("second law", "second bias", "second share"),
-            "second share before the crossing",
-        ),
-    ),
+    *_reached("second", second_share, "before", "f₂ against the crossing"),
     Cases(
         "either way",
         Relation(largest, ">=", share * unit),
@@ -212,7 +207,7 @@ shares = (
         "conclusion",
         statement,
         "the same in the parameters",
-        ("either way", "margin", "clean chance"),
+        ("either way", "margin", "clean probability"),
         certificate=largest - share * unit,
     ),
 )
@@ -227,7 +222,7 @@ witness = (
         "radius",
         Relation(unit, "=", worst),
         "the bias radius at α = 1",
-        ("margin", "clean chance"),
+        ("margin", "clean probability"),
     ),
     Earlier(
         "first limit",

@@ -30,17 +30,17 @@ keys with --json: rule, batch_size, sgd_bias (exact, null where SGD has none), r
 micro_batch_size, bias|null, roots[], bias_radius|null, guaranteed_radius|null,
 gain_over_sgd|null, moving_share|null, clipping_norm|null, interval|null, unique}],
 best{micro_batch_size, bias}, best_moving{micro_batch_size, bias}: roots are the
-gradient norms at all stable stationary points that were found, bias the smallest of
-them, null where the draggers win and there is none; interval [low, high] holds the
-norms at which the iterates may stay where unique is false: the expected update is next
-to nothing in a whole range; bias_radius is that of the normalized rule with equal
-micro-batches, guaranteed_radius that of the file's rule, both null from the breakdown
-on; moving_share and clipping_norm (the mean of ρ at the stationary point) are null for
-rules other than adaptive; best_moving is the best of the sizes that move. With
---finite-step each result also has, or null where the expansion does not exist:
-contraction (per unit of step and curvature, how fast deviations shrink), update_noise
-(variance of one update over all coordinates) and step_slope (change of the stationary
-‖E ∇f‖ per unit of step, at zero step)"""
+gradient norms at all known stable stationary points, bias the smallest of them, null
+where the draggers win and there is none; interval [low, high] holds the norms at which
+the iterates may stay where unique is false: the expected update is next to nothing in a
+whole range; bias_radius is that of the normalized rule with equal micro-batches,
+guaranteed_radius that of the file's rule, both null from the breakdown on; moving_share
+and clipping_norm (the mean of ρ at the stationary point) are null for rules other than
+adaptive; best_moving is the best of the sizes that move. With --finite-step each result
+also has, or null where the expansion does not exist: contraction (per unit of step and
+curvature, how fast deviations shrink), update_noise (variance of one update over all
+coordinates) and step_slope (change of the stationary ‖E ∇f‖ per unit of step, at zero
+step)"""
 
 
 def add(commands: Any) -> None:

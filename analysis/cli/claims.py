@@ -1,4 +1,4 @@
-"""The commands about claims: list, show, check and evaluate them, and print their pages.
+"""Commands about claims: list, show, check, evaluate them, and print their pages.
 
 Functions import what they need: names and refusals should not wait for SymPy.
 """
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from analysis.proof.claim import Claim
 
 EVAL = """\
-Values are printed in the units of the inputs; null (or -) where the claim says nothing. --grid
-makes a table: one row for each value from LOW to HIGH, STEP apart (default 1); grids multiply.
+Values are printed in the units of the inputs; null (or -) where the claim says nothing.
+--grid makes a table: one row for each value from LOW to HIGH, STEP apart (default 1);
+grids multiply.
 
-example: python -m analysis eval bias_radius --set dragger_fraction=0.01 b=32 sigma=1 alpha=1
-example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 --grid b=1:64
+example: python -m analysis eval bias_radius --set epsilon=0.01 b=32 sigma=1 alpha=1
+example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 \\
+             --grid micro_batch_size=1:64
 
-keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows instead
-of values, one object of inputs and values for each row"""
+keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows
+instead of values, one object of inputs and values for each row"""
 SHOW = """\
 NAME is a claim, or an assumption that several claims share, from A0 to A4.
 
@@ -35,18 +37,17 @@ NEGLIGIBLE = -1e-9  # a slack that rounding explains
 
 def add(commands: Any) -> None:
     """Add the commands to the subparsers."""
-    new = common.add_command(
-        commands, "list", _list, "list the claims", details="example: python -m analysis list"
-    )
+    details = "example: python -m analysis list"
+    new = common.add_command(commands, "list", _list, "list the claims", details=details)
     common.add_json(new)
-    new = common.add_command(commands, "show", _show, "show a claim or assumption", details=SHOW)
+    summary = "show a claim or assumption"
+    new = common.add_command(commands, "show", _show, summary, details=SHOW)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--proof", action="store_true", help="with every step and its check")
     new.add_argument("--latex", action="store_true", help="as LaTeX")
     details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
-    new = common.add_command(
-        commands, "check", _check, "verify every step and attack every claim", details=details
-    )
+    summary = "verify every step and attack every claim"
+    new = common.add_command(commands, "check", _check, summary, details=details)
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
     new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
     common.add_json(new)
@@ -58,7 +59,10 @@ def add_pages(commands: Any) -> None:
     pages = {
         "notation": (_notation_page, "print the table of symbols"),
         "claims": (_claims_page, "print the table of claims, in Markdown"),
-        "bounds": (_bounds_page, "print all claims with their derivations, in Markdown"),
+        "bounds": (
+            _bounds_page,
+            "print all claims with their derivations, in Markdown",
+        ),
     }
     for name, (act, summary) in pages.items():
         example = f"example: python -m analysis {name} > paper_notes/{name}.md"
@@ -66,7 +70,8 @@ def add_pages(commands: Any) -> None:
 
 
 def _add_eval(commands: Any) -> None:
-    new = common.add_command(commands, "eval", _eval, "evaluate a claim at numbers", details=EVAL)
+    summary = "evaluate a claim at numbers"
+    new = common.add_command(commands, "eval", _eval, summary, details=EVAL)
     new.add_argument("name", metavar="NAME")
     new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
     new.add_argument(
@@ -188,7 +193,10 @@ def _eval(options: argparse.Namespace) -> int:
 
 
 def _printed_values(
-    options: argparse.Namespace, name: str, given: dict[str, Any], values: dict[str, Any]
+    options: argparse.Namespace,
+    name: str,
+    given: dict[str, Any],
+    values: dict[str, Any],
 ) -> str:
     from analysis.cli import grid
 

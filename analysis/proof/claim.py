@@ -207,7 +207,7 @@ class Claim:
         >>> at = {"micro_batch_size": [1, 64], "dragger_fraction": 0.01}
         >>> values = CLAIMS["bias_radius"].evaluate(**at, noise_scale=1, alignment=1)
         >>> values["bias_radius"].round(4).tolist()
-        [1.0102, 0.4148]
+        [1.0102, 0.5525]
 
         Raises SpecificationError for an input that is missing, unknown or outside its
         domain, and for shapes that do not broadcast.

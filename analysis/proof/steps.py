@@ -39,7 +39,9 @@ AXIOMS = {
     "name": "a symbol for a quantity of the argument, named nowhere else",
     "inner product": "lengths and angles are those of an inner product space",
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",
-    "probability": ("a chance lies in [0, 1]; what holds with chance 1 - q bounds that quantile"),
+    "probability": (
+        "a probability lies in [0, 1]; what holds with probability 1 - q bounds that quantile"
+    ),
     "total expectation": ("E X = E E[X | Y]; E X = P(A) E[X | A] + P(not A) E[X | not A]"),
     "independence": "for independent vectors of mean zero, E‖Σ z_i‖² = Σ E‖z_i‖²",
     "i.i.d.": ("independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter"),

@@ -110,7 +110,7 @@ NOTATION = (
         "dragger_fraction",
         _below_one,
         "1",
-        "chance that a sample is a dragger",
+        "probability that a sample is a dragger",
     ),
     Entry(lam, "dragger_rate", _non_negative, "1", "-ln(1-ε)"),
     Entry(
@@ -125,7 +125,7 @@ NOTATION = (
         "clean_probability",
         _unit,
         "1",
-        "(1-ε)^b, chance that a micro-batch is clean",
+        "(1-ε)^b, probability that a micro-batch is clean",
     ),
     Entry(
         kappa,
@@ -165,7 +165,7 @@ NOTATION = (
         "failure_probability",
         _inside_unit,
         "1",
-        "chance that a bound may fail",
+        "probability that a bound may fail",
     ),
     Entry(
         zeta,

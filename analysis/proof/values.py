@@ -183,7 +183,7 @@ class _Source:
         return ends and same and step.symbol == value.symbol
 
     def _is_the_root_of_the_axiom(self, value: Implicit) -> bool:
-        """Whether an axiom names the root, steps its ends, and all axioms hold there."""
+        """Whether an axiom names the root, steps its ends, and every axiom holds."""
         slack = self.step.relation.slack
         named = {
             zero: value.equation.subs(value.symbol, zero)

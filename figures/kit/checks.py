@@ -99,6 +99,21 @@ def not_above(points: Points) -> Condition:
     )
 
 
+def significant(scores: ArrayLike, degrees: int, *, alarm: float = ALARM) -> Condition:
+    """Every difference is above 0 by more than its error.
+
+    `scores` are differences in standard errors, which have `degrees` degrees of
+    freedom. Each is above a Student-t limit that equal values exceed with probability
+    `alarm`.
+    """
+    z, limit = _array(scores), float(-special.stdtrit(degrees, alarm))
+    return Condition(
+        f"z > {limit:.1f} for {z.size} differences (if equal: 1 in {1 / alarm:,.0f})",
+        f"smallest z {z.min():.2f}",
+        bool((z > limit).all()),
+    )
+
+
 def best_is(points: Points, best: int) -> Condition:
     """No simulated size has a smaller bias than the size `best`.
 

@@ -46,3 +46,4 @@ DASHED = (0, (4, 2))
 DOTTED = (0, (1, 1.5))
 DASH_DOTTED = "-."
 LONG_DASH_DOTTED = (0, (6, 2, 1, 2))
+CLOSE_DASH_DOTTED = (0, (6, 1.5, 1, 1.5))

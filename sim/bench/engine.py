@@ -18,7 +18,6 @@ from sim.sweep.measure import available_cores, measure
 
 BLOCK = 4096  # normals at a time, as in the engine
 BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds
-U = np.uint64
 
 
 def run(
@@ -29,11 +28,10 @@ def run(
     The experiment has measure = "trajectory", one size and one step size.
     """
     workers = available_cores() if threads is None else threads
-    ((_, found),) = measure(experiment, None, workers, False, backend=backend).items()
-    assert isinstance(found, Trajectories)
-    means, errors = (
-        [point[0] for point in table[0]] for table in (found.mean, found.standard_error)
-    )
+    (result,) = measure(experiment, None, workers, False, backend=backend).values()
+    assert isinstance(result, Trajectories)
+    means = [point[0] for point in result.mean[0]]
+    errors = [point[0] for point in result.standard_error[0]]
     return points(experiment.run), means, errors
 
 
@@ -54,8 +52,10 @@ def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
     """Draw `count` normals into a buffer again and again, as the engine does; the last one."""
     for begin in range(0, count, out.size - NUMBERS):
         for i in range(0, out.size - NUMBERS, NUMBERS):
-            position = U((begin + i) // 4)
-            store_normals(out, i, U(1), U(2), position, U(0), replicate, U(NORMALS))
+            position = np.uint64((begin + i) // 4)
+            key = (np.uint64(1), np.uint64(2))
+            kind = np.uint64(NORMALS)
+            store_normals(out, i, key[0], key[1], position, np.uint64(0), replicate, kind)
     return out[0]
 
 
@@ -63,19 +63,20 @@ def generator_rate(threads: int, seconds: float = 1.0) -> float:
     """Normals a second of the CPU engine's generator alone, on that many threads for that long."""
     buffers = [np.empty(BLOCK + NUMBERS, np.float32) for _ in range(threads)]
     for buffer in buffers:
-        _generate(buffer, BLOCK, U(0))
+        _generate(buffer, BLOCK, np.uint64(0))
     barrier = threading.Barrier(threads)
 
     def work(replicate: int) -> tuple[int, float]:
         barrier.wait()
-        begin, count = time.perf_counter(), 0
+        begin = time.perf_counter()
+        count = 0
         while time.perf_counter() - begin < seconds:
-            _generate(buffers[replicate], BATCH, U(replicate))
+            _generate(buffers[replicate], BATCH, np.uint64(replicate))
             count += BATCH
         return count, time.perf_counter() - begin
 
     with ThreadPoolExecutor(threads) as pool:
-        return sum(count / taken for count, taken in pool.map(work, range(threads)))
+        return sum(count / elapsed for count, elapsed in pool.map(work, range(threads)))
 
 
 if __name__ == "__main__":

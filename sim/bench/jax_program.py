@@ -18,7 +18,8 @@ from analysis.spec.experiment import Experiment
 from sim.bench.job import Job, job
 from sim.bench.worker import Program
 
-CHUNK, GPU_CHUNK = 2**16, 2**28  # normals at a time: 256 KiB, and 1 GiB on a GPU
+CHUNK = 2**16  # normals at a time: 256 KiB
+GPU_CHUNK = 2**28  # on a GPU: 1 GiB
 FLAGS = "--xla_cpu_prefer_vector_width=512 --xla_force_host_platform_device_count="
 Prepare = Callable[[Any, Job, bool], Callable[[Any], Any]]
 
@@ -47,17 +48,21 @@ def normals(jax: Any, key: Any, shape: tuple[int, ...]) -> Any:
     radius = jnp.sqrt(-2.0 * jnp.log(uniform))
     turned = words[1] + jnp.uint32(2**29)
     quadrant = turned >> 30
-    rest = (turned & jnp.uint32(2**30 - 1)).astype(jnp.int32) - 2**29
-    angle = rest.astype(jnp.float32) * np.float32(2 * np.pi / 2**32)
-    z = angle * angle
-    sin = angle * (1 + z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4)))
-    tail = 4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5)
-    cos = 1 - z * (0.5 - z * tail)
+    residue = (turned & jnp.uint32(2**30 - 1)).astype(jnp.int32) - 2**29
+    sin, cos = _sine_cosine(residue.astype(jnp.float32) * np.float32(2 * np.pi / 2**32))
     odd = (quadrant & 1) == 1
     x, y = jnp.where(odd, sin, cos), jnp.where(odd, cos, sin)
     x = jnp.where((quadrant == 1) | (quadrant == 2), -x, x)
     y = jnp.where(quadrant >= 2, -y, y)
     return jnp.concatenate([radius * x, radius * y])[:count].reshape(shape)
+
+
+def _sine_cosine(angle: Any) -> tuple[Any, Any]:
+    """Both for angles up to π/4 in absolute value, float32."""
+    z = angle * angle
+    sin = angle * (1 + z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4)))
+    tail = 4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5)
+    return sin, 1 - z * (0.5 - z * tail)
 
 
 def divisor(n: int, most: int) -> int:
@@ -66,7 +71,7 @@ def divisor(n: int, most: int) -> int:
 
 
 def build(
-    experiment: Experiment, threads: int, backend: str, numbers: int, prepare: Prepare
+    experiment: Experiment, threads: int, backend: str, *, numbers: int, prepare: Prepare
 ) -> Program:
     """A compiled run of the job; `numbers` normals are drawn for a replicate and step.
 

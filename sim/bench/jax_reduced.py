@@ -16,13 +16,14 @@ from sim.bench.worker import Program, serve
 def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
     """Draw m micro-batch means."""
     jnp = jax.numpy
-    chances = jnp.asarray(task.draggers()[:-1], jnp.float32)
-    scales, push = jnp.asarray(task.scales()), jnp.asarray(task.push / task.b)
+    cumulative = jnp.asarray(task.draggers()[:-1], jnp.float32)
+    scales = jnp.asarray(task.scales())
+    push = jnp.asarray(task.push / task.b)
 
     def draw(key: Any) -> Any:
         of_noise, of_draggers = jax.random.split(key)
         uniform = jax.random.uniform(of_draggers, (task.m,))
-        k = jnp.searchsorted(chances, uniform, side="right", method="compare_all")
+        k = jnp.searchsorted(cumulative, uniform, side="right", method="compare_all")
         z = normals(jax, of_noise, (task.m, task.d))
         return scales[k][..., None] * z + k.astype(jnp.float32)[..., None] * push
 
@@ -32,7 +33,8 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
 def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
     task = job(experiment)
-    return build_program(experiment, threads, backend, task.m * task.d, prepare)
+    numbers = task.m * task.d
+    return build_program(experiment, threads, backend, numbers=numbers, prepare=prepare)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
 def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
     """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
     task = job(experiment)
-    return build_program(experiment, threads, backend, task.B * task.d, prepare)
+    numbers = task.B * task.d
+    return build_program(experiment, threads, backend, numbers=numbers, prepare=prepare)
 
 
 if __name__ == "__main__":

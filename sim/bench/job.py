@@ -19,9 +19,10 @@ REFERENCE = "j1"
 class Job:
     """Algorithm 1 on f(w) = ‖w‖²/2, started at `start` [d].
 
-    A benign sample's gradient is w + N(0, spread² I); with chance `fraction` a sample is a dragger,
-    and its gradient is w + push [d]. B samples a step in micro-batches of b, R replicates, T steps
-    of size `step`; the mean of ‖w‖ is asked for after each number of steps in `points`.
+    A benign sample's gradient is w + N(0, spread² I); with probability `fraction` a sample
+    is a dragger, and its gradient is w + push [d]. B samples a step in micro-batches of b,
+    R replicates, T steps of size `step`; the mean of ‖w‖ is recorded after each number of
+    steps in `points`.
     """
 
     d: int
@@ -47,19 +48,19 @@ class Job:
         return self.R * self.T * self.B
 
     def normals(self, reduced: bool) -> int:
-        """Normals that a program draws: d for each sample, or for each micro-batch if `reduced`."""
+        """Normals drawn: d for each sample, or for each micro-batch if `reduced`."""
         return self.R * self.T * self.d * (self.m if reduced else self.B)
 
     def draggers(self) -> NDArray[np.float64]:
-        """P(at most k draggers in a micro-batch) [b + 1], the binomial law summed up; last is 1."""
-        chance = np.zeros(self.b + 1)
-        chance[0] = 1.0
+        """P(at most k draggers in a micro-batch) [b + 1], binomial; the last is 1."""
+        mass = np.zeros(self.b + 1)
+        mass[0] = 1.0
         for _ in range(self.b):
-            chance[1:] = (1 - self.fraction) * chance[1:] + self.fraction * chance[:-1]
-            chance[0] *= 1 - self.fraction
-        total = np.minimum(np.cumsum(chance), 1.0)
-        total[-1] = 1.0
-        return total
+            mass[1:] = (1 - self.fraction) * mass[1:] + self.fraction * mass[:-1]
+            mass[0] *= 1 - self.fraction
+        cumulative = np.minimum(np.cumsum(mass), 1.0)
+        cumulative[-1] = 1.0
+        return cumulative
 
     def scales(self) -> Vector:
         """Standard deviation per coordinate of a micro-batch mean with k draggers [b + 1]."""
@@ -73,11 +74,11 @@ class Job:
 
 
 def variants() -> dict[str, Experiment]:
-    """The reference job J1 and its variants by name, from the presets whose names begin with j1."""
-    found = {name: path for name, path in presets().items() if name.split("_")[0] == REFERENCE}
+    """The reference job J1 and its variants by name: the presets that begin with j1."""
     return {
         name.removeprefix(f"{REFERENCE}_").replace(REFERENCE, "J1"): Experiment.load(path)
-        for name, path in found.items()
+        for name, path in presets().items()
+        if name.split("_")[0] == REFERENCE
     }
 
 

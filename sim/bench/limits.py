@@ -1,4 +1,4 @@
-"""What bounds the engine: its generator alone, how time grows with the job, memory, cold start."""
+"""What bounds the engine: its generator, growth with the job, memory, cold start."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 
 from analysis.spec.experiment import Experiment
-from sim.bench.programs import Worker, fresh
+from sim.bench.programs import Resources, Worker, fresh
 
 MANY = 100_000  # replicates whose memory is measured
 GENERATOR_SECONDS = 0.5
@@ -34,7 +34,7 @@ class Scaling:
     """Seconds of a run against one quantity, the others held.
 
     `exponent` is the slope of log seconds against log quantity by least squares; its error is that
-    of the fit and small when the law is a power. `expected`: of the leading term.
+    of the fit and small when the growth is a power. `expected`: of the leading term.
     """
 
     quantity: str
@@ -68,18 +68,19 @@ def generator(worker: Worker, threads: int, rounds: int, normals: float | None) 
     """Measure it in turn on one thread and on all; `normals` a second of the engine if known."""
     rates: dict[int, list[float]] = {1: [], threads: []}
     for _ in range(rounds):
-        for number, found in rates.items():
+        for number, samples in rates.items():
             arguments = [number, GENERATOR_SECONDS]
-            found.append(worker.ask({"generator_rate": arguments})["result"])
-    alone, together = median(rates[1]), median(rates[threads])
-    fraction = None if normals is None else normals / together
-    return Generator(threads, alone, together, fraction)
+            samples.append(worker.ask({"generator_rate": arguments})["result"])
+    all_threads = median(rates[threads])
+    fraction = None if normals is None else normals / all_threads
+    return Generator(threads, median(rates[1]), all_threads, fraction)
 
 
 def grids(reference: Experiment) -> list[tuple[str, str, float, dict[int, Experiment]]]:
-    """What grows, what is held, the expected exponent, and the experiments by its values."""
-    run, model, algorithm = reference.run, reference.model, reference.algorithm
-    b, B = algorithm.sizes[0], algorithm.batch_size
+    """What grows, what is held, the expected exponent, and experiments by value."""
+    run = reference.run
+    model = reference.model
+    algorithm = reference.algorithm
 
     def with_run(**changes: int) -> Experiment:
         return replace(reference, run=replace(run, **changes))  # type: ignore[arg-type]
@@ -94,7 +95,11 @@ def grids(reference: Experiment) -> list[tuple[str, str, float, dict[int, Experi
         changed = {**reference.to_mapping(), "model": mapping, "run": run.to_mapping()}
         return Experiment.from_mapping(changed)
 
-    m, d, R, T = B // b, model.dimension, run.replicates, run.iterations
+    b = algorithm.sizes[0]
+    m = algorithm.batch_size // b
+    d = model.dimension
+    R = run.replicates
+    T = run.iterations
     return [
         ("R", f"T={T} m={m} d={d}", 1, {n: with_run(replicates=n) for n in _around(R, 4)}),
         ("T", f"R={R} m={m} d={d}", 1, {n: with_run(iterations=n) for n in _around(T, 4)}),
@@ -109,33 +114,37 @@ def _around(middle: int, factor: int) -> list[int]:
 
 
 def scaling(
-    worker: Worker, reference: Experiment, threads: int, backend: str, rounds: int
+    worker: Worker, reference: Experiment, resources: Resources, rounds: int
 ) -> list[Scaling]:
     """Measure the engine over the grids, all points once in each round."""
-    wanted = grids(reference)
+    rows = grids(reference)
     seconds: dict[tuple[str, int], list[float]] = {}
     for k in range(rounds + 1):
-        for quantity, _, _, experiments in wanted:
+        for quantity, _, _, experiments in rows:
             for value, experiment in experiments.items():
-                worker.build(experiment, threads, backend)
-                taken = worker.run(k, None)["seconds"]
+                worker.build(experiment, resources)
+                elapsed = worker.run(k, None)["seconds"]
                 if k:  # the first round warms up
-                    seconds.setdefault((quantity, value), []).append(taken)
-    found = []
-    for quantity, held, expected, experiments in wanted:
-        times = [median(seconds[quantity, value]) for value in experiments]
-        slope, error = exponent(list(experiments), times)
-        found.append(Scaling(quantity, held, list(experiments), times, slope, error, expected))
-    return found
+                    seconds.setdefault((quantity, value), []).append(elapsed)
+    results = []
+    for quantity, held, expected, experiments in rows:
+        values = list(experiments)
+        times = [median(seconds[quantity, value]) for value in values]
+        slope, error = exponent(values, times)
+        results.append(Scaling(quantity, held, values, times, slope, error, expected))
+    return results
 
 
 def exponent(values: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
     """Slope and its standard error of log seconds against log values, by least squares."""
-    x, y = np.log(values), np.log(seconds)
-    x, y = x - x.mean(), y - y.mean()
+    x = np.log(values)
+    y = np.log(seconds)
+    x = x - x.mean()
+    y = y - y.mean()
     slope = float(x @ y / (x @ x))
-    rest = y - slope * x
-    return slope, math.sqrt(float(rest @ rest) / (len(x) - 2) / float(x @ x))
+    residual = y - slope * x
+    variance = float(residual @ residual) / (len(x) - 2)
+    return slope, math.sqrt(variance / float(x @ x))
 
 
 MEMORY = """
@@ -164,13 +173,16 @@ run(Experiment.from_mapping(json.loads({text!r})), {backend!r})
 def memory(reference: Experiment, backend: str, replicates: int = MANY) -> Memory:
     """Measure it in a fresh process, on the host."""
     text = json.dumps(reference.to_mapping())
-    found = fresh(MEMORY.format(text=text, replicates=replicates, backend=backend))
-    before, peak = json.loads(found)
+    output = fresh(MEMORY.format(text=text, replicates=replicates, backend=backend))
+    before, peak = json.loads(output)
     return Memory(reference.model.dimension, replicates, before, peak)
 
 
 def cold_start(reference: Experiment, backend: str, repetitions: int = 5) -> ColdStart:
-    """Measure fresh processes that do one step of one replicate; the first, uncounted, compiles."""
+    """Measure fresh processes that do one step of one replicate.
+
+    The first of them compiles and is not counted.
+    """
     shortest = replace(reference.run, replicates=1, iterations=1, points=1)
     text = json.dumps(replace(reference, run=shortest).to_mapping())
     seconds = []

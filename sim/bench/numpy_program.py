@@ -55,5 +55,5 @@ def build(
 
 
 def uniforms(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Uniform numbers in float32, whose 24 bits decide a chance of 1/20 to one part in 10⁶."""
+    """Uniform numbers in float32, precise enough for a probability of 1/20 to 10⁻⁶."""
     return rng.random(shape, dtype=np.float32)

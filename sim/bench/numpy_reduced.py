@@ -17,16 +17,16 @@ def prepare(task: Job, n: int) -> Draw:
     """Draw m micro-batch means for each of n replicates."""
     g = np.empty((n, task.m, task.d), np.float32)
     means = g.reshape(-1, task.d)
-    chances = task.draggers()[:-1].astype(np.float32)
+    cumulative = task.draggers()[:-1].astype(np.float32)
     scales = task.scales()[:, None]
     pushes = np.arange(task.b + 1, dtype=np.float32)[:, None] / np.float32(task.b) * task.push
 
     def draw(rng: np.random.Generator, w: Vector) -> Vector:
         rng.standard_normal(out=g, dtype=np.float32)
-        k = np.searchsorted(chances, uniforms(rng, (len(means),)), side="right")
+        k = np.searchsorted(cumulative, uniforms(rng, (len(means),)), side="right")
         np.multiply(means, scales[k], out=means)
-        spoilt = np.flatnonzero(k)
-        means[spoilt] += pushes[k[spoilt]]
+        contaminated = np.flatnonzero(k)
+        means[contaminated] += pushes[k[contaminated]]
         np.add(g, w[:, None, :], out=g)
         return g
 

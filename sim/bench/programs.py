@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +42,14 @@ PROGRAMS = {
 }
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What a program may use: so many threads, and the backend cpu or cuda."""
+
+    threads: int
+    backend: str = "cpu"
+
+
 class WorkerError(Exception):
     """A worker cannot go on; the message says why, in a few words."""
 
@@ -54,7 +62,7 @@ def environment() -> dict[str, str]:
 
 
 def fresh(code: str) -> str:
-    """What a fresh process prints that runs `code`. Raises SpecificationError if it fails."""
+    """Output of a fresh process that runs `code`; SpecificationError if it fails."""
     line = [sys.executable, "-c", code]
     done = subprocess.run(line, capture_output=True, text=True, env=environment())
     if done.returncode:
@@ -92,8 +100,8 @@ class Worker:
         """The reply. Raises WorkerError where there is none, or none after `patience` seconds."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        impatient = threading.Timer(patience or threading.TIMEOUT_MAX, self.process.kill)
-        impatient.start()
+        timer = threading.Timer(patience or threading.TIMEOUT_MAX, self.process.kill)
+        timer.start()
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
@@ -101,10 +109,10 @@ class Worker:
         except BrokenPipeError:
             line = ""
         finally:
-            waited = not impatient.is_alive()
-            impatient.cancel()
+            expired = not timer.is_alive()
+            timer.cancel()
         if not line:
-            if waited:
+            if expired:
                 raise WorkerError(f"left out: over {patience:g} s")
             self.process.wait()
             self.errors.seek(0)
@@ -114,10 +122,9 @@ class Worker:
             raise WorkerError(f"failed: {reply['error']}")
         return reply
 
-    def build(self, experiment: Experiment, threads: int, backend: str) -> dict[str, Any]:
+    def build(self, experiment: Experiment, resources: Resources) -> dict[str, Any]:
         """Build and compile the job: seconds, device."""
-        request = {"build": experiment.to_mapping(), "threads": threads, "backend": backend}
-        return self.ask(request)
+        return self.ask({"build": experiment.to_mapping(), **asdict(resources)})
 
     def run(self, seed: int, patience: float | None = PATIENCE) -> dict[str, Any]:
         """One run of the job: seconds, mean [points], standard_error [points]."""

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from analysis.cli import common
 from analysis.spec.checking import choice, integer, refuse
 from sim.backend import resolve
+from sim.bench.agreement import Agreement
 from sim.bench.job import variants
 from sim.bench.limits import (
     ColdStart,
@@ -23,8 +24,8 @@ from sim.bench.limits import (
     memory,
     scaling,
 )
-from sim.bench.programs import OURS, PROGRAMS, Worker
-from sim.bench.rounds import Comparison, compare
+from sim.bench.programs import OURS, PROGRAMS, Resources, Worker
+from sim.bench.rounds import Comparison, Row, compare
 from sim.sweep.measure import available_cores
 
 ROUNDS = 5
@@ -57,7 +58,7 @@ class Report:
     @property
     def agree(self) -> bool:
         """Whether no variant's programs disagree."""
-        return all(found.agreement.agree is not False for found in self.variants)
+        return all(variant.agreement.agree is not False for variant in self.variants)
 
 
 def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS) -> Report:
@@ -73,29 +74,28 @@ def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS
         if list(names).count(name) > 1:
             refuse("variant", name, "named once")
     device = resolve(backend)
-    wanted = list(names) or [name for name in known if device == "cuda" or name not in FOR_A_GPU]
-    threads = available_cores()
-    with tqdm(total=len(wanted) * rounds, unit=" rounds", disable=None) as bar:
-        found = []
-        for name in wanted:
+    chosen = list(names) or [name for name in known if device == "cuda" or name not in FOR_A_GPU]
+    resources = Resources(available_cores(), device)
+    comparisons = []
+    with tqdm(total=len(chosen) * rounds, unit=" rounds", disable=None) as bar:
+        for name in chosen:
             bar.set_postfix_str(name)
-            found.append(compare(name, known[name], rounds, threads, device, tick=bar.update))
-    reference = known[wanted[0]]
+            comparisons.append(compare(name, known[name], rounds, resources, tick=bar.update))
+    ours = next(row for row in comparisons[0].rows if row.program == OURS)
+    rates = None
     with Worker(PROGRAMS[OURS]) as worker:
-        ours = next(row for row in found[0].rows if row.program == OURS)
-        alone = None
         if device == "cpu":
-            alone = generator(worker, threads, rounds, ours.normals_per_second)
-        growth = scaling(worker, known["J1"], threads, device, rounds)
+            rates = generator(worker, resources.threads, rounds, ours.normals_per_second)
+        growth = scaling(worker, known["J1"], resources, rounds)
     return Report(
-        machine=_machine(threads),
+        machine=_machine(resources.threads),
         backend=device,
         rounds=rounds,
-        variants=found,
-        generator=alone,
+        variants=comparisons,
+        generator=rates,
         scaling=growth,
         memory=memory(known["J1"], device),
-        cold_start=cold_start(reference, device),
+        cold_start=cold_start(known[chosen[0]], device),
     )
 
 
@@ -121,63 +121,90 @@ def text(report: Report) -> str:
         f"{machine.processor}, {machine.cores} cores, Python {machine.python}, {packages}",
         f"backend {report.backend}, {report.rounds} rounds in turn; compare ratios, not seconds",
     ]
-    for found in report.variants:
-        lines += ["", *_comparison(found)]
-    rate = report.generator
-    if rate is not None:
-        lines += ["", "generator alone, million normals a second:"]
-        lines.append(
-            f"{_short(rate.one_thread / 1e6)} on one thread, {_short(rate.all_threads / 1e6)} on "
-            f"{rate.threads}; the engine reached {_short(rate.engine_fraction)} of the latter "
-            f"in {report.variants[0].variant}"
-        )
-    lines += ["", "time of this engine against one quantity, the others held:"]
-    header = ["quantity", "held", "from", "to", "exponent", "±", "expected"]
-    rows = [
-        [
-            *(s.quantity, s.held, str(s.values[0]), str(s.values[-1])),
-            *(f"{s.exponent:.2f}", f"{s.exponent_error:.2f}", f"{s.expected:g}"),
-        ]
-        for s in report.scaling
-    ]
-    lines.append(common.table(header, rows))
-    m, cold = report.memory, report.cold_start
-    lines += [
-        "",
-        f"peak memory with {m.replicates} replicates in dimension {m.dimension}: "
-        f"{m.peak_mib:.0f} MiB (with one: {m.before_mib:.0f} MiB)",
-        f"cold start, from starting Python to the end of one step: {cold.median_seconds:.2f} s",
-    ]
+    for comparison in report.variants:
+        lines += ["", *_comparison_lines(comparison)]
+    if report.generator is not None:
+        lines += ["", *_generator_lines(report.generator, report.variants[0].variant)]
+    lines += ["", *_scaling_lines(report.scaling)]
+    lines += ["", *_limit_lines(report.memory, report.cold_start)]
     return "\n".join(lines)
 
 
-def _comparison(found: Comparison) -> list[str]:
+def _generator_lines(rate: Generator, variant: str) -> list[str]:
+    one_thread = _short(rate.one_thread / 1e6)
+    all_threads = _short(rate.all_threads / 1e6)
+    return [
+        "generator alone, million normals a second:",
+        f"{one_thread} on one thread, {all_threads} on {rate.threads}; the engine reached "
+        f"{_short(rate.engine_fraction)} of the latter in {variant}",
+    ]
+
+
+def _scaling_lines(scaling: Sequence[Scaling]) -> list[str]:
+    header = ["quantity", "held", "from", "to", "exponent", "±", "expected"]
+    rows = [
+        [
+            row.quantity,
+            row.held,
+            str(row.values[0]),
+            str(row.values[-1]),
+            f"{row.exponent:.2f}",
+            f"{row.exponent_error:.2f}",
+            f"{row.expected:g}",
+        ]
+        for row in scaling
+    ]
+    title = "time of this engine against one quantity, the others held:"
+    return [title, common.table(header, rows)]
+
+
+def _limit_lines(memory: Memory, cold_start: ColdStart) -> list[str]:
+    return [
+        f"peak memory with {memory.replicates} replicates in dimension {memory.dimension}: "
+        f"{memory.peak_mib:.0f} MiB (with one: {memory.before_mib:.0f} MiB)",
+        "cold start, from starting Python to the end of one step: "
+        f"{cold_start.median_seconds:.2f} s",
+    ]
+
+
+def _comparison_lines(comparison: Comparison) -> list[str]:
     title = (
-        f"{found.variant}: d={found.dimension} B={found.batch_size} b={found.micro_batch_size} "
-        f"R={found.replicates} T={found.iterations}"
+        f"{comparison.variant}: d={comparison.dimension} B={comparison.batch_size} "
+        f"b={comparison.micro_batch_size} R={comparison.replicates} T={comparison.iterations}"
     )
-    header = ["program", "seconds", "min", "max", "samples/s", "normals/s", "ratio", "‖w‖", "±"]
-    rows = []
-    for row in found.rows:
-        on_gpu = " (GPU)" if row.device == "gpu" else ""
-        if row.status != "ok" or row.mean is None or row.standard_error is None:
-            rows.append([row.program, *["-"] * 8, row.status])
-            continue
-        numbers = (
-            *(row.median_seconds, row.fastest_seconds, row.slowest_seconds),
-            *(row.sample_gradients_per_second, row.normals_per_second, row.ratio),
-        )
-        mean, error = f"{row.mean[-1]:.5f}", f"{row.standard_error[-1]:.5f}"
-        rows.append([row.program + on_gpu, *map(_short, numbers), mean, error, ""])
-    told = found.agreement
-    verdict = {True: "all agree", False: "THEY DISAGREE", None: "nothing to compare"}[told.agree]
-    if told.worst_pair is not None:
-        verdict += (
-            f": χ² = {told.chi_squared:.1f} with {told.degrees_of_freedom} degrees of freedom, "
-            f"largest z = {common.number(told.largest_z)} ({' and '.join(told.worst_pair)})"
-        )
-    table = common.table([*header, ""], rows)
-    return [title, "\n".join(line.rstrip() for line in table.splitlines()), verdict]
+    numbers = ["seconds", "min", "max", "samples/s", "normals/s", "ratio", "‖w‖", "±"]
+    table = common.table(["program", *numbers, ""], list(map(_cells, comparison.rows)))
+    lines = [line.rstrip() for line in table.splitlines()]
+    return [title, *lines, _verdict(comparison.agreement)]
+
+
+def _cells(row: Row) -> list[str]:
+    """A program's row of the table, with the reason where it has no numbers."""
+    if row.status != "ok" or row.mean is None or row.standard_error is None:
+        return [row.program, *["-"] * 8, row.status]
+    speeds = (
+        row.median_seconds,
+        row.fastest_seconds,
+        row.slowest_seconds,
+        row.sample_gradients_per_second,
+        row.normals_per_second,
+        row.ratio,
+    )
+    program = row.program + (" (GPU)" if row.device == "gpu" else "")
+    mean = f"{row.mean[-1]:.5f}"
+    error = f"{row.standard_error[-1]:.5f}"
+    return [program, *map(_short, speeds), mean, error, ""]
+
+
+def _verdict(agreement: Agreement) -> str:
+    if agreement.worst_pair is None:
+        return "nothing to compare"
+    verdict = "all agree" if agreement.agree else "THEY DISAGREE"
+    return (
+        f"{verdict}: χ² = {agreement.chi_squared:.1f} with {agreement.degrees_of_freedom} "
+        f"degrees of freedom, largest z = {common.number(agreement.largest_z)} "
+        f"({' and '.join(agreement.worst_pair)})"
+    )
 
 
 def _short(value: float | None) -> str:

@@ -1,7 +1,7 @@
-"""One job in all programs: rounds in turn, so that whatever disturbs the machine disturbs all."""
+"""One job in all programs, in turn, so that what disturbs the machine disturbs all."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from statistics import median
@@ -9,8 +9,8 @@ from typing import Any
 
 from analysis.spec.experiment import Experiment
 from sim.bench.agreement import Agreement, agreement
-from sim.bench.job import job
-from sim.bench.programs import OURS, PROGRAMS, Entry, Worker, WorkerError
+from sim.bench.job import Job, job
+from sim.bench.programs import OURS, PROGRAMS, Entry, Resources, Worker, WorkerError
 
 SHORTEST = 0.3  # seconds that a program should get in a round, by repetition
 MOST = 5  # repetitions
@@ -55,7 +55,7 @@ class Comparison:
 
 @dataclass
 class _Contender:
-    """A program that takes part: its worker, and what it did so far."""
+    """A program that takes part: its worker, and its measurements so far."""
 
     row: Row
     entry: Entry
@@ -67,17 +67,18 @@ class _Contender:
     errors: list[list[float]] = field(default_factory=list)
 
     def attempt(self, act: Callable[..., None], *arguments: Any) -> None:
-        """Do it, or leave the competition and say why."""
+        """Act, or leave the comparison with the reason as the row's status."""
         if self.row.status == "ok":
             try:
                 act(*arguments)
             except WorkerError as reason:
                 self.row.status = str(reason)
 
-    def prepare(self, experiment: Experiment, threads: int, backend: str) -> None:
+    def prepare(self, experiment: Experiment, resources: Resources) -> None:
         """Build, compile, and run once to warm up."""
-        built = self.worker.build(experiment, threads, backend)
-        self.row.build_seconds, self.row.device = built["seconds"], built["device"]
+        reply = self.worker.build(experiment, resources)
+        self.row.build_seconds = reply["seconds"]
+        self.row.device = reply["device"]
         warm = self.worker.run(0)["seconds"]
         self.repetitions = max(1, min(MOST, math.ceil(SHORTEST / max(warm, 1e-3))))
 
@@ -90,53 +91,52 @@ class _Contender:
         self.means += [reply["mean"] for reply in replies]
         self.errors += [reply["standard_error"] for reply in replies]
 
+    def conclude(self, task: Job, ours: list[float] | None) -> None:
+        """Fill in the row; `ours` are the rounds of this engine, if it finished."""
+        row = self.row
+        row.median_seconds = median(self.rounds)
+        row.fastest_seconds = min(self.seconds)
+        row.slowest_seconds = max(self.seconds)
+        row.sample_gradients_per_second = task.sample_gradients / row.median_seconds
+        row.normals_per_second = task.normals(self.entry.reduced) / row.median_seconds
+        if ours:
+            row.ratio = median(a / b for a, b in zip(self.rounds, ours, strict=True))
+        n = len(self.means)
+        row.mean = [math.fsum(column) / n for column in zip(*self.means, strict=True)]
+        row.standard_error = [math.hypot(*column) / n for column in zip(*self.errors, strict=True)]
+
 
 def compare(
     name: str,
     experiment: Experiment,
     rounds: int,
-    threads: int,
-    backend: str,
-    programs: dict[str, Entry] | None = None,
+    resources: Resources,
+    *,
+    programs: Mapping[str, Entry] | None = None,
     tick: Callable[[], Any] = lambda: None,
 ) -> Comparison:
-    """Measure the experiment in the programs (None: in all of them); `tick` is called each round.
+    """Measure the experiment in the programs (None: all); `tick` is called each round.
 
-    Every program is built and warmed up first; then `rounds` rounds, each begun by another one.
-    Runs have different seeds, and their means are pooled. What takes more than
-    `sim.bench.programs.PATIENCE` seconds a run is left out.
+    Every program is built and warmed up first. In each of the `rounds` another program is
+    the first. Runs have different seeds, and their means are pooled. A program is left out
+    if one run takes more than `sim.bench.programs.PATIENCE` seconds.
     """
-    task, entries = job(experiment), PROGRAMS if programs is None else programs
+    entries = PROGRAMS if programs is None else programs
     rows = {program: Row(program) for program in entries}
     with ExitStack() as stack:
-        contenders = []
-        for program, entry in entries.items():
-            if not entry.installed:
-                rows[program].status = "not installed"
-                continue
-            worker = stack.enter_context(Worker(entry))
-            contenders.append(_Contender(rows[program], entry, worker))
-        for c in contenders:
-            c.attempt(c.prepare, experiment, threads, backend)
+        contenders = _contenders(entries, rows, stack)
+        for contender in contenders:
+            contender.attempt(contender.prepare, experiment, resources)
         for k in range(rounds):
             first = k % max(1, len(contenders))
-            for c in contenders[first:] + contenders[:first]:
-                c.attempt(c.play, 1 + k * MOST)
+            for contender in contenders[first:] + contenders[:first]:
+                contender.attempt(contender.play, 1 + k * MOST)
             tick()
-    finished = [c for c in contenders if c.row.status == "ok"]
+    task = job(experiment)
+    finished = [contender for contender in contenders if contender.row.status == "ok"]
     ours = next((c.rounds for c in finished if c.row.program == OURS), None)
-    for c in finished:
-        row, n = c.row, len(c.means)
-        row.median_seconds = median(c.rounds)
-        row.fastest_seconds, row.slowest_seconds = min(c.seconds), max(c.seconds)
-        row.sample_gradients_per_second = task.sample_gradients / row.median_seconds
-        row.normals_per_second = task.normals(c.entry.reduced) / row.median_seconds
-        if ours:
-            row.ratio = median(a / b for a, b in zip(c.rounds, ours, strict=True))
-        row.mean = [math.fsum(column) / n for column in zip(*c.means, strict=True)]
-        row.standard_error = [math.hypot(*column) / n for column in zip(*c.errors, strict=True)]
-    known = [row for row in rows.values() if row.mean and row.standard_error]
-    last = [(r.program, r.mean[-1], r.standard_error[-1]) for r in known]  # type: ignore[index]
+    for contender in finished:
+        contender.conclude(task, ours)
     return Comparison(
         variant=name,
         dimension=task.d,
@@ -146,5 +146,28 @@ def compare(
         iterations=task.T,
         points=task.points,
         rows=list(rows.values()),
-        agreement=agreement(last),
+        agreement=agreement(_last_estimates(rows.values())),
     )
+
+
+def _contenders(
+    entries: Mapping[str, Entry], rows: Mapping[str, Row], stack: ExitStack
+) -> list[_Contender]:
+    """A running worker for each program that is installed; the others' rows say so."""
+    contenders = []
+    for program, entry in entries.items():
+        if entry.installed:
+            worker = stack.enter_context(Worker(entry))
+            contenders.append(_Contender(rows[program], entry, worker))
+        else:
+            rows[program].status = "not installed"
+    return contenders
+
+
+def _last_estimates(rows: Iterable[Row]) -> list[tuple[str, float, float]]:
+    """Name, mean and standard error at the last point, where there are any."""
+    return [
+        (row.program, row.mean[-1], row.standard_error[-1])
+        for row in rows
+        if row.mean and row.standard_error
+    ]

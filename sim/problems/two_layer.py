@@ -50,6 +50,9 @@ class TwoLayer(Problem):
         self.smoothness = 2 * K / math.pi + (K + M) * math.sqrt(2 / (math.pi * math.e))
         self.minimum = p.noise**2 / 2
         self.teacher = self.array(p.teacher_norm * np.eye(M, p.inputs))
+        optimum = np.zeros((K, p.inputs))  # students without a teacher are silent
+        optimum[:M] = p.teacher_norm * np.eye(M, p.inputs)
+        self.optimum = self.array(optimum.ravel())
 
     def _overlaps(self, w: Any) -> Any:
         """J [..., K, N], Q [..., K, K], R [..., K, M], s [..., K] and t."""

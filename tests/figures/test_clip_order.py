@@ -25,7 +25,6 @@ from figures.clip_order import (
     SIZE,
     THRESHOLDS,
     figure,
-    running_sum,
 )
 from sim.estimate import quantile
 
@@ -226,36 +225,6 @@ def test_a_tiny_threshold_leaves_the_last_micro_batch_alone(law):
     model = figure._experiment("quick").gradient_model
     alone = exact_bias(model, "normalized", BATCH, SIZE).bias
     assert rest(law, 1e-4) == pytest.approx(alone, rel=1e-2)
-
-
-def test_without_noise_the_weights_are_geometric():
-    """W_j = (1 + G/mc)^-(m-j+1) from the first saturation on, here the first addition."""
-    g = np.full((COUNT, 1), 40.0)
-    total, weights = running_sum(g, HIGH)
-    back = np.arange(COUNT, 0, -1)
-    np.testing.assert_allclose(weights[1:], (1 + 40 / (COUNT * HIGH)) ** -back[1:].astype(float))
-    assert total == pytest.approx(HIGH)
-
-
-@pytest.mark.parametrize("threshold", [0.05, 1.0, np.inf])
-def test_the_last_sum_is_the_weighted_one(threshold):
-    """In several dimensions, never longer than the threshold; without one it is the mean."""
-    g = np.random.default_rng(3).normal(0.5, 2, (20, 5, 3))
-    c = min(threshold, 1e9)
-    total, weights = running_sum(g, c)
-    np.testing.assert_allclose(total, (weights[..., None] * g).sum(-2) / 5, atol=1e-12)
-    assert np.linalg.norm(total, axis=-1).max() <= c * (1 + 1e-12)
-    np.testing.assert_array_equal(RULES["running"](g, c), total)
-    if threshold == np.inf:
-        np.testing.assert_allclose(total, g.mean(-2))
-
-
-def test_the_order_matters():
-    """A dragger in the last micro-batch turns the sum around, in the first it is outvoted."""
-    g = np.ones((COUNT, 1))
-    g[-1] = -100.0
-    assert RULES["running"](g, LOW) == pytest.approx(-LOW)
-    assert RULES["running"](g[::-1], LOW) == pytest.approx(LOW)
 
 
 def test_the_gradients_have_the_exact_law(law):

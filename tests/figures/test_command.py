@@ -33,8 +33,11 @@ class Small(Figure):
     claims = ("drift",)
 
     def __init__(self, name, place):
-        self.name, self.place, self.title = name, place, f"What {name} shows"
-        self.truth, self.seen = True, []
+        self.name = name
+        self.place = place
+        self.title = f"What {name} shows"
+        self.truth = True
+        self.seen = []
 
     def experiments(self, profile):
         return []
@@ -414,7 +417,9 @@ def test_interrupts_at_any_time(tmp_path, record_property):
 
     began = time.monotonic()
     assert started("undisturbed").wait() == 0
-    duration, met, count = time.monotonic() - began, 0, 12
+    duration = time.monotonic() - began
+    met = 0
+    count = 12
     for i in range(count):
         process = started("disturbed")
         time.sleep(0.2 + duration * i / count)

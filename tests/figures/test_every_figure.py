@@ -6,6 +6,7 @@ data wrong in the way that this check is to see.
 
 import re
 from importlib import import_module
+from pathlib import Path
 
 import matplotlib.style
 import pytest
@@ -28,6 +29,16 @@ every_figure = pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("name", GALLERY)
 def test_its_claims_exist(name):
     assert set(GALLERY[name].claims) <= set(CLAIMS)
+
+
+@every_figure
+def test_it_stands_alone_on_the_kit(name):
+    """No other figure, no backend, no colour of its own."""
+    source = Path(import_module(f"figures.{name}").__file__).read_text("utf-8")
+    imported = re.findall(r"^(?:from|import) figures\.(\w+)", source, flags=re.M)
+    assert set(imported) <= {"figure", "kit"}
+    assert "pyplot" not in source
+    assert not re.search(r"#[0-9A-Fa-f]{6}", source)
 
 
 @every_figure

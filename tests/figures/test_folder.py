@@ -15,7 +15,8 @@ from figures import folder, report
 from figures.formats import METADATA
 
 ROOT = Path(__file__).parents[2]
-OLD, NEW = b'{"of": "old"}', b'{"of": "new"}'
+OLD = b'{"of": "old"}'
+NEW = b'{"of": "new"}'
 
 
 def pictures(name, formats=tuple(METADATA)):
@@ -37,7 +38,8 @@ def test_a_figure_replaces_what_was_there(tmp_path):
 @pytest.mark.parametrize("formats", [("png",), tuple(METADATA)])
 def test_no_caption_is_ever_beside_pictures_of_other_data(tmp_path, monkeypatch, error, formats):
     """Wherever it is interrupted: after each renaming and each removal."""
-    calls, stop = 0, 0
+    calls = 0
+    stop = 0
 
     def counted(function):
         def call(*arguments, **options):
@@ -103,7 +105,8 @@ def test_links_that_are_laid_meanwhile_are_not_followed(tmp_path, count, record_
     victim.write_text("precious")
     out.mkdir()
     names = [*(f"x.{form}" for form in (*METADATA, "json")), folder.PAGE]
-    stop, laid = threading.Event(), 0
+    stop = threading.Event()
+    laid = 0
 
     def attack():
         nonlocal laid
@@ -212,7 +215,8 @@ def test_two_processes_write_one_page(tmp_path, names, record_property):
     """A reader sees a whole page at any time, and neither writer fails."""
     report.write_failure(failing("one"), "quick", "a < b", tmp_path)
     report.write(["one"], tmp_path)
-    count, seen = 150, 0
+    count = 150
+    seen = 0
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, str(count), name], cwd=ROOT)
         for name in names

@@ -45,11 +45,14 @@ class Reader:
         if children[0].tag == "msubsup":
             low, high = (self.one(c) for c in list(children[0])[1:])
             return sp.Integral(self.row(children[1:-3]), (self.one(children[-1]), low, high))
-        total, sign, term = sp.S.Zero, 1, []
+        total = sp.S.Zero
+        sign = 1
+        term = []
         for child in children:
             if child.tag == "mo" and child.text in "+−":
                 total += sign * self.term(term) if term else 0
-                sign, term = (-1 if child.text == "−" else 1), []
+                sign = -1 if child.text == "−" else 1
+                term = []
             else:
                 term.append(child)
         return total + sign * self.term(term)

@@ -15,6 +15,7 @@ import pytest
 from figures import document, markup, report
 from figures.page import Shown, page
 from figures.pictures import Picture
+from tests.figures.sample_document import sample_document
 
 PAYLOADS = (
     "<script>alert(1)</script>",
@@ -33,38 +34,7 @@ PAYLOADS = (
     "a\n<b>Setting</b>: <i onclick=alert(1)>x</i>\n\n**<u>bold</u>**",
 )
 ALL_AT_ONCE = "".join(PAYLOADS)
-HONEST = {
-    "name": "sweet_spot",
-    "title": "A title",
-    "caption": "A finding.\nSetting: a caption.",
-    "notes": ["A note."],
-    "alt": "A picture.",
-    "claims": ["several_domains"],
-    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True}],
-    "data": {"x": 1.0, "text": "text"},
-    "provenance": {
-        "command": "python -m figures sweet_spot",
-        "version": "0",
-        "python": "3",
-        "packages": {"numpy": "2"},
-        "experiments": [
-            {
-                "name": "a run",
-                "specification": {
-                    "run": {
-                        "measure": "bias",
-                        "replicates": 8,
-                        "iterations": 100,
-                        "steps": [0.2, 0.1],
-                        "seed": 1,
-                    },
-                    "algorithm": {"rule": "adaptive"},
-                },
-                "results": {"1": "0123456789ab"},
-            }
-        ],
-    },
-}
+HONEST = sample_document("sweet_spot", ["several_domains"])
 FAILED = {key: HONEST[key] for key in ("name", "title", "claims", "provenance")}
 FAILED = FAILED | {"failed": "a < b: expected this, found that"}
 PNG = Picture("png", b"\x89PNG\r\n\x1a\n")
@@ -211,7 +181,7 @@ def replaced(value, path, is_key, payload):
     return {**value, first: replaced(value[first], rest, is_key, payload)}
 
 
-HIDDEN = {"name", "claims", "steps", "data", "passed"}  # not shown, or no text
+HIDDEN = {"name", "claims", "steps", "data", "passed", "id"}  # not shown, or no text
 
 
 def test_without_escaping_every_attack_is_seen(monkeypatch):

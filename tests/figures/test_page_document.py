@@ -9,39 +9,10 @@ import pytest
 from analysis.spec.checking import SpecificationError
 from figures.checks import Check
 from figures.document import LARGEST, Drawn, Failed, read
+from tests.figures.sample_document import sample_document
 
-GOOD = {
-    "name": "x",
-    "title": "A title",
-    "caption": "A caption.",
-    "notes": ["A note."],
-    "alt": "A picture.",
-    "claims": ["drift", "minimax"],
-    "checks": [{"statement": "a", "expected": "b", "found": "c", "passed": True, "id": "i"}],
-    "data": {"anything": [1, None, {}]},
-    "provenance": {
-        "command": "python -m figures x",
-        "version": "0",
-        "python": "3",
-        "packages": {"numpy": "2"},
-        "experiments": [
-            {
-                "name": "a run",
-                "specification": {
-                    "run": {
-                        "measure": "bias",
-                        "replicates": 8,
-                        "iterations": 100,
-                        "steps": [0.2, 1],
-                        "seed": 1,
-                    },
-                    "algorithm": {"rule": "adaptive"},
-                },
-                "results": {"1": "0123456789ab"},
-            }
-        ],
-    },
-}
+ANYTHING = {"data": {"anything": [1, None, {}]}}
+GOOD = sample_document("x", ["drift", "minimax"]) | ANYTHING
 OPTIONAL = {"notes", "id", "python", "packages", "experiments"}
 
 

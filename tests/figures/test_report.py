@@ -20,6 +20,7 @@ from analysis.claims import CLAIMS
 from figures import registry, report
 from figures.abstract import BEYOND, SENTENCES
 from figures.formats import METADATA
+from tests.figures.sample_document import sample_document
 
 VOID = {"meta", "link", "img", "br"}
 CAPTION = 'b < 8 & B > 7 "here", it\'s </figcaption><script>alert(1)</script>'
@@ -28,41 +29,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def document(name, **changed):
-    run = {
-        "measure": "bias",
-        "replicates": 8,
-        "iterations": 100,
-        "steps": [0.2, 0.1],
-        "seed": 1,
-    }
-    specification = {"run": run, "algorithm": {"rule": "adaptive"}}
-    experiment = {
-        "name": name,
-        "specification": specification,
-        "results": {"1": "ab12"},
-    }
-    check = {
-        "statement": "a < b",
-        "expected": "< 1",
-        "found": "0.5 & less",
-        "passed": True,
-    }
-    return {
-        "name": name,
+    check = {"statement": "a < b", "expected": "< 1", "found": "0.5 & less", "passed": True}
+    entries = {
         "title": f"The title of {name} <&>",
         "caption": CAPTION,
         "alt": 'A "line" < a point.',
-        "claims": list(CLAIMS),
+        "notes": [],
         "checks": [check],
-        "data": {},
-        "provenance": {
-            "command": f"python -m figures {name} --profile quick",
-            "version": "0",
-            "python": "3",
-            "packages": {"numpy": "2"},
-            "experiments": [experiment],
-        },
-    } | changed
+    }
+    return sample_document(name, list(CLAIMS)) | entries | changed
 
 
 def fill(folder):
@@ -89,7 +64,9 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.open, self.texts = [], [], {}
+        self.elements = []
+        self.open = []
+        self.texts = {}
         self.feed(text)
         self.close()
 

@@ -1,4 +1,4 @@
-"""The benchmark's programs simulate the same law; its report says what it promises. No timings."""
+"""The benchmark's programs agree, and its report keeps its contract. No timings."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from sim.bench import limits, numpy_reduced, numpy_samples, programs, report
 from sim.bench.agreement import agreement
 from sim.bench.engine import run
 from sim.bench.job import job, variants
-from sim.bench.programs import OURS, PROGRAMS, Entry, Worker, WorkerError
+from sim.bench.programs import OURS, PROGRAMS, Entry, Resources, Worker, WorkerError
 from sim.bench.rounds import Row, compare
 
 LIMIT = 6  # two-sided 2e-9; with the 50 comparisons of this file: below 1e-6
@@ -32,7 +32,7 @@ def small(**model):
 
 
 def largest_z(one, other):
-    (x, s), (y, t) = (np.array(found) for found in (one, other))
+    (x, s), (y, t) = (np.array(estimate) for estimate in (one, other))
     return np.abs((x - y) / np.hypot(s, t)).max()
 
 
@@ -48,7 +48,7 @@ def test_numpy_programs_and_engine_agree():
 @pytest.mark.parametrize(
     "changed", [{"dragger_fraction": 0.3}, {"noise": {"law": "gaussian", "scale": 1.5}}]
 )
-def test_another_law_is_told_apart(changed):
+def test_another_distribution_disagrees(changed):
     samples = numpy_samples.build(small(), 2).run(1)
     reduced = numpy_reduced.build(small(**changed), 2).run(2)
     assert largest_z(samples, reduced) > LIMIT
@@ -58,12 +58,12 @@ def test_another_law_is_told_apart(changed):
 def test_jax_programs_agree(program):
     pytest.importorskip("jax")
     with Worker(PROGRAMS[program]) as worker:
-        assert worker.build(small(), 2, "cpu")["device"] == "cpu"
+        assert worker.build(small(), Resources(2))["device"] == "cpu"
         reply = worker.run(3)
-    found = reply["mean"], reply["standard_error"]
-    assert largest_z(numpy_reduced.build(small(), 2).run(4), found) < LIMIT
+    estimate = reply["mean"], reply["standard_error"]
+    assert largest_z(numpy_reduced.build(small(), 2).run(4), estimate) < LIMIT
     other = numpy_reduced.build(small(dragger_fraction=0.3), 2).run(4)
-    assert largest_z(other, found) > LIMIT
+    assert largest_z(other, estimate) > LIMIT
 
 
 def test_numbers_depend_on_the_seed_alone():
@@ -90,10 +90,10 @@ def test_the_presets_are_the_reference_job():
     assert j1.normals(True) * 8 == j1.normals(False) == 256 * 200 * 256 * 64
 
 
-def test_dragger_law_and_scales():
+def test_dragger_distribution_and_scales():
     task = job(small())
-    law = [math.comb(4, k) * 0.2**k * 0.8 ** (4 - k) for k in range(5)]
-    assert task.draggers() == pytest.approx(np.cumsum(law), abs=1e-15)
+    binomial = [math.comb(4, k) * 0.2**k * 0.8 ** (4 - k) for k in range(5)]
+    assert task.draggers() == pytest.approx(np.cumsum(binomial), abs=1e-15)
     assert task.scales() == pytest.approx([0.5 * math.sqrt(4 - k) / 4 for k in range(5)])
 
 
@@ -129,7 +129,7 @@ def test_programs_that_cannot_run_have_a_row():
         "absent": Entry("sim.bench.numpy_samples", False, "a_package_that_nobody_has"),
         "broken": Entry("sim.bench.a_module_that_is_not_there", False),
     }
-    comparison = compare("J1", small(), 1, 2, "cpu", entries)
+    comparison = compare("J1", small(), 1, Resources(2), programs=entries)
     by_name = {row.program: row for row in comparison.rows}
     assert by_name["numpy, reduced"].status == "ok"
     assert by_name["absent"] == Row("absent", "not installed")
@@ -140,20 +140,20 @@ def test_programs_that_cannot_run_have_a_row():
 
 def test_a_slow_program_is_left_out():
     with Worker(PROGRAMS["numpy"]) as worker:
-        worker.build(variants()["J1"], 1, "cpu")
+        worker.build(variants()["J1"], Resources(1))
         with pytest.raises(WorkerError, match=r"left out: over 0\.05 s"):
             worker.run(1, patience=0.05)
         with pytest.raises(WorkerError, match="failed"):
             worker.run(1)
 
 
-def test_what_fails_in_a_worker_is_told():
+def test_a_worker_reports_what_fails():
     with Worker(PROGRAMS["numpy"]) as worker, pytest.raises(WorkerError, match="nothing was built"):
         worker.run(1)
 
 
 @pytest.fixture(scope="module")
-def found():
+def whole_report():
     """The report of the whole benchmark, run on small jobs in two programs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "variants", lambda: {"J1": small(), "b1": small()})
@@ -176,8 +176,8 @@ def leaves(value, path=""):
     return set()
 
 
-def test_report_as_json(found, monkeypatch, capsys):
-    monkeypatch.setattr(report, "bench", lambda *_: found)
+def test_report_as_json(whole_report, monkeypatch, capsys):
+    monkeypatch.setattr(report, "bench", lambda *_: whole_report)
     assert sim.__main__.main(["bench", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     promised = sim.__main__.BENCH.split("--json:")[1].split("; ratio")[0]
@@ -196,12 +196,12 @@ def test_report_as_json(found, monkeypatch, capsys):
     assert document["generator"]["one_thread"] > 0
 
 
-def test_report_as_text(found, monkeypatch, capsys):
-    (variant,) = found.variants
+def test_report_as_text(whole_report, monkeypatch, capsys):
+    (variant,) = whole_report.variants
     apart = agreement([("a", 1.0, 0.1), ("b", 9.0, 0.1)])
     spoilt = dataclasses.replace(variant, agreement=apart)
     for several, code, verdict in (([variant], 0, "all agree"), ([spoilt], 1, "THEY DISAGREE")):
-        changed = dataclasses.replace(found, variants=several)
+        changed = dataclasses.replace(whole_report, variants=several)
         monkeypatch.setattr(report, "bench", lambda *_, changed=changed: changed)
         assert sim.__main__.main(["bench"]) == code
         out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Extrapolation, intervals and the confidence set, on laws whose truth is known."""
+"""Extrapolation, intervals and the confidence set, on distributions that are known."""
 
 import math
 from dataclasses import replace
@@ -84,7 +84,7 @@ def test_unrest_sees_a_drift():
     still = batch_means(rng, 1.0, 32, 2, 0.1)
     moving = still + np.array([0.0, 1.0])[:, None]
     assert estimate(still, (0.2, 0.1)).problem is None
-    assert "not at rest" in estimate(moving, (0.2, 0.1)).problem
+    assert "not stationary" in estimate(moving, (0.2, 0.1)).problem
 
 
 def test_a_drift_in_proportion_to_the_step_is_seen():
@@ -94,7 +94,7 @@ def test_a_drift_in_proportion_to_the_step_is_seen():
     means[..., 1, 0] += np.array([0.2, 0.1])[:, None] * 5
     result = estimate(means, (0.2, 0.1))
     assert abs(result.bias - 1) < 0.2
-    assert "not at rest" in result.problem
+    assert "not stationary" in result.problem
 
 
 def test_steps_too_large_to_extrapolate_from_are_seen():
@@ -149,7 +149,7 @@ def sets(means, spread, trials, seed):
 def test_confidence_set_holds_the_best_size():
     """Ties and near ties; kept in at least 99 % less 6 standard errors of 1000 trials."""
     means = {1: 1.0, 2: 0.5, 4: 0.5, 8: 0.51, 16: 0.9}
-    kept = np.mean([2 in found for found in sets(means, 0.1, 1000, 5)])
+    kept = np.mean([2 in outcome for outcome in sets(means, 0.1, 1000, 5)])
     assert kept > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 1000)
 
 
@@ -160,16 +160,16 @@ def test_confidence_set_survives_noisy_rivals(delta, d):
     rng = np.random.default_rng(9)
     kept = 0
     for _ in range(300):
-        found = {0: estimate(batch_means(rng, delta, 32, d, 0.01), (0.2, 0.1))}
+        outcome = {0: estimate(batch_means(rng, delta, 32, d, 0.01), (0.2, 0.1))}
         for b in range(1, 9):
-            found[b] = estimate(batch_means(rng, delta + 0.01, 32, d, 2.53), (0.2, 0.1))
-        kept += 0 in confidence_set(found)
+            outcome[b] = estimate(batch_means(rng, delta + 0.01, 32, d, 2.53), (0.2, 0.1))
+        kept += 0 in confidence_set(outcome)
     assert kept / 300 > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 300)
 
 
 def test_confidence_set_drops_what_is_clearly_worse():
     means = {1: 1.0, 2: 0.5, 4: 0.7}
-    assert all(found == [2] for found in sets(means, 0.05, 50, 5))
+    assert all(outcome == [2] for outcome in sets(means, 0.05, 50, 5))
 
 
 def test_confidence_set_leaves_out_what_diverged():
@@ -183,7 +183,9 @@ def test_confidence_set_leaves_out_what_diverged():
 @pytest.mark.parametrize(("radius", "spread"), [(1.0, 0.3), (0.0, 0.3), (0.2, 0.5)])
 def test_intervals_for_a_sphere_of_rest_points_cover(radius, spread):
     """Directions are random, only lengths are known: 99 % of 600 intervals, false alarm 1e-6."""
-    rng, hits, missed = np.random.default_rng(8), 0, 0
+    rng = np.random.default_rng(8)
+    hits = 0
+    missed = 0
     for _ in range(600):
         square = radius**2 + spread * rng.normal(size=(2, 64, 2, 1))
         means = np.concatenate([rng.normal(size=(2, 64, 2, 3)), square], axis=-1)
@@ -200,13 +202,15 @@ def test_a_small_transient_calls_the_interval_in_doubt():
     That of the extrapolated mean is 4.1 on average, and the limit 3.5: on average 15 of 20 are
     seen. Without a transient one in a thousand would be.
     """
-    rng, seen, quiet = np.random.default_rng(11), 0, 0
+    rng = np.random.default_rng(11)
+    seen = 0
+    quiet = 0
     for _ in range(20):
         means = rng.normal(size=(2, 64, 2, 1)) + 10
         quiet += estimate(means, (0.2, 0.1)).warning is None
         means[1, :, 0] += 4.6 * np.sqrt(2 / 64)
-        found = estimate(means, (0.2, 0.1))
-        seen += "hardly at rest" in (found.warning or "")
+        outcome = estimate(means, (0.2, 0.1))
+        seen += "perhaps not stationary" in (outcome.warning or "")
     assert seen >= 8
     assert quiet >= 18
 
@@ -221,7 +225,7 @@ def test_terms_of_second_order_are_guessed_from_those_of_first():
 
 
 def resting(rng, scale=1.0, d=2, replicates=64):
-    """Batch means at rest, of that size."""
+    """Stationary batch means of that size."""
     return scale * (0.3 + 0.1 * rng.normal(size=(2, replicates, 8, d)))
 
 
@@ -235,12 +239,12 @@ def test_the_unit_of_the_gradient_does_not_matter(replicates, squared):
     assert whole.problem is None
     for power in (-4, -60, -240):
         unit = 2.0**power
-        found = module.estimate(both * (unit**2 if squared else unit), (0.2, 0.1), squared)
-        assert found.bias == unit * whole.bias
-        assert found.standard_error == unit * whole.standard_error
-        assert found.interval == tuple(unit * end for end in whole.interval)
+        outcome = module.estimate(both * (unit**2 if squared else unit), (0.2, 0.1), squared)
+        assert outcome.bias == unit * whole.bias
+        assert outcome.standard_error == unit * whole.standard_error
+        assert outcome.interval == tuple(unit * end for end in whole.interval)
         for name in ("unrest", "drift", "memory"):
-            assert getattr(found, name) == getattr(whole, name)
+            assert getattr(outcome, name) == getattr(whole, name)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-40, 1e-160, 1e-300])
@@ -249,7 +253,7 @@ def test_a_tiny_transient_is_seen(scale, replicates):
     """Of whatever size: each batch is further from the start than the one before."""
     rng = np.random.default_rng(4)
     means = np.arange(1.0, 9)[:, None] + 0.1 * rng.normal(size=(2, replicates, 8, 2))
-    assert "not at rest" in estimate(scale * means, (0.2, 0.1)).problem
+    assert "not stationary" in estimate(scale * means, (0.2, 0.1)).problem
     still = estimate(resting(rng, scale, replicates=replicates), (0.2, 0.1))
     assert still.problem is None
 
@@ -264,7 +268,7 @@ def test_iterates_that_do_not_fluctuate_are_at_rest_at_zero_only(replicates):
     means = resting(rng, replicates=replicates)
     means[..., 1] = 0.1
     assert "does not fluctuate" in estimate(means, (0.2, 0.1)).problem
-    for small in (0.0, 1e-44, 1e-30):  # exactly at rest, or nearly: what underflows, rounding
+    for small in (0.0, 1e-44, 1e-30):  # zero, or nearly: underflow, rounding
         means[..., 1] = small
         assert estimate(means, (0.2, 0.1)).problem is None
     assert estimate(0 * stuck, (0.2, 0.1)).problem is None
@@ -278,4 +282,4 @@ def test_what_is_not_a_number_is_in_doubt(name):
     assert whole.warning is None
     doubtful = replace(whole, **{name: math.nan})
     assert doubtful.problem or doubtful.warning
-    assert name != "unrest" or "not at rest" in doubtful.problem
+    assert name != "unrest" or "not stationary" in doubtful.problem

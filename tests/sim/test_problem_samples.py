@@ -8,21 +8,12 @@ import pytest
 from sim.problems import build
 from sim.random import philox
 from sim.random.addresses import Draws
+from tests.sim.numerics import places, slopes
 
 NAMES = (
     *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),
     *("constant", "data", "logistic_regression", "two_layer"),
 )
-
-
-def places(problem, count=5, spread=1.0, seed=2):
-    return spread * np.random.default_rng(seed).normal(size=(count, problem.dimension))
-
-
-def slopes(f, w, h=1e-5):
-    """Central differences of f [...] at w [..., d], one for each coordinate."""
-    steps = h * np.eye(w.shape[-1])
-    return np.stack([(f(w + e) - f(w - e)) / (2 * h) for e in steps], axis=-1)
 
 
 @pytest.mark.parametrize("name", NAMES)

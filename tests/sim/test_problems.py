@@ -8,6 +8,7 @@ import pytest
 
 from sim.problems import build
 from sim.problems.special import erf
+from tests.sim.numerics import places, slopes
 
 NAMES = (
     *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),
@@ -15,16 +16,6 @@ NAMES = (
 )
 EXACT = set(NAMES) - {"two_layer"}  # L is the Lipschitz constant itself
 CONVEX = set(NAMES) - {"two_layer", "nonconvex"}
-
-
-def places(problem, count=5, spread=1.0, seed=2):
-    return spread * np.random.default_rng(seed).normal(size=(count, problem.dimension))
-
-
-def slopes(f, w, h=1e-5):
-    """Central differences of f [...] at w [..., d], one for each coordinate."""
-    steps = h * np.eye(w.shape[-1])
-    return np.stack([(f(w + e) - f(w - e)) / (2 * h) for e in steps], axis=-1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,6 +70,13 @@ def test_the_minimum_is_not_undercut_and_reached(name, problem):
     if name in CONVEX:
         assert p.loss(w) == pytest.approx(p.minimum, abs=1e-9)
     assert p.loss(w).min() < p.minimum + (1e-9 if name in CONVEX | {"two_layer"} else math.inf)
+
+
+@pytest.mark.parametrize("name", ["linear_regression", "logistic_regression", "two_layer"])
+def test_the_optimum_is_a_minimum(name, problem):
+    p = problem(name)
+    assert np.abs(p.gradient(p.optimum)).max() < 1e-12
+    assert p.loss(p.optimum) == pytest.approx(p.minimum, rel=1e-12)
 
 
 def test_assumptions_are_answered(problem):

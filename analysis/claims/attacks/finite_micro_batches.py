@@ -91,7 +91,7 @@ class MicroBatches:
         return float(root)
 
     def excess(self, improvement: float = 0.0) -> float:
-        """Radius minus stationary point, over the radius; infinite if one is missing."""
+        """Radius minus stationary point, over the radius, infinite without either."""
         point = self.stationary_point()
         radius = np.inf if np.isnan(point) else self.radius(point)
         if not np.isfinite(radius):

@@ -140,7 +140,8 @@ def certain_update(points, chances, cut):
     laws = [mean_of(points, chances, size) for size, _ in cut]
     lengths = np.unique(np.concatenate([[0.0], *(np.abs(atoms) for atoms, _ in laws)]))
     t, width = lengths[:-1, None], np.diff(lengths)
-    tails, signed = [], []
+    tails = []
+    signed = []
     for atoms, weights in laws:
         beyond = weights * (np.abs(atoms) > t)
         tails.append(beyond.sum(1))

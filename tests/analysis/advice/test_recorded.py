@@ -25,14 +25,14 @@ def recorded(dragger_norm):
 
 def test_draggers_are_found():
     g, draggers = recorded(20.0)
-    found = read_gradients(g)
-    assert (found.outliers == draggers).all()
-    assert found.dragger_fraction == draggers.mean() == 0.01905
-    assert found.noise_scale == pytest.approx(1, rel=3e-3)
-    assert found.dragger_norm == pytest.approx(20)
+    reading = read_gradients(g)
+    assert (reading.outliers == draggers).all()
+    assert reading.dragger_fraction == draggers.mean() == 0.01905
+    assert reading.noise_scale == pytest.approx(1, rel=3e-3)
+    assert reading.dragger_norm == pytest.approx(20)
     exact = stats.binomtest(381, 20_000).proportion_ci(0.95)
-    assert found.interval == pytest.approx(tuple(exact), rel=1e-9)
-    case = WorstCase(found.dragger_fraction, found.noise_scale)
+    assert reading.interval == pytest.approx(tuple(exact), rel=1e-9)
+    case = WorstCase(reading.dragger_fraction, reading.noise_scale)
     assert advised_size(case, 512, "normalized")["micro_batch_size"] == 16
 
 
@@ -52,20 +52,21 @@ def test_short_draggers_are_not_seen():
 
 @pytest.mark.parametrize("axes", [1, 2, 16])
 def test_clean_data(axes):
-    """Of 10⁵ clean samples 0.24 false alarms are expected on one axis; 8 have chance 1e-10."""
+    """Of 10⁵ clean samples 0.24 false alarms are expected on one axis; 8 have probability 1e-10."""
     assert pytest.approx(2.35e-6, rel=0.01) == FALSE_ALARM
     assert stats.poisson.sf(7, FALSE_ALARM * 100_000) < 1e-9
     g = np.random.default_rng(axes).normal(size=(100_000, axes)) + 3
-    found = read_gradients(g)
-    assert found.outliers.sum() < 8
-    assert found.interval[0] <= 5e-5
-    assert found.noise_scale == pytest.approx(np.sqrt(axes), rel=0.02)
+    reading = read_gradients(g)
+    assert reading.outliers.sum() < 8
+    assert reading.interval[0] <= 5e-5
+    assert reading.noise_scale == pytest.approx(np.sqrt(axes), rel=0.02)
 
 
 def test_the_false_alarms_are_those_of_the_tail():
     """At the multiple 3 they are counted: on one axis the normal tail, on 16 none. Six sigma."""
     rate = float(special.erfc(3 * special.ndtri(0.75) / np.sqrt(2)))
-    rng, n = np.random.default_rng(5), 100_000
+    rng = np.random.default_rng(5)
+    n = 100_000
     count = read_gradients(rng.normal(size=(n, 1)), multiple=3).outliers.sum()
     assert abs(count - n * rate) < 6 * np.sqrt(n * rate) + 0.02 * n * rate
     assert read_gradients(rng.normal(size=(n, 16)), multiple=3).outliers.sum() == 0
@@ -82,10 +83,10 @@ def test_few_samples_raise_more_false_alarms(n, low, high):
 
 
 def test_no_draggers_leave_an_upper_limit():
-    found = read_gradients(np.random.default_rng(1).normal(size=(1000, 3)))
-    assert found.dragger_fraction == 0
-    assert found.dragger_norm is None
-    assert found.interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 1000)))
+    reading = read_gradients(np.random.default_rng(1).normal(size=(1000, 3)))
+    assert reading.dragger_fraction == 0
+    assert reading.dragger_norm is None
+    assert reading.interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 1000)))
 
 
 @pytest.mark.filterwarnings("error")
@@ -93,10 +94,10 @@ def test_no_draggers_leave_an_upper_limit():
 def test_the_unit_of_the_gradients_does_not_matter(unit):
     """Squares would overflow, or vanish: then there were no draggers, or no noise."""
     g, draggers = recorded(20.0)
-    plain, found = read_gradients(g), read_gradients(g * unit)
-    assert (found.outliers == draggers).all()
-    assert found.noise_scale == pytest.approx(plain.noise_scale * unit, rel=1e-12)
-    assert found.dragger_norm == pytest.approx(plain.dragger_norm * unit, rel=1e-12)
+    plain, reading = read_gradients(g), read_gradients(g * unit)
+    assert (reading.outliers == draggers).all()
+    assert reading.noise_scale == pytest.approx(plain.noise_scale * unit, rel=1e-12)
+    assert reading.dragger_norm == pytest.approx(plain.dragger_norm * unit, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def sampled(rng):
 
 
 def test_the_radius_is_where_the_certain_pull_vanishes():
-    rng, seen = np.random.default_rng(2), 0
+    rng = np.random.default_rng(2)
+    seen = 0
     for _ in range(200):
         case, B, b = sampled(rng)
         radius = float(cut_radius(case, B, np.array([b]))[0])
@@ -88,7 +89,8 @@ def weakest(rng, case, B, b, gradient_norm):
 
 
 def test_no_noise_rests_beyond_the_radius_and_some_does_inside():
-    rng, seen = np.random.default_rng(3), 0
+    rng = np.random.default_rng(3)
+    seen = 0
     for _ in range(60):
         case, B, b = sampled(rng)
         radius = float(cut_radius(case, B, np.array([b]))[0])
@@ -127,7 +129,10 @@ def test_the_largest_batch_is_quick():
 
 
 def test_the_average_where_b_divides_and_where_not():
-    case, T, L, gap = WorstCase(0.01, 2.0, 0.7), 5000, 3.0, 1.5
+    case = WorstCase(0.01, 2.0, 0.7)
+    T = 5000
+    L = 3.0
+    gap = 1.5
     pace = np.sqrt(2 * L * gap / T)
     given = {"horizon": T, "smoothness": L, "initial_gap": gap, "dragger_fraction": 0.01}
     given |= {"noise_scale": 2.0, "alignment": 0.7}

@@ -1,4 +1,7 @@
-"""The averaged guarantee: proved, attacked by exact runs, evaluated; where its bias is smallest."""
+"""The averaged guarantee: proved, attacked by exact runs, evaluated.
+
+Where its bias is smallest.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ def evaluate(**changes):
 
 
 def test_value_by_hand():
-    """P = 0.9, s = 1, κ = 0.8, √(2LΔ/T) = 0.2: (0.2 + 0.9)/0.8; γ = √(2Δ/(LT)) = 0.1."""
+    """P = 0.9, s = 1, κ = 0.8, √(2LΔ/T) = 0.2: (0.2+0.9)/0.8; γ = √(2Δ/(LT)) = 0.1."""
     values = evaluate(micro_batch_size=4, dragger_fraction=1 - 0.9**0.25)
     assert values["averaged_bound"] == pytest.approx(1.1 / 0.8)
     assert values["averaged_bias"] == pytest.approx(0.9 / 0.8)

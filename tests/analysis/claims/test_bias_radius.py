@@ -25,7 +25,7 @@ def test_the_attack_comes_to_rest_at_the_radius(seed):
 
 
 def test_the_attack_sees_a_wrong_formula():
-    """What is attacked is what `evaluate` gives: 10 % too few draggers in a micro-batch."""
+    """Attacked is what `evaluate` gives: 10 % too few draggers in a micro-batch."""
     values = claim.values | {"bias_radius": claim.values["bias_radius"].subs(lam, 0.9 * lam)}
     wrong = dataclasses.replace(claim, values=values)
     assert attack(wrong, np.random.default_rng(7)) < -1e-3
@@ -35,7 +35,10 @@ def test_it_is_the_root_of_the_drift_bound():
     """Second route: the zero of p G (G²-s²)/(G²+s²) - α(1-p) G found numerically."""
     p, alpha, s = 0.99**20, 0.7, 1.3 / np.sqrt(20)
     root = optimize.brentq(
-        lambda g: p * (g**2 - s**2) / (g**2 + s**2) - alpha * (1 - p), 1e-3, 100, xtol=1e-14
+        lambda g: p * (g**2 - s**2) / (g**2 + s**2) - alpha * (1 - p),
+        1e-3,
+        100,
+        xtol=1e-14,
     )
     values = claim.evaluate(
         micro_batch_size=20, dragger_fraction=0.01, noise_scale=1.3, alignment=0.7
@@ -46,7 +49,8 @@ def test_it_is_the_root_of_the_drift_bound():
 def test_a_radius_smaller_by_five_percent_is_refused():
     smaller = tuple(
         dataclasses.replace(
-            step, relation=Relation(step.relation.lhs, "=", sp.Rational(19, 20) * step.relation.rhs)
+            step,
+            relation=Relation(step.relation.lhs, "=", sp.Rational(19, 20) * step.relation.rhs),
         )
         if step.name == "radius"
         else step
@@ -57,7 +61,7 @@ def test_a_radius_smaller_by_five_percent_is_refused():
 
 
 def test_a_radius_smaller_by_five_percent_is_violated_at_one_sample():
-    """B = 1, α = 1: a rare-event law comes to rest beyond 0.95 of the radius, below 1 of it."""
+    """B = 1, α = 1: a rare-event law rests between 0.95 and 1 of the radius."""
     eps = 0.2
     radius = float(bias_radius(np.array([1]), eps, 1.0)[0])
     for factor, crossed in ((0.95, True), (1.0 - 1e-6, True), (1.0 + 1e-6, False)):
@@ -82,8 +86,14 @@ def test_nothing_beyond_the_breakdown_and_nothing_without_noise():
         ({"b": 8, "epsilon": 1.5, "sigma": 1, "alpha": 1}, "dragger_fraction = 1.5"),
         ({"b": 0, "epsilon": 0.1, "sigma": 1, "alpha": 1}, "1 <= micro_batch_size"),
         ({"b": 8, "micro_batch_size": 8, "sigma": 1}, "given twice"),
-        ({"b": "many", "epsilon": 0.1, "sigma": 1, "alpha": 1}, "micro_batch_size = 'many'"),
-        ({"b": float("nan"), "epsilon": 0.1, "sigma": 1, "alpha": 1}, "micro_batch_size = nan"),
+        (
+            {"b": "many", "epsilon": 0.1, "sigma": 1, "alpha": 1},
+            "micro_batch_size = 'many'",
+        ),
+        (
+            {"b": float("nan"), "epsilon": 0.1, "sigma": 1, "alpha": 1},
+            "micro_batch_size = nan",
+        ),
     ],
 )
 def test_inputs_are_refused_by_name(inputs, message):

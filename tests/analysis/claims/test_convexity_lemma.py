@@ -1,4 +1,4 @@
-"""The convexity lemma: proved, attacked, and for Algorithm 1 by listing every mini-batch."""
+"""The convexity lemma: proved, attacked, for Algorithm 1 by listing mini-batches."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def test_a_random_score_is_concave_and_its_potential_is_its_integral():
 
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
 def test_algorithm_one_by_listing_every_mini_batch(m):
-    """Second route: E⟨direction, ∇f⟩ over all tuples of micro-batches, against Π(G) - Π(s)."""
+    """Second route: E⟨direction, ∇f⟩ over all tuples, against Π(G) - Π(s)."""
     rng = np.random.default_rng(m)
     for _ in range(5):
         points = rng.normal(size=(3, 2)) * rng.lognormal(0, 1, size=(3, 1))
@@ -62,10 +62,13 @@ def test_it_is_attained_by_the_normalized_rule():
 
 
 def test_without_draggers_every_score_rests_within_the_radius():
-    """On a line, the root of the mean score for random laws and random clipped scores."""
+    """On a line, the root of the mean score for random laws and clipped scores."""
     rng = np.random.default_rng(11)
     for _ in range(50):
-        points, chances = rng.normal(size=4) * rng.lognormal(0, 1, 4), rng.dirichlet(np.ones(4))
+        points, chances = (
+            rng.normal(size=4) * rng.lognormal(0, 1, 4),
+            rng.dirichlet(np.ones(4)),
+        )
         z = points - chances @ points
         score = random_score(rng)
 

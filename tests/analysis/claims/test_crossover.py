@@ -1,4 +1,4 @@
-"""Clipping against SGD by guarantee: proved, attacked, and the interval found by a second route."""
+"""Clipping against SGD by guarantee: proof, attack, the interval by a second route."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,10 @@ def test_the_ends_by_a_second_route():
     assert 1 < low < high
     for end, inside in ((low, 1), (high, -1)):
         found = optimize.brentq(
-            lambda t: float(lead(np.exp(t))), np.log(end) - 0.5, np.log(end) + 0.5, xtol=1e-14
+            lambda t: float(lead(np.exp(t))),
+            np.log(end) - 0.5,
+            np.log(end) + 0.5,
+            xtol=1e-14,
         )
         assert np.exp(found) == pytest.approx(end, rel=1e-9)
         assert lead(end * 1.01**inside) > 0 > lead(end * 1.01**-inside)
@@ -59,7 +62,7 @@ def test_nothing_beyond_the_breakdown():
 
 
 def test_without_draggers_sgd_is_never_worse():
-    """Its noise is σ/√B, that of a micro-batch σ/√b; more than B samples are no micro-batch."""
+    """Its noise is σ/√B, a micro-batch's σ/√b; over B samples are no micro-batch."""
     values = evaluate(dragger_fraction=0.0, micro_batch_size=[1, 16, 256, 512], noise_scale=10.0)
     assert np.isnan(values["crossover_low"]).all()
     assert (lead(np.logspace(0, 12, 200), dragger_fraction=0.0) < 0).all()

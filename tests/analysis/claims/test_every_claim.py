@@ -1,4 +1,4 @@
-"""What every claim must do: follow, withstand its attack, and stop where it is improved.
+"""What every claim must do: follow, withstand its attack, fail where it is improved.
 
 A number of steps is what the claim had when it was last read: a step that is added or
 lost is seen here. False-alarm probability: none, as the seeds of the attacks are fixed.
@@ -26,7 +26,7 @@ ROUNDING = -1e-12
 
 
 class Expected(NamedTuple):
-    """Steps and axioms, the least slack of the attack, and an improvement that breaks it.
+    """Steps and axioms, the attack's least slack, and an improvement that breaks it.
 
     Without an improvement the claim is not said to be attained.
     """
@@ -64,7 +64,10 @@ EXPECTED = {
     "finite_step": Expected(12, 4, slack=0),
     "skewness_expansion": Expected(19, 3, slack=0),
 }
-EXPANSIONS = ("finite_step", "skewness_expansion")  # their constants are attacked as well
+EXPANSIONS = (
+    "finite_step",
+    "skewness_expansion",
+)  # their constants are attacked as well
 IMPROVED = [name for name, expected in EXPECTED.items() if expected.improvement]
 
 
@@ -85,7 +88,7 @@ def test_the_attack_fails(name):
 
 @pytest.mark.parametrize("name", IMPROVED)
 def test_an_improved_claim_does_not_survive_the_attack(name):
-    """An attack that could not find this would prove nothing when it finds no violation."""
+    """An attack that missed this would prove nothing when it finds no violation."""
     rng = np.random.default_rng(5)
     slack = attack(CLAIMS[name], rng, EXPECTED[name].improvement)
     assert slack < (0 if name in EXPANSIONS else -1e-3)
@@ -104,7 +107,7 @@ def test_what_is_said_to_be_attained_is_improved():
     ],
 )
 def test_no_step_survives_five_per_cent(name, every):
-    """The right side of each derived step in turn is made 5 % larger or smaller, or both."""
+    """The right side of each derived step in turn is 5 % larger or smaller, or both."""
     known = {}
     refused = 0
     for i, step in enumerate(CLAIMS[name].derivation):

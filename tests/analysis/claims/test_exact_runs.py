@@ -1,4 +1,4 @@
-"""Exact runs: the lattice against every single path, laws with the moments they claim."""
+"""Exact runs: the lattice against every path, laws with the moments they claim."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_the_lattice_agrees_with_every_path():
 
 
 def test_sgd_without_noise_contracts():
-    """A quadratic and a dragger of zero: the mean of w shrinks by 1 - η(1-ε)L in a step."""
+    """A quadratic and a dragger of zero: mean w shrinks by 1 - η(1-ε)L a step."""
     nothing = Distribution(np.zeros(1), np.ones(1))
     run = Run(Loss("quadratic", 2.0), 1.0, 0.1, 3)
     outcomes = sgd_outcomes(run, Samples(nothing, nothing, 0.25), 2)

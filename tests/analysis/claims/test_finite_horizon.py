@@ -1,4 +1,4 @@
-"""The best size at a horizon: proved, attacked, by a second route, and its two limits."""
+"""The best size at a horizon: proved, attacked, a second route, two limits."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Algorithm 1 with few micro-batches: proved, attacked, and by listing every mini-batch."""
+"""Algorithm 1 with few micro-batches: proved, attacked, by listing mini-batches."""
 
 import itertools
 
@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from analysis.claims.attacks.distributions import Distribution
-from analysis.claims.attacks.finite_micro_batches import MicroBatches, random_micro_batches
+from analysis.claims.attacks.finite_micro_batches import (
+    MicroBatches,
+    random_micro_batches,
+)
 from analysis.claims.bias_radius import claim as radius_claim
 from analysis.claims.finite_micro_batches import claim
 
@@ -22,10 +25,14 @@ def values(ratio, alignment=1.0, size=4):
 
 
 def test_value_by_hand():
-    """At p = 0.8, s = 1, α = 1, R = 2: 0.8/(0.8 - 0.4); nothing is said from R = 4 on."""
+    """At p = 0.8, s = 1, α = 1, R = 2: 0.8/(0.8 - 0.4); none from R = 4 on."""
     assert values(2.0)["bias_radius"] == pytest.approx(2.0)
     assert values(2.0)["largest_ratio"] == pytest.approx(4.0)
-    assert np.isfinite(values([3.99, 4.01, 5.0])["bias_radius"]).tolist() == [True, False, False]
+    assert np.isfinite(values([3.99, 4.01, 5.0])["bias_radius"]).tolist() == [
+        True,
+        False,
+        False,
+    ]
     assert values(9.0, alignment=0.0)["bias_radius"] == pytest.approx(1.0)
 
 
@@ -49,7 +56,7 @@ def test_the_mean_update_by_listing_every_mini_batch(m):
 
 
 def test_few_micro_batches_go_beyond_the_radius_of_the_normalized_rule():
-    """The finding: at m = 2 the point of rest grows with the draggers; at m = 16 it does not."""
+    """The finding: at m = 2 rest moves out with the draggers, at m = 16 not."""
     clean = 0.8
     at = {"dragger_fraction": 1 - clean, "noise_scale": 1.0, "alignment": 1.0}
     normalized = float(radius_claim.evaluate(micro_batch_size=1, **at)["bias_radius"])
@@ -60,7 +67,7 @@ def test_few_micro_batches_go_beyond_the_radius_of_the_normalized_rule():
 
 
 def test_the_ratio_grows_as_said():
-    """R ≥ 1 + (1-p)^(m-1)(r₀ - s)/s with contaminated micro-batches of the length r₀."""
+    """R ≥ 1 + (1-p)^(m-1)(r₀ - s)/s with contaminated micro-batches of length r₀."""
     for m in (2, 3, 6):
         for far in (5.0, 100.0):
             _, usual, longest = straight(0.8, far, m).at(2.0)

@@ -1,4 +1,4 @@
-"""The shift at a finite step: derived, and against the stationary law of an exact chain."""
+"""The shift at a finite step: derived, against an exact chain's stationary law."""
 
 import pytest
 

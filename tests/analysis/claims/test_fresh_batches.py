@@ -1,4 +1,4 @@
-"""Fresh mini-batches are needed: with one sample that is used for ever the bounds fail."""
+"""Fresh mini-batches are needed: with one sample for ever bounds fail."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,10 @@ ASSUMING = (
 
 
 def mean_gradients(fresh: bool, runs: int = 200) -> tuple[float, float]:
-    """E of the mean of G over a run on w²/2 from w = 1 with B = b = 1, and its standard error.
+    """E of the mean of G over a run on w²/2 from w = 1, B = b = 1, and its error.
 
-    With chance ε a sample is a dragger that points away from the optimum; benign noise is ±σ.
+    With chance ε a sample is a dragger that points away from the optimum; benign noise
+    is ±σ.
     """
     rng = np.random.default_rng(11)
     step = np.sqrt(2 * 0.5 / HORIZON)
@@ -26,7 +27,10 @@ def mean_gradients(fresh: bool, runs: int = 200) -> tuple[float, float]:
     for _ in range(HORIZON):
         total += abs(w)
         if fresh:
-            dragger, noise = rng.random(runs) < EPSILON, rng.choice([-SIGMA, SIGMA], runs)
+            dragger, noise = (
+                rng.random(runs) < EPSILON,
+                rng.choice([-SIGMA, SIGMA], runs),
+            )
         w = w - step * np.where(dragger, -np.sign(w), np.sign(w + noise))
     means = total / HORIZON
     return float(means.mean()), float(means.std() / runs**0.5)

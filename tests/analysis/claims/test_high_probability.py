@@ -1,4 +1,4 @@
-"""The guarantee for a single run: proved, attacked by exact runs, evaluated, its best split."""
+"""The guarantee for a single run: proved, attacked by runs, evaluated, best split."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_it_speaks_of_a_quantile_over_runs():
 
 
 def test_value_by_hand():
-    """κ = 0.8, ps = 0.9, √(2LΔ/T) = 0.2, m = 10: [0.2(1 + (1 + 1/√300)·3/4) + 0.9]/0.6."""
+    """κ = 0.8, ps = 0.9, √(2LΔ/T) = 0.2, m = 10: [0.2(1 + (1 + 1/√300)3/4)+0.9]/0.6."""
     value = (0.2 * (1 + (1 + 300**-0.5) * 3 / 4) + 0.9) / 0.6
     assert evaluate()["probable_bound"] == pytest.approx(value)
 

@@ -1,4 +1,4 @@
-"""The hitting time: proved, attacked by exact runs, evaluated; its step size matters."""
+"""The hitting time: proved, attacked by exact runs, evaluated; its step matters."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ AT = {
 
 
 def test_every_case_of_the_attack_could_fail():
-    """Each run starts outside its target, and is followed for several times the bound."""
+    """Each run starts outside its target, and lasts several times the bound."""
     rng = np.random.default_rng(7)
     slacks = []
     for _ in range(100):

@@ -13,7 +13,7 @@ NEAR, FAR = (2.0, 1.0, 0.5), (0.4, 0.3, 1.0)  # gradient norm, threshold, noise
 
 
 def test_values_by_hand():
-    """G = c: r = s, so (2c - s)/2; at s = 3, c = 1, G = 1 the far form (4 - 9)/(4 + 9)."""
+    """G = c: r = s, so (2c - s)/2; s = 3, c = 1, G = 1: far form (4 - 9)/(4 + 9)."""
     near = claim.evaluate(gradient_norm=1.0, threshold=1.0, micro_batch_noise=0.5)
     far = claim.evaluate(gradient_norm=1.0, threshold=1.0, micro_batch_noise=3.0)
     assert near["mean_pull_bound"] == pytest.approx(0.75)
@@ -30,7 +30,7 @@ def test_the_two_forms_meet_where_the_regime_changes():
 
 @pytest.mark.parametrize(("gradient", "threshold", "noise"), [NEAR, FAR])
 def test_the_closed_form_by_minimising_over_two_point_laws(gradient, threshold, noise):
-    """Second route: on a line, z = -a with chance s²/(a² + s²), else s²/a, over every a > 0."""
+    """Second route: z = -a with chance s²/(a² + s²), else s²/a, every a > 0."""
 
     def pull(log_a):
         a = np.exp(log_a)

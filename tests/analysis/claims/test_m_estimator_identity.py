@@ -1,4 +1,7 @@
-"""Algorithm 1 as an M-estimator: proved, by enumeration, and against the oracle in plain loops."""
+"""Algorithm 1 as an M-estimator.
+
+Proved, by enumeration, and against the oracle in plain loops.
+"""
 
 import numpy as np
 
@@ -8,7 +11,7 @@ from sim.reference import adaptive, mean
 
 
 def test_two_micro_batches_by_hand():
-    """Norms 1 and 2 in opposite directions, chance one half each: H(1) = 1, H(2) = 3/2."""
+    """Norms 1 and 2 in opposite directions, even chances: H(1) = 1, H(2) = 3/2."""
     points, chances = np.array([[1.0], [-2.0]]), np.array([0.5, 0.5])
     direct, score = both_sides(Distribution(points, chances), 2)
     assert direct == -0.25

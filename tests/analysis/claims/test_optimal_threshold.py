@@ -1,4 +1,4 @@
-"""The best fixed threshold: proved, attacked, attained, and no other threshold does better."""
+"""The best fixed threshold: proved, attacked, attained, not surpassed."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ INPUTS = {"dragger_fraction": 0.02, "noise_scale": 1.5, "alignment": 0.8}
 
 
 def test_values_by_hand():
-    """At p = 0.8, α = 1: θ = 1/4, so c* = s/(2√(3/16)), radius s/√3, normalized s√(5/3)."""
+    """At p = 0.8, α = 1: θ = 1/4, so c* = s/√(3/4), radius s/√3, normalized s√(5/3)."""
     values = claim.evaluate(b=1, epsilon=0.2, sigma=3, alpha=1)
     assert values["threshold"] == pytest.approx(2 * 3**0.5)
     assert values["bias_radius"] == pytest.approx(3**0.5)
@@ -34,11 +34,16 @@ def worst(threshold, noise, ratio):
 
 @pytest.mark.parametrize("size", [1, 8, 20])
 def test_radius_and_threshold_by_minimising_the_worst_point_of_rest(size):
-    """Second route: solve the lemma's exact balance for each threshold, take the best threshold."""
+    """Second route.
+
+    Solve the lemma's exact balance for each threshold, take the best threshold.
+    """
     noise, clean = 1.5 / np.sqrt(size), 0.98**size
     ratio = 0.8 * (1 - clean) / clean
     best = optimize.minimize_scalar(
-        lambda log_c: worst(np.exp(log_c), noise, ratio), bounds=(-4, 4), method="bounded"
+        lambda log_c: worst(np.exp(log_c), noise, ratio),
+        bounds=(-4, 4),
+        method="bounded",
     )
     values = claim.evaluate(micro_batch_size=size, **INPUTS)
     assert values["bias_radius"] == pytest.approx(best.fun, rel=1e-8)
@@ -55,7 +60,11 @@ def test_small_thresholds_rest_at_the_normalized_radius_less_the_threshold():
 def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(fraction):
     """At α = 1, b = 1: 2c* with chance θ = ε/(1-ε), else 0."""
     values = claim.evaluate(b=1, epsilon=fraction, sigma=1.0, alpha=1)
-    radius, c, ratio = values["bias_radius"], values["threshold"], fraction / (1 - fraction)
+    radius, c, ratio = (
+        values["bias_radius"],
+        values["threshold"],
+        fraction / (1 - fraction),
+    )
     law = Distribution(np.array([[2 * c], [0.0]]), np.array([ratio, 1 - ratio]))
     assert abs(pull_of(law, radius, c) - ratio) < 1e-12
     assert pull_of(law, 0.95 * radius, c) < ratio - 1e-4
@@ -65,7 +74,10 @@ def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(fra
 
 @pytest.mark.parametrize("wrong", ["threshold", "bias_radius"])
 def test_the_attack_sees_a_wrong_formula(wrong):
-    """What is attacked is what `evaluate` gives: 10 % off in the size's exponent, or √2 in c*."""
+    """What is attacked is what `evaluate` gives.
+
+    10 % off in the size's exponent, or √2 in c*.
+    """
     values = dict(claim.values)
     values[wrong] *= sp.sqrt(2) if wrong == "threshold" else sp.exp(-lam * b / 10)
     worse = dataclasses.replace(claim, values=values)

@@ -1,4 +1,4 @@
-"""The schedule of sizes: proved, attacked, by a second route, and where it begins and ends."""
+"""The schedule of sizes: proved, attacked, a second route, beginning and end."""
 
 import numpy as np
 import pytest

@@ -10,12 +10,12 @@ from analysis.claims.rare_outlier import claim
 
 
 def test_value_by_hand():
-    """At p = 2/3 and b = 1 a rare sample has the chance q = 1 - 3/4: σ(1 - q)/√(q(1 - q)) = σ√3."""
+    """At p = 2/3 and b = 1 a rare sample has chance q = 1/4: σ(1-q)/√(q(1-q)) = σ√3."""
     assert claim.evaluate(b=1, epsilon=1 / 3, sigma=2.0)["limiting_bias"] == pytest.approx(12**0.5)
 
 
 def test_the_pull_by_listing_every_micro_batch():
-    """Second route, b = 3: all 2³ micro-batches; beyond the bias those with one rare point on."""
+    """Second route, b = 3: 2³ micro-batches; beyond the bias one rare one points on."""
     size, clean = 3, 0.8
     bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
     usual = (1 / (2 * clean)) ** (1 / 3)
@@ -45,7 +45,7 @@ def test_large_micro_batches_tend_to_the_limit():
 
 @pytest.mark.parametrize(("size", "expected"), [(8, 0.1962), (31, 0.1822)])
 def test_the_point_of_rest_is_unique_in_the_family_and_not_in_the_limit(size, expected):
-    """At even balance every G up to the limit is a point of rest, and below it none beyond 0."""
+    """At even balance all G up to the limit are at rest, below it none beyond 0."""
     clean = 0.99**size
     value = claim.evaluate(b=size, epsilon=0.01, sigma=1.0)["limiting_bias"]
     assert value == pytest.approx(expected, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Rare samples that carry the gradient: proved, and against a law built sample by sample."""
+"""Rare samples that carry the gradient: proved, and against a law built by samples."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def test_value_by_hand():
 
 
 def test_the_pull_by_listing_every_micro_batch():
-    """Second route, b = 3: all 2³ micro-batches; up to the bias the pull is zero everywhere."""
+    """Second route, b = 3: all 2³ micro-batches; no pull at all up to the bias."""
     size, clean = 3, 0.8
     bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
     usual = (1 - 1 / (2 * clean)) ** (1 / 3)
@@ -67,9 +67,9 @@ def test_the_point_of_rest_is_unique_in_the_family_and_not_in_the_limit(size, ex
 def test_a_stationary_mean_on_the_interval_of_rest_is_not_the_limit():
     """Simulated at b = 1, ε = 0.01: E|G| far inside the continuum that the limit ends.
 
-    20 000 steps of 0.02: nearly uniform between -β and β, so E|G| is near β/2; under the family's
-    law with y = 0.8 ell it is near that law's point of rest. 500 runs: both margins are more than
-    ten standard errors, found from the runs themselves.
+    20 000 steps of 0.02: nearly uniform between -β and β, so E|G| is near β/2; under
+    the family's law with y = 0.8 ell it is near that law's point of rest. 500 runs:
+    both margins are more than ten standard errors, found from the runs themselves.
     """
     rng, step, clean, runs = np.random.default_rng(3), 0.02, 0.99, 500
     value = float(claim.evaluate(b=1, epsilon=0.01, sigma=1.0)["limiting_bias"])

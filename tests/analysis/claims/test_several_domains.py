@@ -11,11 +11,16 @@ from analysis.claims.several_domains import claim
 from analysis.proof.assumptions import A3
 from analysis.proof.symbols import lam, tau
 
-AT = {"dragger_fraction": 0.01, "alignment": 1.0, "noise_within": 0.5, "domain_spread": 0.3}
+AT = {
+    "dragger_fraction": 0.01,
+    "alignment": 1.0,
+    "noise_within": 0.5,
+    "domain_spread": 0.3,
+}
 
 
 def test_the_attack_comes_to_rest_at_the_radius():
-    """Noiseless domains reach it at any size and with draggers: one per cent less is not true."""
+    """Noiseless domains do at any size, with draggers: one per cent less is false."""
     assert -1e-12 < attack(claim, np.random.default_rng(7)) < 1e-10
     assert attack(claim, np.random.default_rng(7), 0.01) < -1e-3
 
@@ -37,7 +42,10 @@ def test_the_two_agree_for_single_samples_only():
 def test_mixed_is_the_bias_radius_at_the_total_noise():
     mixed = claim.evaluate(micro_batch_size=8, **AT)["mixed_radius"]
     radius = CLAIMS["bias_radius"].evaluate(
-        micro_batch_size=8, dragger_fraction=0.01, alignment=1.0, noise_scale=np.hypot(0.5, 0.3)
+        micro_batch_size=8,
+        dragger_fraction=0.01,
+        alignment=1.0,
+        noise_scale=np.hypot(0.5, 0.3),
     )
     np.testing.assert_allclose(mixed, radius["bias_radius"], rtol=1e-12)
 
@@ -53,7 +61,7 @@ def test_beyond_the_breakdown_there_is_no_number():
 
 
 def test_it_does_not_assume_what_a_shared_domain_contradicts():
-    """The samples of a pure micro-batch share their domain: they are i.i.d. given it only."""
+    """Samples of a pure micro-batch share a domain: they are i.i.d. only given it."""
     assert A3 not in claim.assumptions
     said = " ".join(map(str, claim.assumptions))
     assert "independently of the others and of the micro-batch's domain" in said

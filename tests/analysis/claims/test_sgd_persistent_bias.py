@@ -1,4 +1,7 @@
-"""SGD when draggers agree: proved, attacked by exact runs, evaluated; attained by a quadratic."""
+"""SGD when draggers agree: proved, attacked by exact runs, evaluated.
+
+Attained by a quadratic.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +26,7 @@ AT = {
 
 
 def test_value_by_a_second_route():
-    """The quadratic c X² - aX = K, built from its parts by hand and solved with numpy.roots."""
+    """The quadratic c X² - aX = K, built from its parts, solved with numpy.roots."""
     values = claim.evaluate(**AT)
     lost = 2.0 * 0.1
     gain = 0.8 * (1 - lost * (0.8 + 0.02) / 2)
@@ -35,7 +38,12 @@ def test_value_by_a_second_route():
 
 
 def test_the_bias_grows_with_the_draggers_without_end():
-    at = AT | {"learning_rate": 1e-6, "horizon": 1e12, "dragger_norm": 1e6, "dragger_mean": 1e6}
+    at = AT | {
+        "learning_rate": 1e-6,
+        "horizon": 1e12,
+        "dragger_norm": 1e6,
+        "dragger_mean": 1e6,
+    }
     values = claim.evaluate(**at)
     assert values["gradient_bound"] == pytest.approx(values["small_step_bias"], rel=1e-2)
     assert values["small_step_bias"] == pytest.approx(0.5 * 0.25 * 1e6)
@@ -48,8 +56,18 @@ def test_a_quadratic_attains_it_at_every_step_size(step):
     samples = Samples(noise, straight_back(4.0, 4.0), 0.2)
     run = Run(Loss("quadratic", 1.0), rest, step, 10**5)
     squares = quadratic_run(run, samples, 10**10)
-    at = AT | {"smoothness": 1.0, "initial_gap": rest**2 / 2, "horizon": 1e5, "alignment": 1.0}
-    at |= {"learning_rate": step, "dragger_norm": 4.0, "noise_scale": 1e-6, "batch_size": 1e10}
+    at = AT | {
+        "smoothness": 1.0,
+        "initial_gap": rest**2 / 2,
+        "horizon": 1e5,
+        "alignment": 1.0,
+    }
+    at |= {
+        "learning_rate": step,
+        "dragger_norm": 4.0,
+        "noise_scale": 1e-6,
+        "batch_size": 1e10,
+    }
     bound = float(claim.evaluate(**at)["gradient_bound"])
     assert np.sqrt(squares.mean()) == pytest.approx(bound, rel=1e-3)
     assert np.sqrt(squares.mean()) <= bound * (1 + 1e-12)

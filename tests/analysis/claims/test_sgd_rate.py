@@ -1,4 +1,7 @@
-"""The rate of SGD: proved, attacked by exact runs, evaluated; where its assumption is needed."""
+"""The rate of SGD: proved, attacked by exact runs, evaluated.
+
+Where its assumption is needed.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The first-order bias of skewed noise: derived, against quantiles, its best size by search."""
+"""First-order bias of skewed noise: derived, against quantiles, best size searched."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_best_size_by_search():
 
 
 def test_best_size_of_the_exact_law_is_close():
-    """Exponential noise (skewness 2) at λ = 1e-5: the exact minimiser is 1395, from quantiles."""
+    """Exponential noise, skewness 2, λ = 1e-5: the exact minimiser is 1395."""
     sizes = np.arange(500, 8000.0)
     exact = median_bias(np.ones(sizes.size), sizes, 1e-5 * np.ones(sizes.size))
     best = claim.evaluate(micro_batch_size=1.0, **AT)["best_micro_batch_size"]

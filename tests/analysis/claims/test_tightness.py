@@ -1,4 +1,4 @@
-"""The factor between the radius and what two laws reach: proved, attacked, and its number."""
+"""The factor between the radius and what two laws reach: proof, attack, number."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def values(**changes):
 
 
 def test_the_factor_by_a_second_route():
-    """Minimise the larger of the two limits over v = 2p, written without logarithms of 1/κ."""
+    """Minimise the larger limit over v = 2p, written without logarithms of 1/κ."""
 
     def larger(v):
         k = np.log(v)
@@ -49,10 +49,11 @@ def test_one_of_the_two_laws_reaches_it_and_five_percent_more_is_not_true():
 
 @pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.soak)])
 def test_a_search_finds_no_law_that_comes_closer(size):
-    """The conjecture: differential evolution over i.i.d. laws of two atoms, at λb = 0.3458.
+    """The conjecture: differential evolution over two-atom i.i.d. laws, at λb = 0.3458.
 
-    The mean of b samples is built from exact multinomials; contaminated micro-batches point
-    straight back. Two atoms hold both families, so the search must come close to the larger limit.
+    The mean of b samples is built from exact multinomials; contaminated micro-batches
+    point straight back. Two atoms hold both families, so the search must come close to
+    the larger limit.
     """
     scaled = 0.345753
     clean = np.exp(-scaled)

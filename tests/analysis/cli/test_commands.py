@@ -307,7 +307,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 def test_a_full_disk_is_one_line():
     if not Path("/dev/full").exists():
-        return
+        pytest.skip("this system has no /dev/full")
     line = f"{sys.executable} -m analysis list > /dev/full"
     done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1

@@ -213,8 +213,8 @@ def test_schedule_takes_the_strongest_pull(capsys):
 def test_schedule_stays_at_the_sweet_spot(capsys, norm, batch, size):
     """Inside the radius the drift would favour sizes beyond it."""
     line = f"schedule --gradient-norm {norm} --dragger-fraction 0.01 --batch-size {batch}"
-    found = document(capsys, line + " --rule normalized")
-    assert found["admissible"]["micro_batch_size"] == size
+    result = document(capsys, line + " --rule normalized")
+    assert result["admissible"]["micro_batch_size"] == size
 
 
 def test_threshold_by_hand(capsys):

@@ -1,4 +1,4 @@
-"""Steps that use calculus, and cases: each kind accepts what follows and refuses what does not."""
+"""Steps of calculus, and cases: each accepts what follows, refuses what does not."""
 
 import pytest
 import sympy as sp
@@ -7,7 +7,15 @@ from analysis.claims import CLAIMS
 from analysis.claims.minimax import claim as template
 from analysis.proof.calculus import Monotone, Tangent
 from analysis.proof.relations import Relation, regular
-from analysis.proof.steps import Axiom, Cases, Definition, Earlier, Inequality, StepError, Suppose
+from analysis.proof.steps import (
+    Axiom,
+    Cases,
+    Definition,
+    Earlier,
+    Inequality,
+    StepError,
+    Suppose,
+)
 
 a, b, z = sp.symbols("a b z", real=True)
 x, y, t = sp.symbols("x y t", positive=True)
@@ -63,11 +71,15 @@ def test_monotone():
 
 
 def test_the_variable_of_a_monotone_function_must_be_free():
-    """A slope that has its sign for one value of t only says nothing about the function."""
+    """A slope with its sign at one t only says nothing about the function."""
     one = Axiom("one value", Relation(t, "=", sp.Integer(2)), "")
     order = Axiom("order", Relation(x, "<=", y), "")
     slope = Inequality(
-        "slope", Relation(2 * t - 2, ">", sp.S.Zero), "", ("one value",), certificate=sp.Integer(2)
+        "slope",
+        Relation(2 * t - 2, ">", sp.S.Zero),
+        "",
+        ("one value",),
+        certificate=sp.Integer(2),
     )
     function = t**2 - 2 * t
     conclusion = Relation(function.subs(t, x), "<=", function.subs(t, y))
@@ -109,7 +121,10 @@ def test_cases_must_leave_nothing_out():
     refuse(Cases("n", target, "", ("one", "first", "other", "second")), known)
     known["other"] = Relation(a, "<=", b)
     Cases("n", target, "", ("one", "first", "other", "second")).verify(known)
-    refuse(Cases("n", Relation(z, ">=", sp.S.One), "", ("one", "first", "other", "second")), known)
+    refuse(
+        Cases("n", Relation(z, ">=", sp.S.One), "", ("one", "first", "other", "second")),
+        known,
+    )
 
 
 def test_cases_give_a_piecewise_bound():
@@ -121,7 +136,10 @@ def test_cases_give_a_piecewise_bound():
     }
     names = ("one", "first", "other", "second")
     Cases("n", Relation(z, ">=", sp.Piecewise((x, a <= b), (y, True))), "", names).verify(known)
-    refuse(Cases("n", Relation(z, ">=", sp.Piecewise((y, a <= b), (x, True))), "", names), known)
+    refuse(
+        Cases("n", Relation(z, ">=", sp.Piecewise((y, a <= b), (x, True))), "", names),
+        known,
+    )
 
 
 def test_a_case_must_have_been_supposed():
@@ -151,5 +169,11 @@ def test_a_function_is_smooth_where_its_parts_are():
     assert regular(sp.Integral(sp.Function("H")(t), (t, 0, sp.sqrt(x))), [])
     assert regular(sp.exp(a) / (1 + x) - sp.log(x), [])
     jump = sp.Piecewise((x, x < 1), (sp.S.Zero, True))
-    for rough in (1 / a, sp.log(a), sp.sqrt(a), sp.Abs(a), sp.Integral(jump, (t, 0, 1))):
+    for rough in (
+        1 / a,
+        sp.log(a),
+        sp.sqrt(a),
+        sp.Abs(a),
+        sp.Integral(jump, (t, 0, 1)),
+    ):
         assert not regular(rough, [])

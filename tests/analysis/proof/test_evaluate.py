@@ -1,4 +1,4 @@
-"""Claims as functions: values of one shape, and exact to rounding where draggers are very rare."""
+"""Claims as functions: values of one shape, exact to rounding for rare draggers."""
 
 import mpmath
 import numpy as np
@@ -21,7 +21,10 @@ AT = {"noise_scale": 1.3, "smoothness": 2.0, "initial_gap": 3.0, "batch_size": 6
         ("optimal_threshold", {"alignment": 1.0, "micro_batch_size": 1}),
         ("optimal_threshold", {"alignment": 0.7, "micro_batch_size": 2}),
         ("threshold_size", {"alignment": 0.7, "micro_batch_size": 2}),
-        ("finite_micro_batches", {"alignment": 0.7, "micro_batch_size": 2, "score_ratio": 1.1}),
+        (
+            "finite_micro_batches",
+            {"alignment": 0.7, "micro_batch_size": 2, "score_ratio": 1.1},
+        ),
         ("tightness", {"micro_batch_size": 1}),
         ("crossover", {"alignment": 0.7, "micro_batch_size": 2, "dragger_norm": 1e10}),
     ],
@@ -48,7 +51,9 @@ def test_rare_draggers_cost_no_digits(name, given):
 def test_very_rare_draggers_in_very_large_micro_batches():
     """Known limits at λb = 0.3458: both laws reach 0.71361 of the radius."""
     values = CLAIMS["tightness"].evaluate(
-        micro_batch_size=1e15, dragger_fraction=-np.expm1(-0.345753e-15), noise_scale=1.0
+        micro_batch_size=1e15,
+        dragger_fraction=-np.expm1(-0.345753e-15),
+        noise_scale=1.0,
     )
     reached = np.array([values["signal_bias"], values["outlier_bias"]]) / values["bias_radius"]
     assert reached == pytest.approx(values["share"], rel=1e-5)

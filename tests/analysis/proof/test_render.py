@@ -1,4 +1,4 @@
-"""What is printed of a claim: complete, in step with the code, and every formula can be set."""
+"""What is printed of a claim: complete, up to date, every formula fit to be set."""
 
 import re
 from pathlib import Path
@@ -75,8 +75,8 @@ def test_an_assumption_is_shown_with_the_claims_that_make_it():
     names = [line.strip() for line in lines if not line.startswith("   ")]
     assert names == [name for name in CLAIMS if name in assuming("A4", CLAIMS)]
     assert (
-        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds" in lines
-    )
+        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds"
+    ) in lines
 
 
 def test_every_claim_has_its_place_after_those_that_it_uses():
@@ -125,7 +125,7 @@ def test_what_is_machine_checked_and_what_is_taken_as_given(name):
 
 
 def test_hypotheses_of_quoted_claims_are_listed():
-    """averaged_guarantee quotes drift, which quotes alignment_lemma, which assumes E z = 0."""
+    """averaged_guarantee quotes drift, it alignment_lemma, which assumes E z = 0."""
     givens = CLAIMS["averaged_guarantee"].givens(CLAIMS)
     carried = {(given.claim, given.step.name) for given in givens}
     assert {("alignment_lemma", "mean zero"), ("drift", "contaminated case")} <= carried

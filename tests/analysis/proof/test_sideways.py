@@ -16,8 +16,16 @@ RUN = {"smoothness": 1.0, "initial_gap": 0.5, "horizon": 1000.0}
         ("bias_radius", "bias_radius", {"noise_scale": 1.0}),
         ("averaged_guarantee", "averaged_bias", {"noise_scale": 1.0, **RUN}),
         ("several_domains", "pure_radius", {"noise_within": 1.0, "domain_spread": 0.0}),
-        ("several_domains", "mixed_radius", {"noise_within": 1.0, "domain_spread": 0.0}),
-        ("finite_micro_batches", "bias_radius", {"noise_scale": 1.0, "score_ratio": 1.5}),
+        (
+            "several_domains",
+            "mixed_radius",
+            {"noise_within": 1.0, "domain_spread": 0.0},
+        ),
+        (
+            "finite_micro_batches",
+            "bias_radius",
+            {"noise_scale": 1.0, "score_ratio": 1.5},
+        ),
     ],
 )
 def test_the_radius_is_the_noise_of_a_micro_batch(claim, value, inputs):
@@ -27,14 +35,22 @@ def test_the_radius_is_the_noise_of_a_micro_batch(claim, value, inputs):
 
 
 def test_targets_and_bounds_are_numbers_or_infinite():
-    """The target of a hitting time is reached; times and bounds with 1/κ = e^14624 are infinite."""
+    """The target of a hitting time is reached.
+
+    Times and bounds with 1/κ = e^14624 are infinite.
+    """
     found = CLAIMS["hitting_time"].evaluate(
         **AT, noise_scale=1.0, excess=0.5, smoothness=1.0, initial_gap=0.5
     )
     assert found["target"] == pytest.approx(SIZE**-0.5 + 0.5)
     assert np.isposinf(found["hitting_time"])
     run = CLAIMS["high_probability"].evaluate(
-        **AT, **RUN, noise_scale=1.0, batch_size=SIZE, failure_probability=0.1, split=0.5
+        **AT,
+        **RUN,
+        noise_scale=1.0,
+        batch_size=SIZE,
+        failure_probability=0.1,
+        split=0.5,
     )
     assert np.isposinf(run["probable_bound"])
     averaged = CLAIMS["averaged_guarantee"].evaluate(**AT, **RUN, noise_scale=1.0)

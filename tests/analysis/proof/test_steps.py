@@ -56,7 +56,10 @@ def test_identity_modulo_earlier_equalities():
     known = {"circle": Relation(a**2 + b**2, "=", sp.S.One)}
     Identity("n", Relation(a**4 - b**4, "=", a**2 - b**2), "", ("circle",)).verify(known)
     refuse(Identity("n", Relation(a**4 + b**4, "=", sp.S.One), "", ("circle",)), known)
-    nothing = {"a": Relation(2 * a, "=", sp.S.Zero), "b": Relation(2 * b, "=", sp.S.Zero)}
+    nothing = {
+        "a": Relation(2 * a, "=", sp.S.Zero),
+        "b": Relation(2 * b, "=", sp.S.Zero),
+    }
     refuse(Identity("n", Relation(a / b, "=", sp.Integer(3)), "", ("a", "b")), nothing)
     Identity("n", Relation(a**4 / x, "=", (1 - b**2) ** 2 / x), "", ("circle",)).verify(known)
     refuse(Identity("n", Relation(a**4 / z, "=", b**4 / z), "", ("circle",)), known)
@@ -193,7 +196,7 @@ def test_signs():
 
 
 def test_nothing_is_put_in_below_a_binder_that_would_capture_it():
-    """With t for z, ∫ z H(t) dt is not ∫ t H(t) dt; b for z may be put in, and H for every t."""
+    """At z = t, ∫ z H(t) dt is not ∫ t H(t) dt; z = b may be put in, H for all t."""
     t, function = sp.Symbol("t", real=True), sp.Function("H", nonnegative=True)
     integral = sp.Integral(z * function(t), (t, 0, 1))
     assert substituted(integral, Relation(z, "=", t)) == integral

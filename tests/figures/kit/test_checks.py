@@ -89,6 +89,7 @@ def test_conditions(condition, expected, found, passed):
         checks.ordered({"a": 1, "b": NAN}),
         checks.agree([{"z": NAN, "degrees": 31}]),
         checks.not_above([{"z": NAN, "degrees": 31}]),
+        checks.significant([9, NAN], 31),
     ],
 )
 def test_no_condition_holds_without_a_number(condition):
@@ -105,6 +106,7 @@ def test_no_condition_holds_without_a_number(condition):
         lambda: checks.ordered({"a": 1}),
         lambda: checks.agree([]),
         lambda: checks.not_above([]),
+        lambda: checks.significant([], 31),
         lambda: Check.of("id", "nothing"),
     ],
 )
@@ -168,3 +170,14 @@ def test_the_best_size():
     assert not checks.best_is(points, 1).passed
     with pytest.raises(ValueError, match="unpack"):
         checks.best_is(points, 2)
+
+
+@pytest.mark.parametrize(("alarm", "text"), [(1e-6, "1,000,000"), (1e-3, "1,000")])
+def test_a_difference_is_significant_beyond_the_quantile(alarm, text):
+    """Each of them, whatever their number."""
+    limit = stats.t.isf(alarm, 31)
+    condition = checks.significant([1.0001 * limit, 50], 31, alarm=alarm)
+    assert condition.passed
+    assert condition.expected.endswith(f"for 2 differences (if equal: 1 in {text})")
+    assert not checks.significant([0.9999 * limit, 50], 31, alarm=alarm).passed
+    assert not checks.significant([-50], 31, alarm=alarm).passed

@@ -69,7 +69,7 @@ def test_divergence_is_null_and_said(capsys):
 def test_a_run_that_is_not_at_rest_is_said(capsys):
     far = replace(SMALL, run=replace(SMALL.run, start=1000.0, burn_in=0.0))
     run(far)
-    assert "not at rest" in capsys.readouterr().err
+    assert "not stationary" in capsys.readouterr().err
 
 
 def test_draggers_that_win_are_not_the_best(capsys):
@@ -79,7 +79,7 @@ def test_draggers_that_win_are_not_the_best(capsys):
     result = run(replace(SMALL, model=model, algorithm=algorithm))
     assert [r.bias for r in result.results] == [None, None]
     assert result.best.confidence_set == []
-    assert capsys.readouterr().err.count("not at rest") == 2
+    assert capsys.readouterr().err.count("not stationary") == 2
 
 
 def test_a_diverged_result_is_stored_and_read_back(tmp_path):
@@ -168,7 +168,7 @@ def test_numbers_that_single_precision_cannot_square_are_refused():
 
 
 def test_a_transient_is_noticed(capsys):
-    """Start far from rest: if not called restless, the interval is at least called in doubt."""
+    """Start far away: if there is no problem, there is at least a warning."""
     model = replace(SMALL.model, dragger_fraction=0.0)
     algorithm = replace(SMALL.algorithm, rule="sgd", micro_batch_sizes=(32,))
     for start in (4.0, 8.0, 16.0):
@@ -179,7 +179,7 @@ def test_a_transient_is_noticed(capsys):
             "steps": (0.1, 0.05),
         }
         run(Experiment(model, algorithm, replace(SMALL.run, **changes)))
-        assert "at rest" in capsys.readouterr().err
+        assert "not stationary" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -248,4 +248,4 @@ def test_steps_that_move_nothing_give_no_bias(precision, step, start, capsys):
     result = run(replace(SMALL, algorithm=algorithm, run=replace(SMALL.run, **changes)))
     assert [r.bias for r in result.results] == [None] * 3
     assert result.best.micro_batch_size is None
-    assert capsys.readouterr().err.count("not at rest") == 3
+    assert capsys.readouterr().err.count("not stationary") == 3

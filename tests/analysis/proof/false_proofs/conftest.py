@@ -1,8 +1,9 @@
-"""What every file here needs: a claim made of given steps, and what counts as its refusal.
+"""What every file here needs: a claim of given steps, and what refuses it.
 
-Each test takes one thing that a checker may overlook: a true derivation that must be accepted, then
-a false one of the same form that leans on nothing else. The true one comes first, so that a
-test that fails with ACCEPTED has shown that only the guard is missing.
+Each test takes one thing that a checker may overlook: a true derivation that must be
+accepted, then a false one of the same form that leans on nothing else. The true one
+comes first, so that a test that fails with ACCEPTED has shown that only the guard is
+missing.
 """
 
 import traceback
@@ -29,7 +30,14 @@ def claim():
 
     def made(*steps, statement=None, **changes):
         quoted = tuple({step.claim: None for step in steps if isinstance(step, Earlier)})
-        own = {"witness": (), "values": {}, "shown": {}, "uses": quoted, "attained": "", **changes}
+        own = {
+            "witness": (),
+            "values": {},
+            "shown": {},
+            "uses": quoted,
+            "attained": "",
+            **changes,
+        }
         statement = statement or steps[-1].relation
         return replace(CLAIMS["minimax"], statement=statement, steps=steps, **own)
 
@@ -109,7 +117,7 @@ def minimum():
 
 @pytest.fixture
 def refused():
-    """The checker refuses, by an error of its own; where SymPy stumbles nothing was refused."""
+    """The checker refuses by its own error; where SymPy fails nothing was refused."""
 
     @contextmanager
     def block():

@@ -62,7 +62,7 @@ def test_a_name_of_a_name(prove, refused):
 
 
 def test_a_mean_that_is_zero(prove, refused):
-    """A quantity that is declared nowhere is its own mean, so that E Y = 0 makes Y = 0."""
+    """A quantity declared nowhere is its own mean, so that E Y = 0 makes Y = 0."""
     shifted = Relation(E(X + Y), "=", Y)
     prove(mean, Expectation("end", shifted, "", ("mean",), random=(X,)))
     with refused:
@@ -112,12 +112,18 @@ every_average = pytest.mark.parametrize("average", [E, Mean, quantile])
 
 @every_average
 def test_a_limit_inside_the_average(prove, refused, average):
-    """For X of the law e^-x the mean of t e^-tX is t/(1 + t): its limit is 1, that inside is 0."""
+    """For X of the law e^-x the mean of t e^-tX is t/(1 + t).
+
+    Its limit is 1, that inside is 0.
+    """
     positive, k = sp.symbols("X k", positive=True)
     outside = sp.Limit(average(t * sp.exp(-t * positive)), t, sp.oo)
     prove(Identity("end", Relation(sp.Limit(t * sp.exp(-t * k), t, sp.oo), "=", ZERO), ""))
     with refused:
-        prove(Identity("end", Relation(outside, "=", average(ZERO)), ""), random=(positive,))
+        prove(
+            Identity("end", Relation(outside, "=", average(ZERO)), ""),
+            random=(positive,),
+        )
 
 
 @pytest.mark.parametrize("form", [sp.Limit, sp.Subs])
@@ -132,7 +138,7 @@ def test_an_average_at_a_point(prove, refused, form):
 
 @every_average
 def test_cases_outside_the_average(prove, refused, average):
-    """E of what is 1 or 2 by the sign of X is a number, not E 1 or E 2 by the sign of X."""
+    """E of what is 1 or 2 by the sign of X is one number, not two by the sign of X."""
     inside = sp.Piecewise((ONE, X > 0), (TWO, True))
     outside = sp.Piecewise((average(ONE), X > 0), (average(TWO), True))
     expanded = Relation(E((X + 1) ** 2), "=", E(X**2 + 2 * X + 1))
@@ -143,7 +149,10 @@ def test_cases_outside_the_average(prove, refused, average):
 
 @every_average
 def test_an_equation_under_a_supposition_inside_an_average(prove, refused, average):
-    """Where X >= 0 its size K is X, elsewhere -X; E K is E X or -E X for a sure sign only."""
+    """Where X >= 0 its size K is X, elsewhere -X.
+
+    E K is E X or -E X for a sure sign only.
+    """
 
     def by_sign(size, supposed):
         gaps = [average(size) - average(each) for each in (X, -X)]
@@ -164,7 +173,10 @@ def test_an_equation_under_a_supposition_inside_an_average(prove, refused, avera
 
 
 def one_case(name, sign, supposed, using):
-    """Beyond or below 1: U against 1, U³ against U², their means, and the product of the gaps."""
+    """Beyond or below 1.
+
+    U against 1, U³ against U², their means, and the product of the gaps.
+    """
     direction = 1 if sign == ">=" else -1
     excess, first, third = direction * (supposed - 1), E(U) - E(ONE), E(U**3) - E(U**2)
     return (
@@ -194,9 +206,15 @@ def by_cases(supposed, *first, using=()):
 
     False for U = 2 with chance 0.4, else 0: the gaps are -0.2 and 1.6.
     """
-    up, down = one_case("up", ">=", supposed, using), one_case("down", "<=", supposed, using)
+    up, down = (
+        one_case("up", ">=", supposed, using),
+        one_case("down", "<=", supposed, using),
+    )
     steps = (*first, *up, *down)
-    return (*steps, Cases("end", up[-1].relation, "", ("up", "up end", "down", "down end")))
+    return (
+        *steps,
+        Cases("end", up[-1].relation, "", ("up", "up end", "down", "down end")),
+    )
 
 
 declared = Expectation("declared", Relation(E(ONE), "=", ONE), "", (), random=(U,))

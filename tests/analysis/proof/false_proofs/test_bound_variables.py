@@ -1,4 +1,4 @@
-"""A variable of a sum, a product, an integral or a derivative is not the quantity of that name."""
+"""A variable of a sum, product, integral or derivative is no quantity of that name."""
 
 import pytest
 import sympy as sp
@@ -69,7 +69,7 @@ def test_a_name_for_the_variable_at_a_point(prove, refused, form):
     ],
 )
 def test_the_sign_of_the_variable(prove, refused, form, low, value):
-    """A variable that is called positive runs from below zero: -3 - 2 - 1 + 0 + 1 > 0."""
+    """A variable called positive runs from below zero: -3 - 2 - 1 + 0 + 1 > 0."""
     prove(Inequality("end", Relation(k + 2, ">", ZERO), "", certificate=k + 2))
     total = form(k, (k, low, 1))
     with refused:
@@ -97,7 +97,10 @@ def test_a_formula_for_the_variable(prove, refused):
 
 
 def test_a_function_that_names_the_variable(prove, refused):
-    """K(c) = t put in under the integral of K(c) over t; but K(c) is its own mean: K(c) = 1/2."""
+    """K(c) = t put in under the integral of K(c) over t.
+
+    But K(c) is its own mean: K(c) = 1/2.
+    """
     value = sp.Function("K", real=True)(sp.Symbol("c", real=True))
     t, half = sp.Symbol("t", positive=True), sp.Rational(1, 2)
     mean = sp.Integral(value, (t, 0, 1))
@@ -115,7 +118,7 @@ def test_a_function_that_names_the_variable(prove, refused):
 
 
 def test_a_fact_about_the_variable(prove, refused):
-    """C = t put in under ∫ c dt makes 1/4 > c, a fact, 1/4 > 1/2, by which log(-1/4) is real."""
+    """C = t under ∫ c dt makes 1/4 > c, a fact, 1/4 > 1/2, and so log(-1/4) real."""
     c, d = sp.symbols("c d", real=True)
     t, quarter = sp.Symbol("t", positive=True), sp.Rational(1, 4)
 

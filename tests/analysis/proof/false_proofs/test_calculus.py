@@ -1,4 +1,4 @@
-"""Monotone functions, minima and tangents beyond the interval on which the slope is known."""
+"""Monotone functions, minima and tangents beyond where the slope is known."""
 
 import pytest
 import sympy as sp
@@ -14,7 +14,7 @@ w, t, x = sp.symbols("w t x", positive=True)
 
 
 def monotone(function, symbol, low, high, slope, certificate, *facts, order=True):
-    """φ(low) against φ(high) from the sign of the slope, whose certificate rests on the facts."""
+    """φ(low) against φ(high) by the slope's sign, its certificate resting on facts."""
     value = function.subs(symbol, low), function.subs(symbol, high)
     rising = slope.relation in (">", ">=")
     names = tuple(fact.name for fact in facts)
@@ -49,7 +49,12 @@ def test_monotone_across_a_pole(prove, refused):
                 TWO,
                 Relation(-1 / square, "<=", ZERO),
                 1 / sp.expand(square),
-                Inequality("fact", Relation(sp.expand(square), ">=", ZERO), "", certificate=square),
+                Inequality(
+                    "fact",
+                    Relation(sp.expand(square), ">=", ZERO),
+                    "",
+                    certificate=square,
+                ),
             )
         )
 
@@ -63,7 +68,7 @@ def test_monotone_across_a_jump(prove, refused):
 
 
 def test_monotone_integral_that_has_no_value(prove, refused):
-    """The variable of integration is called positive, its limits begin at -1, across a pole."""
+    """The integration variable is "positive", its limits begin at -1, across a pole."""
 
     def integral(integrand, low):
         function, slope = sp.Integral(integrand, (t, low, x)), integrand.subs(t, x)
@@ -99,7 +104,10 @@ def test_monotone_with_a_jump_below_the_integral_sign(prove, refused):
 
 
 def test_monotone_between_ends_that_are_bound(prove, refused):
-    """∫ x t dt from 0 to 1 is x/2, with t put in for x it is 1/3: 1/3 <= r/2 for any r >= t."""
+    """∫ x t dt from 0 to 1 is x/2.
+
+    With t put in for x it is 1/3: 1/3 <= r/2 for any r >= t.
+    """
     function = sp.Integral(x * t, (t, 0, 1))
     low, high = sp.symbols("l r", positive=True)
 
@@ -135,11 +143,22 @@ def test_minimum_across_a_pole(prove, refused, minimum):
 def test_minimum_across_a_gap(prove, refused, minimum):
     """A fact about the point x says nothing about the points between x and the zero.
 
-    The function has its zero slope at 1, where it is 1, and is -12.3 at 2.1, beyond its pole at 2.
+    The function has its zero slope at 1, where it is 1, and is -12.3 at 2.1, beyond its
+    pole at 2.
     """
     z = sp.Symbol("z", positive=True)
     below = Axiom("below", Relation(x, "<", THREE), "")
-    prove(*minimum(-x - 2 * sp.log(3 - x), 1 - x, x, z, (ZERO, THREE), below, factor=1 / (3 - x)))
+    prove(
+        *minimum(
+            -x - 2 * sp.log(3 - x),
+            1 - x,
+            x,
+            z,
+            (ZERO, THREE),
+            below,
+            factor=1 / (3 - x),
+        )
+    )
     square = x**2 - 4 * x + 4
     beside = Axiom("beside", Relation(square, ">", ZERO), "x is not 2")
     with refused:
@@ -173,7 +192,7 @@ def test_minimum_across_a_gap(prove, refused, minimum):
 def test_minimum_at_a_zero_of_another_kind(
     prove, refused, minimum, assumptions, function, interval
 ):
-    """The zero is a real number of the interval, and need be nothing that its name claims."""
+    """The zero is a real of the interval, and need be nothing that its name claims."""
 
     def of(**assumptions):
         symbol, zero = (sp.Symbol(name, **assumptions) for name in "yz")
@@ -198,7 +217,7 @@ def test_minimum_at_a_zero_of_the_wrong_sign(prove, refused, minimum):
 
 
 def test_minimum_with_a_jump_below_the_integral_sign(prove, refused, minimum):
-    """Beyond a jump down by 2, which has no slope, x + 1/x is less than at its minimum before."""
+    """Beyond a jump down by 2, without slope, x + 1/x is below its minimum before."""
     zero = sp.Symbol("z", positive=True)
 
     def least(integrand):

@@ -3,7 +3,15 @@
 import sympy as sp
 
 from analysis.proof.relations import Relation
-from analysis.proof.steps import Axiom, Cases, Chain, Definition, Identity, Inequality, Suppose
+from analysis.proof.steps import (
+    Axiom,
+    Cases,
+    Chain,
+    Definition,
+    Identity,
+    Inequality,
+    Suppose,
+)
 
 ZERO, ONE = sp.S.Zero, sp.S.One
 a, b, y = sp.symbols("a b y", real=True)
@@ -53,7 +61,7 @@ def test_a_number_that_is_not_real(prove, refused):
 
 
 def test_a_quotient_without_a_value(prove, refused):
-    """1/a is neither positive nor at most zero where a = 0, and a²/(a²x² + 1) is zero there."""
+    """1/a is neither > 0 nor <= 0 where a = 0, and a²/(a²x² + 1) is zero there."""
 
     def by_sign(denominator):
         value = denominator**2 / (denominator**2 * x**2 + 1)
@@ -63,7 +71,11 @@ def test_a_quotient_without_a_value(prove, refused):
             Definition("w", Relation(w, "=", 1 / denominator), "", ("one",)),
             Identity("inverse", Relation(denominator, "=", 1 / w), "", ("w",)),
             Inequality(
-                "sign", Relation(denominator, ">", ZERO), "", ("inverse",), certificate=1 / w
+                "sign",
+                Relation(denominator, ">", ZERO),
+                "",
+                ("inverse",),
+                certificate=1 / w,
             ),
             Inequality("first", positive, "", ("sign",), certificate=value),
             Suppose("other", Relation(1 / denominator, "<=", ZERO), ""),

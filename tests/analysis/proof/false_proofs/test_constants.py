@@ -26,7 +26,7 @@ half = sp.Integral(t, (t, 0, 1))
     ],
 )
 def test_a_constant_that_is_zero(prove, refused, zero):
-    """With 0·a = 0 every number a is 0, where polynomials are divided by the constant."""
+    """With 0·a = 0 every number a is 0, where polynomials are divided by it."""
 
     def divided(constant):
         return (
@@ -71,14 +71,17 @@ def test_a_constant_that_is_zero(prove, refused, zero):
     ],
 )
 def test_a_limit_that_sympy_takes_for_all_parameters(prove, refused, limit, true, value):
-    """SymPy compares parameters as if it knew which is the larger, and roots as if real."""
+    """SymPy compares parameters as if it knew the larger, and roots as if real."""
     prove(Identity("end", Relation(true(k), "=", value), ""))
     with refused:
         prove(Identity("end", Relation(limit(k, m), "=", value), ""))
 
 
 def test_a_function_of_a_jump(prove, refused):
-    """A function of what jumps has the slope 0 and is no constant: K(0) <= K(1) for any K."""
+    """A function of what jumps has the slope 0 and is no constant.
+
+    K(0) <= K(1) for any K.
+    """
 
     def constant(inner):
         low, high = (K(inner.subs(y, end)) for end in (-ONE, ONE))
@@ -86,7 +89,14 @@ def test_a_function_of_a_jump(prove, refused):
             Inequality("slope", Relation(ZERO, ">=", ZERO), "", certificate=ZERO),
             Inequality("order", Relation(-ONE, "<=", ONE), "", certificate=TWO),
             Monotone(
-                "end", Relation(low, "<=", high), "", ("slope", "order"), K(inner), y, -ONE, ONE
+                "end",
+                Relation(low, "<=", high),
+                "",
+                ("slope", "order"),
+                K(inner),
+                y,
+                -ONE,
+                ONE,
             ),
         )
 
@@ -128,7 +138,10 @@ def test_a_slope_at_a_kink(prove, refused, at):
 
 
 def test_a_pole_at_the_end_of_a_case(prove, refused):
-    """1/(1 - t) below 1, and 0 at 1, is finite everywhere; its integral is not: ∞ + 1 > ∞."""
+    """1/(1 - t) below 1, and 0 at 1, is finite everywhere.
+
+    Its integral is not: ∞ + 1 > ∞.
+    """
 
     def finite(value):
         integral = sp.Integral(sp.Piecewise((value, t < 1), (ZERO, True)), (t, 0, 1))
@@ -140,10 +153,12 @@ def test_a_pole_at_the_end_of_a_case(prove, refused):
 
 
 @pytest.mark.parametrize(
-    "integrand", [P(x), 1 + H(t), sp.exp(H(t)), K(t) + x], ids=["fixed", "sum", "power", "shifted"]
+    "integrand",
+    [P(x), 1 + H(t), sp.exp(H(t)), K(t) + x],
+    ids=["fixed", "sum", "power", "shifted"],
 )
 def test_an_integral_to_infinity_of_what_is_no_function(prove, refused, integrand):
-    """What is at least 1, or a constant, has an infinite integral: 0 = 1/(1 + ∞) > 0."""
+    """What is >= 1, or a constant, has an infinite integral: 0 = 1/(1 + ∞) > 0."""
 
     def positive(integrand):
         integral = sp.Integral(integrand, (t, 0, sp.oo))
@@ -158,7 +173,7 @@ def test_an_integral_to_infinity_of_what_is_no_function(prove, refused, integran
 
 
 def test_a_formula_by_way_of_another(prove, refused):
-    """H = 1/P and P = t give H = 1/t, whichever is said first, and an infinite integral."""
+    """H = 1/P and P = t give H = 1/t, in either order, and an infinite integral."""
     integral = sp.Integral(H(t), (t, 0, 1))
 
     def bounded(formula):
@@ -175,7 +190,7 @@ def test_a_formula_by_way_of_another(prove, refused):
 
 
 def test_a_formula_behind_what_is_used(prove, refused):
-    """What rests on H = 1/t rests on a function without an integral, however it is written."""
+    """What rests on H = 1/t rests on a function without integral, however written."""
     integral = sp.Integral(H(t), (t, 0, 1))
 
     def bounded(formula):

@@ -1,4 +1,4 @@
-"""What a new symbol may stand for: a real number that exists, with the sign that it claims."""
+"""What a new symbol may stand for: an existing real number, of the sign claimed."""
 
 import pytest
 import sympy as sp
@@ -13,7 +13,7 @@ x, k = sp.symbols("x k", positive=True)
 
 
 def test_a_zero_denominator(prove, refused):
-    """A certificate that divides by a symbol which is defined as zero: a <= b for any a and b."""
+    """A certificate that divides by a symbol defined as zero: a <= b for any a, b."""
 
     def divided(symbol, *first):
         quotient = (b * symbol - a * symbol) / symbol
@@ -72,7 +72,7 @@ def inverse(symbol, denominator, *first):
 
 
 def test_a_complex_symbol_that_is_one_over_zero(prove, refused):
-    """Without the assumption real nothing is asked of z = 1/a, where a = 0: 1 = a z = 0."""
+    """Without assuming real nothing is asked of z = 1/a, where a = 0: 1 = a z = 0."""
     prove(*inverse(sp.Symbol("z", real=True), x))
     z = sp.Symbol("z")
     with refused:
@@ -104,7 +104,10 @@ def test_a_real_symbol_that_is_infinite(prove, refused):
         return (
             *first,
             Inequality(
-                "positive", Relation(1 / (symbol + 1), ">", ZERO), "", certificate=1 / (symbol + 1)
+                "positive",
+                Relation(1 / (symbol + 1), ">", ZERO),
+                "",
+                certificate=1 / (symbol + 1),
             ),
         )
 
@@ -139,7 +142,7 @@ def test_an_axiom_that_says_infinity(prove, refused, infinite):
 
 
 def test_a_real_symbol_that_is_not_real(prove, refused):
-    """The second branch of Lambert's W at a positive number is not real, nor is its square."""
+    """Lambert's second branch at a positive number is not real, nor is its square."""
 
     def squared(value):
         return (

@@ -4,7 +4,15 @@ import pytest
 import sympy as sp
 
 from analysis.proof.relations import Relation
-from analysis.proof.steps import Axiom, Cases, Chain, Definition, Identity, Inequality, Suppose
+from analysis.proof.steps import (
+    Axiom,
+    Cases,
+    Chain,
+    Definition,
+    Identity,
+    Inequality,
+    Suppose,
+)
 
 ZERO, ONE, TWO = sp.S.Zero, sp.S.One, sp.Integer(2)
 H = sp.Function("H", nonnegative=True)
@@ -67,7 +75,7 @@ def test_known_at_one_point_under_a_limit(prove, refused):
 
 
 def test_known_in_one_case_under_an_integral(prove, refused):
-    """H(t) is 1 for t >= 1 and 2 below, and its integral neither that of 1 nor that of 2."""
+    """H(t) is 1 for t >= 1 and 2 below, its integral neither that of 1 nor of 2."""
     integral = sp.Integral(H(t), (t, 0, N))
     zero = Relation((integral - N) * (integral - 2 * N), "=", ZERO)
 
@@ -88,7 +96,7 @@ def test_known_in_one_case_under_an_integral(prove, refused):
 
 
 def test_known_at_a_minimum(prove, refused, minimum):
-    """The zero of a slope is one point: that H is 1 there says nothing about its integral."""
+    """The zero of a slope is one point: H = 1 there says nothing of its integral."""
     zero = sp.Symbol("z", positive=True)
     least = minimum(t + 1 / t, 1 / t**2 - 1, t, zero, (ONE / 2, TWO))
     prove(*least, *everywhere(sp.Integral(H(k), (k, 0, r)), r, k))
@@ -121,7 +129,7 @@ def test_a_value_against_the_sign_of_the_function(prove, refused):
     [pytest.param(1 / t, ONE, id="pole"), pytest.param(ONE, sp.oo, id="long interval")],
 )
 def test_a_formula_with_an_infinite_integral(prove, refused, formula, end):
-    """Where a function without a formula is given one its integral may be ∞: 0 = 1/(1 + ∞) > 0."""
+    """A function without formula, given one, may integrate to ∞: 0 = 1/(1 + ∞) > 0."""
 
     def inverse(formula, end, value):
         integral = sp.Integral(H(t), (t, 0, end))
@@ -140,7 +148,7 @@ def test_a_formula_with_an_infinite_integral(prove, refused, formula, end):
 
 
 def test_a_name_for_a_value_of_the_function(prove, refused):
-    """With the name c for K(t) the integral of K is that of c: every function is constant."""
+    """With the name c for K(t) the integral of K is c's: every function is constant."""
     function = sp.Function("K", real=True)(t)
     mean, c = sp.Integral(function, (t, 0, 1)), sp.Symbol("c", real=True)
 

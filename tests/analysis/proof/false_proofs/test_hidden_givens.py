@@ -1,4 +1,4 @@
-"""What a claim rests on is listed, and holds of the same quantities where it is quoted."""
+"""What a claim rests on is listed, and holds of the same quantities in quotes."""
 
 from dataclasses import replace
 
@@ -69,8 +69,11 @@ def test_a_quotation_that_ties_a_variable(prove, claim, refused, shelf):
 
 
 def test_a_quotation_in_which_a_random_quantity_is_fixed(prove, claim, refused, shelf):
-    """There Y = X is a number and at least c; here X is random: E XY is E X², not Y·E X."""
-    same, low = Axiom("Y", Relation(2 * Y, "=", 2 * X), ""), Axiom("c", Relation(X, ">=", c), "")
+    """There Y = X is a number >= c; here X is random: E XY is E X², not Y·E X."""
+    same, low = (
+        Axiom("Y", Relation(2 * Y, "=", 2 * X), ""),
+        Axiom("c", Relation(X, ">=", c), ""),
+    )
     least = Inequality("least", Relation(Y, ">=", c), "", ("Y", "c"), certificate=X - c)
     quotation = quoted(shelf, claim(same, low, least), ("Y", "c"))
 
@@ -108,7 +111,7 @@ def test_a_quotation_about_averages_without_one(prove, claim, refused, shelf):
 
 @pytest.mark.parametrize("first", [False, True])
 def test_an_assumption_about_a_zero(prove, claim, refused, minimum, shelf, first):
-    """There z = a and z = b are numbers; here z is the zero of a slope, by which a = 1."""
+    """There z = a and z = b are numbers; here z is a slope's zero, so a = 1."""
     one, two = (Axiom(n, Relation(2 * z, "=", 2 * each), "") for n, each in (("a", a), ("b", b)))
     same = Identity("same", Relation(a, "=", b), "", ("a", "b"))
     quotation = quoted(shelf, claim(one, two, same), ("a", "b"))
@@ -171,7 +174,7 @@ def test_a_value_at_another_place(prove, refused, steps, value, at):
 
 
 def test_a_parameter_that_is_a_zero(prove, refused, minimum):
-    """The sum v + 1/v is least at its zero 1, which is not every σ: v + 1/v >= σ + 1/σ."""
+    """The sum v + 1/v is least at its zero 1, not at every σ: v + 1/v >= σ + 1/σ."""
 
     def least(zero, value):
         end = Inequality(
@@ -219,7 +222,7 @@ def test_a_root_in_one_case_only(prove, refused, minimum):
 
 
 def test_two_symbols_that_are_printed_alike(prove, refused):
-    """A statement that prints x₁ + 1 > x₁ of two symbols, which the report prints alike."""
+    """A statement that prints x₁ + 1 > x₁ of two symbols printed alike."""
 
     def above(first, second):
         given = Axiom("given", Relation(first, ">=", second), "")
@@ -233,12 +236,15 @@ def test_two_symbols_that_are_printed_alike(prove, refused):
 
 
 def test_a_value_by_what_the_statement_does_not_need(claim):
-    """What shows a value is listed among what the claim takes as given: 2G <= √(G² + σ²)."""
+    """What shows a value is listed among the claim's givens: 2G <= √(G² + σ²)."""
     given = Axiom("given", Relation(2 * G, "<=", BOUND), "")
     end = Relation(G, "<=", BOUND / 2)
     half = Inequality("half", end, "", ("given",), certificate=(BOUND - 2 * G) / 2)
     made = claim(
-        bounded, witness=(given, half), values={"bound": BOUND / 2}, shown={"bound": "half"}
+        bounded,
+        witness=(given, half),
+        values={"bound": BOUND / 2},
+        shown={"bound": "half"},
     )
     made.verify(CLAIMS)
     assert [behind.step for behind in made.givens(CLAIMS)] == [given]
@@ -246,7 +252,7 @@ def test_a_value_by_what_the_statement_does_not_need(claim):
 
 @pytest.mark.parametrize("name", ["erf", "LambertW", "Integral"])
 def test_a_function_that_is_called_like_another(prove, refused, name):
-    """A statement that prints erf(t) + 1 = 3 of a function that is not the error function."""
+    """A statement that prints erf(t) + 1 = 3 of a function other than erf."""
 
     def two(function):
         given = Axiom("two", Relation(function(t), "=", TWO), "")

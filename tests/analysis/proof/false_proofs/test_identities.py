@@ -15,9 +15,15 @@ t, x = sp.symbols("t x", positive=True)
 def test_a_denominator_that_vanishes(prove, refused):
     """With a² + b² = 0 the quotient (a² + b²)/b³ is 0/0, not 0."""
     circle = Axiom("circle", Relation(a**2 + b**2, "=", ZERO), "")
-    prove(circle, Identity("end", Relation((a**2 + b**2) / x**3, "=", ZERO), "", ("circle",)))
+    prove(
+        circle,
+        Identity("end", Relation((a**2 + b**2) / x**3, "=", ZERO), "", ("circle",)),
+    )
     with refused:
-        prove(circle, Identity("end", Relation((a**2 + b**2) / b**3, "=", ZERO), "", ("circle",)))
+        prove(
+            circle,
+            Identity("end", Relation((a**2 + b**2) / b**3, "=", ZERO), "", ("circle",)),
+        )
 
 
 def test_zero_over_zero(prove, refused):
@@ -48,7 +54,7 @@ def test_zero_over_zero(prove, refused):
     ],
 )
 def test_zero_times_infinity(prove, refused, function, pole, factor, product):
-    """At a pole of f the product of f with a factor that vanishes is not 0, and not its limit 1."""
+    """At a pole of f its product with a vanishing factor is not 0 or its limit 1."""
 
     def times(function, factor, product):
         return (
@@ -69,7 +75,7 @@ def test_zero_times_infinity(prove, refused, function, pole, factor, product):
 
 
 def test_a_function_that_sympy_simplifies_wrongly(prove, refused):
-    """The binomial coefficient of a over a is 1, and 0 at -1 where SymPy evaluates it."""
+    """The binomial coefficient of a over a is 1, and 0 at -1 as SymPy has it."""
     coefficient = sp.binomial(a, a)
     prove(Identity("end", Relation((a + 1) ** 2, "=", a**2 + 2 * a + 1), ""))
     with refused:
@@ -122,7 +128,8 @@ def test_where_sympy_gives_up(refused, prove, steps):
     [
         pytest.param(lambda n: sp.Limit(n * t / (n * t + 1), t, sp.oo), id="quotient"),
         pytest.param(
-            lambda n: sp.Limit(sp.log(n * t + 1) / sp.log(t + 1), t, sp.oo), id="logarithms"
+            lambda n: sp.Limit(sp.log(n * t + 1) / sp.log(t + 1), t, sp.oo),
+            id="logarithms",
         ),
         pytest.param(lambda n: sp.Limit(n / (n + t), t, 0), id="at zero"),
     ],

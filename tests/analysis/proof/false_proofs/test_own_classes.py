@@ -1,4 +1,4 @@
-"""Objects that answer for themselves what the checker asks, and names that are read as others."""
+"""Objects that answer the checker themselves, and names that are read as others."""
 
 import pytest
 import sympy as sp
@@ -132,7 +132,7 @@ def test_a_function_that_is_called_like_the_expectation(prove, refused):
 
 
 def test_two_functions_of_one_name(prove, refused):
-    """A statement that prints H(t) > H(t), of two functions that differ in their assumptions."""
+    """A statement that prints H(t) > H(t), of functions of different assumptions."""
     high = sp.Function("H", nonnegative=True)
 
     def above(low):
@@ -140,7 +140,11 @@ def test_two_functions_of_one_name(prove, refused):
         return (
             Axiom("low", Relation(low(t), "=", -ONE), ""),
             Inequality(
-                "end", Relation(high(t), ">", low(t)), "", ("low",), certificate=certificate
+                "end",
+                Relation(high(t), ">", low(t)),
+                "",
+                ("low",),
+                certificate=certificate,
             ),
         )
 

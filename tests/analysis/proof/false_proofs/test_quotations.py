@@ -61,14 +61,20 @@ def test_a_symbol_that_another_claim_defines(prove, refused):
     named = Definition("R", Relation(R, "=", G + s**2 / G), "")
     prove(named, quote("alignment_lemma", "closed form"))
     with refused:
-        prove(Definition("R", Relation(R, "=", 2 * G), ""), quote("alignment_lemma", "closed form"))
+        prove(
+            Definition("R", Relation(R, "=", 2 * G), ""),
+            quote("alignment_lemma", "closed form"),
+        )
 
 
 def test_a_quotation_without_its_axioms(prove, refused):
-    """For a cosine k only, k >= 4kx - 2x² - 1; with k = 5 and x = 1 it reads 5 >= 17."""
+    """Only for a cosine k, k >= 4kx - 2x² - 1; k = 5, x = 1 give 5 >= 17."""
     pointwise = quote("alignment_lemma", "pointwise")
     lower, upper = pointwise.relation.rhs, sp.Integer(17)
-    prove(*steps_of("alignment_lemma", "cosine at most 1", "cosine at least -1"), pointwise)
+    prove(
+        *steps_of("alignment_lemma", "cosine at most 1", "cosine at least -1"),
+        pointwise,
+    )
     with refused:
         prove(
             Definition("k", Relation(k, "=", sp.Integer(5)), ""),
@@ -76,12 +82,17 @@ def test_a_quotation_without_its_axioms(prove, refused):
             pointwise,
             Identity("left", Relation(sp.Integer(5), "=", k), "", ("k",)),
             Identity("right", Relation(lower, "=", upper), "", ("k", "x")),
-            Chain("end", Relation(sp.Integer(5), ">=", upper), "", ("left", "quoted", "right")),
+            Chain(
+                "end",
+                Relation(sp.Integer(5), ">=", upper),
+                "",
+                ("left", "quoted", "right"),
+            ),
         )
 
 
 def test_two_minima_of_one_name(prove, refused, minimum):
-    """One letter for the zeros of two slopes: at most one of the functions is least there."""
+    """One letter for the zeros of two slopes: one function at most is least there."""
     least = quote("skewness_expansion", "best size")
     function, numerator = x + 1 / x, 1 / x**2 - 1
 
@@ -94,7 +105,7 @@ def test_two_minima_of_one_name(prove, refused, minimum):
 
 
 def test_two_quotations_of_one_name(prove, refused):
-    """Both sweet spots are called x*: that of the radius and that of the averaged bound."""
+    """Both sweet spots are called x*: the radius's and the averaged bound's."""
     worst = replace(
         quote(
             "sweet_spot",
@@ -125,7 +136,7 @@ def test_two_quotations_of_one_name(prove, refused):
 def test_an_assumption_against_a_definition(
     prove, refused, quoted, step, assumed, parameter, value
 ):
-    """What is assumed of a parameter does not hold by assertion where it is defined: 5 = 0.315."""
+    """What is assumed of a parameter does not hold because defined: 5 = 0.315."""
     quotation = quote(quoted, step, (assumed,))
     prove(quotation)
     with refused:
@@ -133,7 +144,7 @@ def test_an_assumption_against_a_definition(
 
 
 def test_a_quotation_without_independence(prove, refused):
-    """The noise of a micro-batch is at most σ²/b for independent samples, b σ²/b for equal ones."""
+    """A micro-batch's noise is at most σ²/b for independent samples, σ² for equal."""
     noise = steps_of("bias_radius", "noise")
     bounded = quote("bias_radius", "noise of a micro-batch")
     prove(*noise, *steps_of("bias_radius", "independent samples"), bounded)
@@ -148,23 +159,27 @@ def test_a_quotation_without_independence(prove, refused):
 
 
 def test_a_quotation_of_a_quotation(prove, refused):
-    """bias_radius quotes drift, and says why what that assumes holds there; it need not hold here.
+    """bias_radius quotes drift and says why its assumption holds; here it may not.
 
-    With α = 0 and a drift of -2G, which no clean micro-batch has, p >= 2 for a chance p.
+    With α = 0 and a drift of -2G, which no clean micro-batch has, p >= 2 for a
+    probability p.
     """
     parameters = (
         *steps_of("bias_radius", "noise"),
-        *steps_of("drift", "clean chance"),
+        *steps_of("drift", "clean probability"),
     )
     bounded = quote("bias_radius", "drift bound")
     held = steps_of(
-        "bias_radius", "independent samples", "noise of the mean", "noise of a micro-batch"
+        "bias_radius",
+        "independent samples",
+        "noise of the mean",
+        "noise of a micro-batch",
     )
     prove(
         *parameters,
         *held,
         *steps_of("alignment_lemma", *LEMMA),
-        *steps_of("drift", "two cases", "chance", "clean case", "contaminated case"),
+        *steps_of("drift", "two cases", "p at most 1", "clean case", "contaminated case"),
         bounded,
         random=CLAIMS["alignment_lemma"].random,
     )
@@ -179,13 +194,16 @@ def test_a_quotation_of_a_quotation(prove, refused):
                 Relation(G * (p - 2), ">=", ZERO),
                 "",
                 ("drift", "alpha", "quoted"),
-                certificate=(drift - bounded.relation.rhs, 2 * G**3 * p / (G**2 + s**2)),
+                certificate=(
+                    drift - bounded.relation.rhs,
+                    2 * G**3 * p / (G**2 + s**2),
+                ),
             ),
         )
 
 
 def test_a_quotation_of_a_random_quantity(prove, refused):
-    """The cosine of the lemma depends on the noise: E z₁ = 0 does not make E z₁k = 0."""
+    """The lemma's cosine depends on the noise: E z₁ = 0 does not make E z₁k = 0."""
     hypotheses = steps_of("alignment_lemma", *LEMMA)
     cosine = quote("alignment_lemma", "conclusion")
 
@@ -203,7 +221,7 @@ def test_a_quotation_of_a_random_quantity(prove, refused):
 
 
 def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, shelf):
-    """There Y = X are numbers; here X is random, so that E Y X is E X² and not Y·E X."""
+    """There Y = X are numbers; here X is random, so E Y X is E X² and not Y·E X."""
     first, second, third = sp.symbols("X Y Z", real=True)
     same = Axiom("same", Relation(2 * second, "=", 2 * first), "")
     equal = Relation(second, "=", first)
@@ -217,7 +235,11 @@ def test_a_quotation_that_names_a_random_quantity(prove, claim, refused, shelf):
 
     prove(quoted, mean, product(third))
     with refused:
-        prove(quoted, replace(mean, relation=Relation(E(first), "=", ZERO)), product(first))
+        prove(
+            quoted,
+            replace(mean, relation=Relation(E(first), "=", ZERO)),
+            product(first),
+        )
 
 
 def test_an_average_in_which_a_random_quantity_was_fixed(prove, claim, refused, shelf):
@@ -277,7 +299,7 @@ once = Chain("end", anything.relation, "", ("assumed",))
     ],
 )
 def test_a_statement_that_is_given(prove, refused, steps):
-    """Nothing given proves what it says: that all numbers are equal, that every gradient is 5."""
+    """Nothing given proves itself: that numbers are equal, every gradient is 5."""
     assumed = Axiom("assumed", Relation(a, ">=", c), "")
     prove(
         assumed,

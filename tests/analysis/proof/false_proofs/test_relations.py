@@ -13,14 +13,14 @@ x = sp.Symbol("x", positive=True)
 
 @pytest.mark.parametrize("sign", ["≥", "=>"])
 def test_a_sign_that_means_nothing(prove, refused, sign):
-    """Whatever is neither =, >= nor > was read as <=, and printed as it stands: 0 ≥ 1."""
+    """Whatever is neither =, >= nor > was read as <=, and printed as is: 0 ≥ 1."""
     prove(Inequality("end", Relation(ONE, ">=", ZERO), "", certificate=ONE))
     with refused:
         prove(Inequality("end", Relation(ZERO, sign, ONE), "", certificate=ONE))
 
 
 def test_a_number_that_is_rounded(prove, refused):
-    """In floating point 1e17 is the root of 1e34 + 1, so that a number is less than itself."""
+    """In floating point 1e17 is the root of 1e34 + 1, so a number is below itself."""
 
     def root(large, value):
         return (
@@ -75,7 +75,7 @@ def test_a_sign_that_is_lost_at_the_end_of_a_range(prove, refused):
 
 
 def test_two_symbols_of_one_name(prove, refused):
-    """A statement that prints x < x, of two symbols that differ in their assumptions."""
+    """A statement that prints x < x, of symbols of different assumptions."""
     small = sp.Symbol("x", real=True)
 
     def less(low):

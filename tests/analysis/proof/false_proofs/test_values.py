@@ -1,4 +1,4 @@
-"""The numbers of a claim are what its steps show, at its own inputs and at all of them."""
+"""A claim's numbers are what its steps show, at its own inputs and at all of them."""
 
 from dataclasses import replace
 
@@ -27,7 +27,9 @@ bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 /
         pytest.param(BOUND + sp.Max(0, sigma - 10**6), "end", id="at small inputs only"),
         pytest.param(BOUND.subs(sigma, 0), Shown("end", {sigma: ZERO}), id="at other inputs"),
         pytest.param(
-            sp.Piecewise((BOUND / 2, alpha < 1), (BOUND, True)), "end", id="in some cases only"
+            sp.Piecewise((BOUND / 2, alpha < 1), (BOUND, True)),
+            "end",
+            id="in some cases only",
         ),
     ],
 )
@@ -71,7 +73,7 @@ equal = Axiom("equal", Relation(sigma, "=", G), "")
     ],
 )
 def test_a_value_by_what_is_not_proved(prove, refused, value, shown, witness):
-    """What shows a value has been derived, and rests on nothing but what the statement rests on."""
+    """What shows a value is derived, and rests on what the statement rests on only."""
     steps = squares, bounded
     prove(*steps, values={"bound": BOUND}, shown={"bound": "end"}, witness=witness)
     with refused:
@@ -87,7 +89,7 @@ def test_a_value_by_what_is_not_proved(prove, refused, value, shown, witness):
     ],
 )
 def test_a_root_that_is_not_the_one_in_the_steps(prove, refused, minimum, changes):
-    """What is found numerically is the root of the equation in the steps, between its ends."""
+    """What is solved numerically is the equation in the steps, between its ends."""
     steps = minimum(x + 1 / x, 1 / x**2 - 1, x, sp.Symbol("z", positive=True), (ONE / 2, 2 + sigma))
     root = Implicit(x, 1 / x**2 - 1, ONE / 2, 2 + sigma)
     prove(*steps, values={"size": root}, shown={"size": "least"})
@@ -96,7 +98,7 @@ def test_a_root_that_is_not_the_one_in_the_steps(prove, refused, minimum, change
 
 
 def test_a_root_of_an_axiom_between_other_ends(refused):
-    """Where an axiom names the root its ends are known too: that of tightness is beyond 0.4."""
+    """Where an axiom names the root its ends are known: tightness's is beyond 0.4."""
     true = CLAIMS["tightness"]
     root = replace(true.values["margin"], low=sp.Rational(1, 1000), high=sp.Rational(2, 5))
     with refused:
@@ -105,7 +107,10 @@ def test_a_root_of_an_axiom_between_other_ends(refused):
 
 @pytest.mark.parametrize("through", [2 * G, sp.Symbol("own", positive=True)])
 def test_an_input_that_is_defined(prove, refused, through):
-    """G <= σ holds for σ = 2G, also by another name; the values of the claim are for every σ."""
+    """G <= σ holds for σ = 2G, also by another name.
+
+    The values of the claim are for every σ.
+    """
     own = sp.Symbol("own", positive=True)
     double = Inequality("end", Relation(G, "<=", TWO * G), "", certificate=G)
     prove(double, values={"bound": 2 * G}, shown={"bound": "end"})

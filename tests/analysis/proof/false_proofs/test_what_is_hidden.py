@@ -1,4 +1,4 @@
-"""What is tried at numbers, replaced or named: values and slopes that hide what they are."""
+"""What is tried at numbers, replaced or named: values and slopes in disguise."""
 
 import sympy as sp
 
@@ -14,7 +14,7 @@ k, r, z = sp.symbols("k r z", positive=True)
 
 
 def test_a_value_that_is_wrong_between_the_trials(prove, refused):
-    """G <= √(G² + σ²), not half of that where 3 < G < 3 + 10⁻⁹, which no random number meets."""
+    """G <= √(G² + σ²), not half if 3 < G < 3 + 10⁻⁹, which no random number meets."""
     bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND))
     window = 10**9 * sp.Max(0, sp.Min(G - 3, 3 + sp.Rational(1, 10**9) - G))
     prove(bounded, values={"bound": BOUND}, shown={"bound": "end"})
