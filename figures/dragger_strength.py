@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
+from analysis.advice.few_micro_batches import few_micro_batches_radius
 from analysis.advice.sizes import bias_radius
 from analysis.claims import CLAIMS
-from analysis.rest.score import few_micro_batches_radius
 from analysis.rest.stable import exact_bias, stationary_points
 from analysis.rest.strength import norm_at_bias
 from analysis.rest.update import Update

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.spec.experiment import Run
+from analysis.spec.algorithm import Run
 from sim.measures import points
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import UNITS
+from analysis.spec.algorithm import UNITS
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99

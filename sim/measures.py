@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import Experiment, Run
+from analysis.spec.algorithm import Run
+from analysis.spec.experiment import Experiment
 from sim.engines.state import State
 
 GROUPS = 1024

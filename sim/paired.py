@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import Run
+from analysis.spec.algorithm import Run
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.spec.experiment import Experiment, Gamma, GradientModel, Rare, StudentT
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Rare, StudentT
 from analysis.spec.rule import Rule
 
 Vector = list[float]

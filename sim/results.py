@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import Experiment, Run
+from analysis.spec.algorithm import Run
+from analysis.spec.experiment import Experiment
 from sim.estimate import Array, Estimate, confidence_set, estimate
 from sim.measures import QUANTITIES, mean_and_error, points
 from sim.variants import Variant

@@ -1,4 +1,8 @@
-"""The arrows of the house: analysis knows no simulation, sim of analysis only the description."""
+"""The arrows of the house.
+
+The description of the problem, the proofs and the exact values know nothing of what is above them,
+analysis knows no simulation, and sim of analysis only the description.
+"""
 
 import ast
 from pathlib import Path
@@ -35,6 +39,30 @@ def violations(package: str, source: Path) -> list[str]:
     return forbidden
 
 
+# What each part of `analysis` may import of the others.
+PARTS = {
+    "spec": set(),
+    "rest": {"spec"},
+    "proof": {"spec"},
+    "claims": {"spec", "rest", "proof"},
+    "advice": {"spec", "rest", "proof", "claims"},
+    "cli": {"spec", "rest", "proof", "claims", "advice"},
+}
+
+
+def upward(part: str, source: Path) -> list[str]:
+    """What a file of that part of `analysis` imports of parts that stand above it."""
+    names = [name.split(".") for name in imported(source) if name.startswith("analysis.")]
+    others = set(PARTS) - {part} - PARTS[part]
+    return [".".join(name) for name in names if len(name) > 1 and name[1] in others]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_parts_of_the_theory(part):
+    for source in (ROOT / "analysis" / part).rglob("*.py"):
+        assert not upward(part, source), source
+
+
 @pytest.mark.parametrize("package", ["analysis", "sim", "figures"])
 def test_arrows(package):
     for source in (ROOT / package).rglob("*.py"):
@@ -46,3 +74,5 @@ def test_a_forbidden_import_is_seen(tmp_path):
     source.write_text("from analysis.rest.stable import exact_bias\nfrom sim import run\n")
     assert violations("sim", source) == ["analysis.rest.stable.exact_bias"]
     assert violations("analysis", source) == ["sim.run"]
+    assert upward("spec", source) == ["analysis.rest.stable.exact_bias"]
+    assert not upward("advice", source)

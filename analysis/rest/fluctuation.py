@@ -85,8 +85,7 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
     bend = _bend(mean, root, steps, linalg.solve_continuous_lyapunov(inside, within))
     noise = float(np.trace(within))
     if outside:
-        side = steps[-1]
-        curved = 2 * (mean(root + side) - centre.vector)[:axes] / side[-1] ** 2
+        curved = _bend_aside(mean, root, steps[-1], centre.vector)[:axes]
         bend += outside * moments[-1, -1] / (2 * jacobian[-1, -1]) * curved
         noise += outside * float(moments[-1, -1])
     shift = -np.linalg.solve(inside, bend) / 2 * curvature
@@ -150,6 +149,11 @@ def _bend(mean: Field, root: Array, steps: Array, sigma: Array) -> Array:
             corners -= mean(root + steps[i] - steps[j]) + mean(root - steps[i] + steps[j])
             bend += sigma[i, j] * corners[:axes] / (4 * steps[i, i] * steps[j, j])
     return bend
+
+
+def _bend_aside(mean: Field, root: Array, step: Array, centre: Array) -> Array:
+    """∂²F [axes] across the span, where F is even: from its values at the root and beside it."""
+    return 2 * (mean(root + step) - centre) / step[-1] ** 2
 
 
 def _lengthening(root: Array, shift: Array) -> float:
@@ -239,20 +243,28 @@ def _second_moment(law: Mixture, a: Array, weight: Callable[[Array], Array]) -> 
     result = np.einsum("c,ci,cj->ij", still, n[~noisy], n[~noisy])
     if not noisy.any():
         return result
-    scale = law.scale[noisy]
-    kappa = length[noisy] / scale
-    r, gauss, half = _around(np.sqrt(kappa**2 + law.dimension - 1))
+    across, along = _around_and_along(law, length[noisy], weight)
+    turned = np.einsum("c,ci,cj->ij", along, n[noisy], n[noisy])
+    return result + across.sum() * np.eye(a.size) + turned
+
+
+def _around_and_along(
+    law: Mixture, length: Array, weight: Callable[[Array], Array]
+) -> tuple[Array, Array]:
+    """E[weight β] and E[weight (1 - dβ)] of each composition with Gaussian noise [c].
+
+    length: that of their means [c].
+    """
+    scale, probability = law.scale[law.noisy], law.weight[law.noisy]
+    kappa = length / scale
+    r, gauss, half = _near(np.sqrt(kappa**2 + law.dimension - 1))
     density, cosine = radial_density(law.dimension, kappa[:, None], r)
-    probability = law.weight[noisy][:, None]
-    part = density * gauss * half * weight(r * scale[:, None]) * probability
+    part = density * gauss * half * weight(r * scale[:, None]) * probability[:, None]
     across = (part * cosine / r).sum(1)
-    along = part.sum(1) - law.dimension * across
-    return (
-        result + across.sum() * np.eye(a.size) + np.einsum("c,ci,cj->ij", along, n[noisy], n[noisy])
-    )
+    return across, part.sum(1) - law.dimension * across
 
 
-def _around(centre: Array) -> tuple[Array, Array, Array]:
+def _near(centre: Array) -> tuple[Array, Array, Array]:
     """Gauss-Legendre nodes [c, NODES] within REACH of the centres [c].
 
     And their weights on [-1, 1] [NODES], and half the lengths of the intervals [c, 1].

@@ -79,7 +79,7 @@ def predict_from_gradients(
     benign = (at_minimum * recording.clean[..., None]).mean(1)
     control = np.column_stack([np.ones(batches), benign])
     return [
-        _newton_step(b, directions(at_minimum, b), control, jacobian[b], hessian)
+        _newton_step(b, directions(at_minimum, b), control, jacobian=jacobian[b], hessian=hessian)
         for b in micro_batch_sizes
     ]
 
@@ -95,7 +95,7 @@ def _hessian(recording: Recording, displacement: float) -> Array:
 
 
 def _newton_step(
-    micro_batch_size: int, psi: Array, control: Array, jacobian: Array, hessian: Array
+    micro_batch_size: int, psi: Array, control: Array, *, jacobian: Array, hessian: Array
 ) -> Prediction:
     """The prediction from directions psi [n, d] and what they are regressed on [n, 1 + d]."""
     batches, d = psi.shape

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import interpolate
 
-from analysis.claims.finite_micro_batches import claim
 from analysis.rest.mixture import Mixture
 from analysis.rest.tails import tails
 from analysis.rest.update import Update, clipping_norm
@@ -45,24 +44,6 @@ def score_ratio(law: Mixture, a: Array, micro_batches: int, noise: float) -> flo
     below = tails(law, a, noise)
     usual = np.einsum("pn,pn->", below.measure, below.survival ** (micro_batches - 1))
     return float(clipping_norm(law, a, micro_batches - 1) / usual)
-
-
-def few_micro_batches_radius(update: Update, a: Array) -> float | None:
-    """The bound of claims/finite_micro_batches.py at ∇f = a [axes], α = 1; None if it says nothing.
-
-    For Algorithm 1, with R_m = H(∞)/H(s) of the distribution there.
-    """
-    clipping, sigma = update.clipping, update.model.noise_scale()
-    (gradients,) = update.gradients
-    s = sigma / np.sqrt(clipping.micro_batch_size)
-    values = claim.evaluate(
-        score_ratio=score_ratio(gradients.distribution, a, clipping.micro_batches, s),
-        micro_batch_size=clipping.micro_batch_size,
-        dragger_fraction=update.model.dragger_fraction,
-        noise_scale=sigma,
-        alignment=1.0,
-    )
-    return float(values["bias_radius"]) if np.isfinite(values["bias_radius"]) else None
 
 
 def pull_and_bound(update: Update, gradient: float) -> tuple[float, float]:

@@ -12,10 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from analysis.spec.algorithm import (
-    UNITS,
     Algorithm,
     Run,
-    Schedule,
 )
 from analysis.spec.checking import (
     Checked,
@@ -27,30 +25,9 @@ from analysis.spec.checking import (
     refuse,
     shortened,
 )
-from analysis.spec.draggers import Active
 from analysis.spec.learning import GRADIENT_PROBLEMS, LEARNING, LearningModel
-from analysis.spec.limits import LARGEST_STEP
 from analysis.spec.model import GradientModel
-from analysis.spec.noise import Gamma, Rare, StudentT
 from analysis.spec.reading import read_table
-from analysis.spec.rule import Rule, micro_batches
-
-__all__ = [
-    "LARGEST_STEP",
-    "UNITS",
-    "Active",
-    "Algorithm",
-    "Experiment",
-    "Gamma",
-    "GradientModel",
-    "LearningModel",
-    "Rare",
-    "Rule",
-    "Run",
-    "Schedule",
-    "StudentT",
-    "micro_batches",
-]
 
 LONGEST_PATH = 300  # characters of it in a message
 

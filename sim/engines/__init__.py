@@ -5,7 +5,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.spec.experiment import Experiment, GradientModel, StudentT
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
+from analysis.spec.noise import StudentT
 from sim.backend import Device
 from sim.engines.state import State
 from sim.engines.workers import Workers

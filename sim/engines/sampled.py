@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.spec.algorithm import Algorithm
 from analysis.spec.checking import refuse
-from analysis.spec.experiment import Algorithm, Experiment
+from analysis.spec.experiment import Experiment
 from sim.backend import Device
 from sim.engines.state import ARRAYS, State
 from sim.engines.workers import Workers

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from sim.problems.domains import Domains
 from sim.problems.linear_regression import LinearRegression, LinearRegressionData
 from sim.problems.logistic_regression import LogisticRegression

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from analysis.spec.checking import refuse
-from analysis.spec.experiment import LearningModel
+from analysis.spec.learning import LearningModel
 from sim.problems.problem import Problem, weighted_sums
 from sim.random.addresses import Draws, DrawsLike
 from sim.random.philox import DATA, FEATURES, LABEL, key

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import LearningModel
+from analysis.spec.learning import LearningModel
 from sim.problems.problem import Problem, weighted_sums
 from sim.random.addresses import DrawsLike
 from sim.random.philox import FEATURES, LABEL

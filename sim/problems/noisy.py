@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.spec.experiment import Gamma, GradientModel, Rare, StudentT
+from analysis.spec.model import GradientModel
+from analysis.spec.noise import Gamma, Rare, StudentT
 from sim.problems.problem import Problem, weighted_sums
 from sim.random.addresses import DrawsLike
 from sim.random.philox import COMPOSITION, GAMMA, LABEL, NORMALS

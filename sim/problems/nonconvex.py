@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import GradientModel
+from analysis.spec.model import GradientModel
 from sim.problems.quadratic import Quadratic
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import GradientModel, LearningModel
+from analysis.spec.learning import LearningModel
+from analysis.spec.model import GradientModel
 from analysis.spec.rule import micro_batches
 from sim.random.addresses import Draws, DrawsLike, Shared
 from sim.random.philox import NORMALS, SAMPLE

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import GradientModel
+from analysis.spec.model import GradientModel
 from sim.problems.noisy import NoisyGradient
 
 

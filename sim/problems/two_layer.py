@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from analysis.spec.experiment import LearningModel
+from analysis.spec.learning import LearningModel
 from sim.problems.problem import Problem
 from sim.problems.special import erf
 from sim.random.addresses import DrawsLike

@@ -73,27 +73,26 @@ def composition(
 
     Other arguments and errors as for `compositions`.
     """
-    (_, count), *smaller = micro_batches(batch_size, micro_batch_size)
+    cut = micro_batches(batch_size, micro_batch_size)
     last = None
-    if smaller:
-        ((size, _),) = smaller
+    if len(cut) > 1:
+        size, _ = cut[1]
         last = composition(model, size, size, pure=pure, active=active)
     table = compositions(model, micro_batch_size, pure=pure, active=active)
     rows = table.weight.size
     noises = [noise for _, noise in model.parts]
-    benign = list(zip(noises, table.clean, table.draws, strict=True))
-    mean = model.composition_mean(micro_batch_size, table.draggers, benign)
+    benign = zip(noises, table.clean, table.draws, strict=True)
+    mean = model.composition_mean(micro_batch_size, table.draggers, list(benign))
     dragger = np.zeros(rows) + mean.dragger
-    opposing = model.dragger.law == "opposing"
     shape, stretch = _gamma_noise(table, noises)
     bits, threshold, alias = alias_table(table.weight)
     return Composition(
-        micro_batches=count + len(smaller),
+        micro_batches=sum(count for _, count in cut),
         bits=bits,
         threshold=threshold,
         alias=alias,
         benign=np.zeros(rows) + mean.benign,
-        backward=dragger if opposing else np.zeros(rows),
+        backward=dragger if model.dragger.law == "opposing" else np.zeros(rows),
         first=np.zeros(rows) + mean.first_axis,
         deviation=np.sqrt(np.zeros(rows) + mean.variance),
         along=_along_axes(model, table, dragger),

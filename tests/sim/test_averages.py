@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.spec.experiment import Run
+from analysis.spec.algorithm import Run
 from sim.averages import average
 from sim.measures import points
 

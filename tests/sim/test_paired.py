@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from analysis.spec.experiment import Run
+from analysis.spec.algorithm import Run
 from sim.paired import batch_means
 from sim.rules import fixed, running_sum
 

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from analysis.rest.axes import span
 from analysis.rest.stable import exact_bias
 from analysis.spec.draggers import Dragger
-from analysis.spec.experiment import GradientModel
+from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 
 NOISES = [Gaussian("gaussian", 1.0), Rare("rare", 0.1, 3.0, 0.3)]

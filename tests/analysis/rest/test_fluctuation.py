@@ -14,7 +14,7 @@ from analysis.rest.mixture import mixture
 from analysis.rest.stable import stationary_points
 from analysis.rest.update import Update, expected_update
 from analysis.spec.draggers import Dragger
-from analysis.spec.experiment import GradientModel
+from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 from tests.analysis.rest.sampling import sampled_updates

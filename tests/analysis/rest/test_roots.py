@@ -13,7 +13,8 @@ from analysis.rest.stable import exact_bias, stationary_points
 from analysis.rest.update import Update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.draggers import Dragger
-from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 

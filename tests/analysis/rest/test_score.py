@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.rest.mixture import mixture
-from analysis.rest.score import few_micro_batches_radius, pull_and_bound, score, score_ratio
-from analysis.rest.stable import stationary_points
+from analysis.rest.score import pull_and_bound, score, score_ratio
 from analysis.rest.tails import tails
 from analysis.rest.update import Update
-from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import Experiment
-from analysis.spec.model import GradientModel
-from analysis.spec.noise import Gaussian
 from analysis.spec.rule import Clipping
 
 MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
@@ -61,21 +57,3 @@ def test_the_score_ratio_by_the_score(count):
     H = score(law, a, count)
     ratio = score_ratio(law, a, count, NOISE)
     assert ratio == pytest.approx(float(H(1e3)) / float(H(NOISE)), rel=1e-3)
-
-
-def test_the_radius_of_few_micro_batches_bounds_the_bias():
-    """Where it says something; with many micro-batches it is the linear bound p s/(2p - 1)."""
-    dragger = Dragger("persistent", 30.0, (-1.0,))
-    model = GradientModel(1, 0.01, Gaussian("gaussian", 1.0), dragger)
-    radii = []
-    for count in (4, 64):
-        update = algorithm_1(model, count)
-        (point,) = stationary_points(update)
-        radii.append(few_micro_batches_radius(update, point.gradient))
-        assert point.norm < radii[-1]
-    p = 0.99**SIZE
-    assert radii[0] > radii[1] == pytest.approx(p / np.sqrt(SIZE) / (2 * p - 1), rel=0.01)
-    strong = replace(model, dragger=Dragger("persistent", 1e6, (-1.0,)))
-    update = algorithm_1(strong, 2)
-    (point,) = stationary_points(update)
-    assert few_micro_batches_radius(update, point.gradient) is None

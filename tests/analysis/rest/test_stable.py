@@ -15,7 +15,8 @@ from analysis.rest.tails import tails
 from analysis.rest.update import expected_update
 from analysis.spec.checking import SpecificationError
 from analysis.spec.draggers import Dragger
-from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 from tests.analysis.rest.sampling import sampled_updates

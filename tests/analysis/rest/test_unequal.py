@@ -19,7 +19,8 @@ from analysis.rest.update import Update, mean_update, smallest_norm
 from analysis.spec.checking import SpecificationError
 from analysis.spec.domains import Domain
 from analysis.spec.draggers import Dragger
-from analysis.spec.experiment import Experiment, GradientModel
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Gaussian, Rare
 from analysis.spec.rule import Clipping, micro_batches
 

@@ -12,7 +12,8 @@ import pytest
 from analysis.advice.table import bias_table
 from analysis.rest.stable import exact_bias
 from analysis.spec.checking import SpecificationError
-from analysis.spec.experiment import Experiment, LearningModel
+from analysis.spec.experiment import Experiment
+from analysis.spec.learning import LearningModel
 
 NORMAL = {"law": "gaussian", "scale": 1.0}
 PUSH = {"law": "persistent", "norm": 3.0, "direction": [1.0, 0.0]}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from analysis.rest.stable import exact_bias
-from analysis.spec.experiment import Experiment, Schedule
+from analysis.spec.algorithm import Schedule
+from analysis.spec.experiment import Experiment
 from sim.sweep.measure import simulate
 
 NORMAL = {"law": "gaussian", "scale": 1.0}

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.spec.experiment import Experiment, Run
+from analysis.spec.algorithm import Run
+from analysis.spec.experiment import Experiment
 from sim.results import measured
 from sim.sweep.measure import measure
 from sim.sweep.recording import recording

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 import sim.sweep.session
+from analysis.spec.algorithm import Run
 from analysis.spec.checking import SpecificationError
-from analysis.spec.experiment import Experiment, Run
+from analysis.spec.experiment import Experiment
 from analysis.spec.files import write_whole
 from sim import run
 from sim.presets import presets
