@@ -53,9 +53,8 @@ def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
     for begin in range(0, count, out.size - NUMBERS):
         for i in range(0, out.size - NUMBERS, NUMBERS):
             position = np.uint64((begin + i) // 4)
-            key = (np.uint64(1), np.uint64(2))
-            kind = np.uint64(NORMALS)
-            store_normals(out, i, key[0], key[1], position, np.uint64(0), replicate, kind)
+            counter = (position, np.uint64(0), replicate, np.uint64(NORMALS))
+            store_normals(out, i, (np.uint64(1), np.uint64(2)), counter)
     return out[0]
 
 
