@@ -1,9 +1,11 @@
 """Stationary points where all gradients lie on one line."""
 
 import numpy as np
+from scipy import optimize
 
 from analysis.rest.axes import span
-from analysis.rest.stable import stable_roots
+from analysis.rest.mixture import mixture
+from analysis.rest.stable import expected_update, stable_roots
 from analysis.spec.model import GradientModel
 
 
@@ -31,3 +33,22 @@ def stationary_gradient(
     farthest = int(np.abs(shifts[:, 0]).argmax())
     side = np.sign(span(model).shifts[farthest] @ shifts[farthest])
     return float(side * root[0])
+
+
+def normalized_bias(model: GradientModel, micro_batch_size: int) -> float:
+    """The normalized rule's exact bias where draggers push ∇f up the axis of all means.
+
+    The expected update is the gradient of the convex E‖g‖, so that it has one root on
+    the line: a bracket that begins at 0 finds it, many times faster than `exact_bias`,
+    which also searches for others. The axis is that of `span`. The relative error is
+    about 1e-6. Raises ValueError where the root is not positive.
+    """
+    law = mixture(model, micro_batch_size).thinned(1e-8)
+
+    def drift(x: float) -> float:
+        return float(expected_update(law, np.array([x]), "normalized", 1, None)[0])
+
+    high = model.noise_scale() / np.sqrt(micro_batch_size)
+    while drift(high) < 0:
+        high *= 2
+    return float(optimize.brentq(drift, 0.0, high, xtol=1e-8, rtol=1e-6))
