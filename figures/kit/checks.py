@@ -46,7 +46,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Check:
-    """One assertion behind the caption; `id` is its name within the figure."""
+    """One assertion behind the caption.
+
+    `id` is its name within the figure; documents of version 0.1 have none.
+    """
 
     statement: str
     expected: str

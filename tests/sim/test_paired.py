@@ -47,18 +47,21 @@ def test_every_trajectory_is_that_of_a_plain_loop():
         np.testing.assert_allclose(together[place], expected, rtol=1e-10)
 
 
-def test_line_gradients_have_the_exact_distribution():
-    """Mean and variance of 65 536 of them far from the minimum, within five errors."""
+def rare_samples_and_draggers():
+    """One dimension, 64 replicates of 16 micro-batches of four samples."""
     noise = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.3}
     dragger = {"law": "persistent", "norm": 20.0, "direction": [-1.0]}
-    model = {"dimension": 1, "dragger_fraction": 0.01, "noise": noise}
+    model = {"dimension": 1, "dragger_fraction": 0.01, "noise": noise, "dragger": dragger}
     rule = {"rule": "fixed", "batch_size": 64, "micro_batch_sizes": [4]}
-    tables = {
-        "model": model | {"dragger": dragger},
-        "algorithm": rule | {"threshold": 1.0},
-        "run": {"replicates": 64},
-    }
-    experiment = Experiment.from_mapping(tables)
+    algorithm = rule | {"threshold": 1.0}
+    return Experiment.from_mapping(
+        {"model": model, "algorithm": algorithm, "run": {"replicates": 64}}
+    )
+
+
+def test_line_gradients_have_the_exact_distribution():
+    """Mean and variance of 65 536 of them far from the minimum, within five errors."""
+    experiment = rare_samples_and_draggers()
     drawn = line_gradients(experiment)
     slope, intercept = np.stack([drawn(t) for t in range(64)], axis=1)
     g = (slope * 10.0 + intercept).ravel()
