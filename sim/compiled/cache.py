@@ -18,7 +18,7 @@ import numba
 from numba.core import compiler, config, serialize
 
 from analysis.spec.files import read_whole, shown, write_whole
-from sim.compiled.vectors import LANES
+from sim.compiled.vectors import lanes
 
 HERE = Path(__file__).parent
 DIGEST = hashlib.sha256().digest_size
@@ -45,7 +45,7 @@ def folders() -> Iterator[Path]:
 def _sources() -> str:
     rooms = [HERE, HERE.parent / "random", HERE.parent / "engines"]
     files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
-    versions = f"{LANES} {numba.__version__} {sys.version}"
+    versions = f"{lanes()} {numba.__version__} {sys.version}"
     text = b"".join(path.read_bytes() for path in files) + versions.encode()
     return f"numba-{hashlib.sha256(text).hexdigest()[:16]}"
 

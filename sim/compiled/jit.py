@@ -28,9 +28,9 @@ def uncounted(function: Callable[..., Any]) -> Any:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """A part of compiled functions, put into each: a call would hand over arrays in pieces."""
-    result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy", inline="always")(
-        function
-    )
+    result: Callable[..., Any] = njit(
+        fastmath=FLAGS, error_model="numpy", inline="always"
+    )(function)
     return result
 
 

@@ -1,5 +1,6 @@
-"""Vectors of LLVM in the middle of compiled functions: what a loop would only hope for."""
+"""Explicit vectors of the processor inside compiled functions: loops are not always vectorised."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,19 @@ from llvmlite import binding, ir
 
 from sim import environment
 
-WIDEST = 16 if binding.get_host_cpu_features().get("avx512f") else 8
-LANES = environment.lanes(WIDEST)
 I32, I64, F32, F64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
 FAST = ("contract", "reassoc", "nsz", "arcp")
+
+
+@cache
+def lanes() -> int:
+    """How many numbers of 32 bits a vector holds, the same for the life of the process.
+
+    Raises SpecificationError when the environment asks for another width than there is.
+    """
+    return environment.lanes(
+        16 if binding.get_host_cpu_features().get("avx512f") else 8
+    )
 
 
 class Vectors:
@@ -26,7 +36,9 @@ class Vectors:
     def reals(self, value: float) -> Any:
         """The same real everywhere."""
         constant = float(np.float32(value)) if self.kind == F32 else float(value)
-        return ir.Constant(ir.VectorType(self.kind, self.lanes), [constant] * self.lanes)
+        return ir.Constant(
+            ir.VectorType(self.kind, self.lanes), [constant] * self.lanes
+        )
 
     def splat(self, scalar: Any) -> Any:
         """A scalar everywhere."""
@@ -67,7 +79,9 @@ class Vectors:
     def store(self, values: Any, pointer: Any, at: Any) -> None:
         """Write the vector to pointer[at:]."""
         place = self.builder.gep(pointer, [at])
-        self.builder.store(values, self.builder.bitcast(place, values.type.as_pointer()), align=4)
+        self.builder.store(
+            values, self.builder.bitcast(place, values.type.as_pointer()), align=4
+        )
 
     def total(self, values: Any) -> Any:
         """The sum of all elements, halves added to each other."""

@@ -13,7 +13,9 @@ import numpy as np
 
 from sim.random import bulk, philox
 
-LAST_ATTEMPT = 255  # of the rejection sampler: the chance of getting there is below 1e-300
+LAST_ATTEMPT = (
+    255  # of the rejection sampler: the chance of getting there is below 1e-300
+)
 
 
 class Draws:
@@ -62,7 +64,9 @@ class Draws:
             return bulk.gammas(*place, shape).astype(self.dtype)
         k = xp.reshape(xp.astype(shape, xp.float64), (-1,))
         rows, count = shape.shape
-        replicates = xp.asarray(np.repeat(np.asarray(self.replicates, np.uint64), count))
+        replicates = xp.asarray(
+            np.repeat(np.asarray(self.replicates, np.uint64), count)
+        )
         position = xp.asarray(np.tile(np.arange(count, dtype=np.uint64), rows))
         pending, found = k > 0, xp.zeros_like(k)
         for attempt in range(LAST_ATTEMPT + 1):
@@ -74,11 +78,15 @@ class Draws:
             pending[pending] = ~accepted
         return xp.astype(xp.reshape(found, shape.shape), self.dtype)
 
-    def _words(self, stream: int, attempt: int, position: Any, replicates: Any) -> list[Any]:
+    def _words(
+        self, stream: int, attempt: int, position: Any, replicates: Any
+    ) -> list[Any]:
         """Four words for each position [n] of its replicate [n]."""
         xp = self.xp
         low = xp.full_like(position, self.iteration & philox.MASK)
-        high = xp.full_like(position, stream | attempt << 8 | (self.iteration >> 32) << 16)
+        high = xp.full_like(
+            position, stream | attempt << 8 | (self.iteration >> 32) << 16
+        )
         return philox.words(self.key, (position, low, replicates, high), xp)
 
 
@@ -119,7 +127,9 @@ class Part:
         if (kind, stream) not in drawn:
             every = getattr(self.shared.draws, kind)
             drawn[kind, stream] = every(stream, self.shared.samples * each)
-        return drawn[kind, stream][:, self.first * each : (self.first + self.size) * each]
+        return drawn[kind, stream][
+            :, self.first * each : (self.first + self.size) * each
+        ]
 
     def gamma(self, stream: int, shape: Any) -> Any:
         """As of `Draws`, one variable for each sample."""

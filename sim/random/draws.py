@@ -11,7 +11,7 @@ import numpy as np
 from numba.extending import overload
 
 from sim.compiled.jit import FLAGS, inlined, scalar
-from sim.random.normals import NUMBERS, store_normals
+from sim.random.normals import numbers, store_normals
 from sim.random.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 U = np.uint64
@@ -73,12 +73,16 @@ def fill(out, count, address, position, stream):
 @overload(fill, jit_options={"fastmath": FLAGS})
 def _fill(out, count, address, position, stream):
     def single(out, count, address, position, stream):
-        for i in range(0, count, NUMBERS):
-            store_normals(out, i, address.key, counter(address, position + U(i // 4), stream))
+        for i in range(0, count, numbers()):
+            store_normals(
+                out, i, address.key, counter(address, position + U(i // 4), stream)
+            )
 
     def double(out, count, address, position, stream):
-        for i in range(0, count, 4):  # the buffer has room for NUMBERS more
-            words = four_words(address.key, counter(address, position + U(i // 4), stream))
+        for i in range(0, count, 4):  # the buffer has room for more
+            words = four_words(
+                address.key, counter(address, position + U(i // 4), stream)
+            )
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
                 angle = 2.0 * math.pi * uniform(words[k + 1])
@@ -102,11 +106,15 @@ def gamma_variable(shape, address, position, stream):
         w0, w1, w2, w3 = four_words(
             address.key, counter(address, position, stream + (U(attempt) << U(8)))
         )
-        z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(2.0 * math.pi * uniform(w1))
+        z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(
+            2.0 * math.pi * uniform(w1)
+        )
         v = (1 + width * z) ** 3
         if attempt == LAST_ATTEMPT:
             v = 1.0
-        elif v <= 0 or math.log(uniform(w2)) >= z * z / 2 + center * (1 - v + math.log(v)):
+        elif v <= 0 or math.log(uniform(w2)) >= z * z / 2 + center * (
+            1 - v + math.log(v)
+        ):
             continue
         scale = 1.0 if shape >= 1 else math.exp(math.log(uniform(w3)) / shape)
         return center * v * scale

@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-NORMALS, COMPOSITION, REFINEMENT, GAMMA, SAMPLE, FEATURES, LABEL, DATA = range(8)  # streams
+NORMALS, COMPOSITION, REFINEMENT, GAMMA, SAMPLE, FEATURES, LABEL, DATA = range(
+    8
+)  # streams
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -37,7 +39,9 @@ def key(seed: int, micro_batch_size: int, step: float) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def words(key: tuple[int, int], counter: tuple[Any, Any, Any, Any], xp: Any = np) -> list[Any]:
+def words(
+    key: tuple[int, int], counter: tuple[Any, Any, Any, Any], xp: Any = np
+) -> list[Any]:
     """Four words for each counter; counters and words are uint64 arrays below 2³², one shape."""
     c0, c1, c2, c3 = counter
     k0, k1 = key

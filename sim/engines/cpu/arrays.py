@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.compiled.vectors import LANES
+from sim.compiled.vectors import lanes
 from sim.reduction.plan import Plan
 
-BYTES = 4 * LANES  # of a vector
 BUFFER = 4096  # normals at a time: 16 KiB
-SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
+SMALL = (
+    8  # up to this dimension loops run over micro-batches, above it over coordinates
+)
 
 
 class Layout(NamedTuple):
@@ -112,7 +113,9 @@ class Course(NamedTuple):
 
     key: tuple[Any, Any]  # two words, as uint64
     size: Any  # of a step
-    radius: float  # a replicate hits where ‖∇f‖ is at most that; negative: it never does
+    radius: (
+        float  # a replicate hits where ‖∇f‖ is at most that; negative: it never does
+    )
     stop: Any  # [1] bool: whether the work is to be given up
 
 
@@ -126,10 +129,14 @@ class Buffers(NamedTuple):
     z: Any  # their normals; above dimension SMALL then their gradients in the same place
     y: Any  # up to dimension SMALL their gradients [d, block]
     terms: Any  # of their gradients [4, block]: see BENIGN … ALONG
-    weight: Any  # squares of their norms, then what the rule multiplies them with [block]
+    weight: (
+        Any  # squares of their norms, then what the rule multiplies them with [block]
+    )
 
 
-BENIGN, DEVIATION, FIRST, ALONG = range(4)  # the terms, up to dimension SMALL; above it only FIRST
+BENIGN, DEVIATION, FIRST, ALONG = range(
+    4
+)  # the terms, up to dimension SMALL; above it only FIRST
 
 
 class Terms(NamedTuple):
@@ -205,7 +212,9 @@ def packed(plan: Plan, precision: str) -> Packed:
             stretch=np.stack([law.stretch for law in laws]),
         ),
         columns=Columns(
-            limit=np.concatenate([law.threshold >> np.uint64(32 + law.bits) for law in laws]),
+            limit=np.concatenate(
+                [law.threshold >> np.uint64(32 + law.bits) for law in laws]
+            ),
             threshold=joined("threshold", np.uint64),
             alias=joined("alias", np.uint32),
         ),
@@ -223,10 +232,11 @@ def packed(plan: Plan, precision: str) -> Packed:
 
 def layout(plan: Plan, itemsize: int) -> Layout:
     """The layout for reals of that many bytes."""
+    width = 4 * lanes() // itemsize  # of a vector
     numbers = BUFFER // 4 if plan.dimension <= SMALL else BUFFER
     return Layout(
         stride=plan.stride,
-        whole=plan.dimension - plan.dimension % (BYTES // itemsize),
+        whole=plan.dimension - plan.dimension % width,
         block=4 * max(1, numbers // (4 * plan.stride)),
     )
 

@@ -59,7 +59,9 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
-            arrays: tuple[Any, ...] = tuple(getattr(state, name)[low:high] for name in ARRAYS)
+            arrays: tuple[Any, ...] = tuple(
+                getattr(state, name)[low:high] for name in ARRAYS
+            )
             advance(arrays, (low, begin, end, record), *self._given)
 
         list(self._workers.map(part, edges[:-1], edges[1:]))

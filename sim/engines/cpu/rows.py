@@ -80,7 +80,10 @@ def across(y, z, n, stride, gradient, terms):
     """Gradients y [d, n] without their axes, coordinate by coordinate; terms [4, n]."""
     for i in range(U(gradient.size)):
         for j in range(U(n)):
-            y[i, j] = terms[BENIGN, j] * gradient[i] + terms[DEVIATION, j] * z[j * U(stride) + i]
+            y[i, j] = (
+                terms[BENIGN, j] * gradient[i]
+                + terms[DEVIATION, j] * z[j * U(stride) + i]
+            )
     for j in range(U(n)):
         y[0, j] += terms[FIRST, j]
 
