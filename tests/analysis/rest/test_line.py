@@ -1,8 +1,10 @@
 """Stationary points on a line: their signs, and what is refused."""
 
+import numpy as np
 import pytest
+from scipy import special, stats
 
-from analysis.rest.line import stationary_gradient
+from analysis.rest.line import normalized_bias, stationary_gradient
 from analysis.rest.stable import exact_bias
 from analysis.spec.model import GradientModel
 from analysis.spec.rule import Clipping, Rule
@@ -49,3 +51,36 @@ def test_it_is_where_the_draggers_push(towards, distance):
 def test_where_there_is_no_sign(refused):
     with pytest.raises(ValueError, match="several domains in one dimension"):
         stationary_gradient(model(1.0, **refused), Clipping(Rule.NORMALIZED, 64, 4))
+
+
+def skewed(direction):
+    """Rare samples one way, draggers in that direction."""
+    noise = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.3}
+    return GradientModel.read(
+        {
+            "dimension": 1,
+            "dragger_fraction": 0.01,
+            "noise": noise,
+            "dragger": {"law": "persistent", "norm": 20.0, "direction": [direction]},
+        }
+    )
+
+
+@pytest.mark.parametrize("b", [1, 5, 40])
+def test_the_fast_root_by_the_distribution_function(b):
+    """P(g > 0) = 1/2, summed over the draggers and rare samples of a micro-batch."""
+    a, positive = normalized_bias(skewed(-1.0), b), 0.0
+    for k in range(b + 1):
+        clean = b - k
+        rare = np.arange(clean + 1)
+        weight = stats.binom.pmf(k, b, 0.01) * stats.binom.pmf(rare, clean, 0.1)
+        total = clean * a - k * 20.0 + 3.0 * rare - (clean - rare) / 3
+        spread = 0.3 * np.sqrt(max(clean, 1e-12))
+        positive += weight @ special.ndtr(total / spread)
+    assert positive == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_root_that_is_not_positive_is_refused():
+    """Draggers the other way push ∇f down, and there is no sign change above 0."""
+    with pytest.raises(ValueError, match="different signs"):
+        normalized_bias(skewed(1.0), 40)
