@@ -188,7 +188,7 @@ def _row(fraction: float, sizes: tuple[int, ...]) -> dict[str, Any]:
         FRACTION: fraction,
         "bias": list(bias.values()),
         "bias_radius": bias_radius(np.array(sizes), fraction, sigma),
-        "sgd": exact_bias(model, "sgd", 1, 1).bias,
+        "sgd": exact_bias(model, Rule.SGD, 1, 1).bias,
         "best": min(sizes, key=bias.__getitem__),
         "worst_case": worst[SIZE],
         "breakdown": worst["breakdown"],

@@ -254,11 +254,10 @@ def _line(
     estimates: dict[int, Estimate],
 ) -> dict[str, Any]:
     """Exact values at the sizes of the bound, and the simulated points."""
-    pure = kind == "pure"
-    gradients = {
-        b: stationary_gradient(model, Clipping(Rule.NORMALIZED, BATCH_SIZE, b, pure=pure))
-        for b in bound
-    }
+    gradients = {}
+    for b in bound:
+        clipping = Clipping(Rule.NORMALIZED, BATCH_SIZE, b, pure=kind == "pure")
+        gradients[b] = stationary_gradient(model, clipping)
     return {
         "bias": [abs(g) for g in gradients.values()],
         "minority_loss": [_minority_loss(model, g) for g in gradients.values()],

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy import optimize
 
-from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
 from analysis.rest.stable import stationary_points
 from analysis.rest.update import Update, expected_update
@@ -20,10 +19,11 @@ def stationary_gradient(model: GradientModel, clipping: Clipping) -> float:
     shifts = model.domain_shifts() if model.domains else np.zeros((1, 1))
     if model.dimension != 1 or not shifts.any():
         raise ValueError("the sign is known for several domains in one dimension only")
-    (point,) = stationary_points(Update(model, clipping))
-    # the axis of `span` may point either way: compare a domain's shift in both
+    update = Update(model, clipping)
+    (point,) = stationary_points(update)
+    # the axis may point either way: compare a domain's shift in both
     farthest = int(np.abs(shifts[:, 0]).argmax())
-    side = np.sign(span(model).shifts[farthest] @ shifts[farthest])
+    side = np.sign(update.span.shifts[farthest] @ shifts[farthest])
     return float(side * point.gradient[0])
 
 
@@ -32,8 +32,8 @@ def normalized_bias(model: GradientModel, micro_batch_size: int) -> float:
 
     The expected update is the gradient of the convex E‖g‖, so that it has one root on
     the line: a bracket that begins at 0 finds it, many times faster than `exact_bias`,
-    which also searches for others. The axis is that of `span`. The relative error is
-    about 1e-6. Raises ValueError where the root is not positive.
+    which also searches for others. The axis is the first of `Update.span`. The relative
+    error is about 1e-6. Raises ValueError where the root is not positive.
     """
     law = mixture(model, micro_batch_size).thinned(1e-8)
     clipping = Clipping(Rule.NORMALIZED, micro_batch_size, micro_batch_size)

@@ -180,10 +180,9 @@ def test_without_draggers(kind, size, bias):
     model = replace(
         figure.experiments(Profile.QUICK)[0].gradient_model, dragger_fraction=0.0
     )
-    bias_found = abs(
-        stationary_gradient(model, Clipping(Rule.NORMALIZED, BATCH_SIZE, size, pure=kind == "pure"))
-    )
-    assert bias_found == pytest.approx(bias, abs=6e-5)
-    assert bias_found == pytest.approx(
+    clipping = Clipping(Rule.NORMALIZED, BATCH_SIZE, size, pure=kind == "pure")
+    found = abs(stationary_gradient(model, clipping))
+    assert found == pytest.approx(bias, abs=6e-5)
+    assert found == pytest.approx(
         abs(rest(size, kind, 0.0) - MINORITY * DISTANCE), abs=1e-7
     )

@@ -32,8 +32,9 @@ def model(towards, *, dimension=1, distance=1.0):
 def test_its_size_is_the_bias(pure, distance):
     """The search for the bias, which knows no sign."""
     law = model(1.0, distance=distance)
-    gradient = stationary_gradient(law, Clipping(Rule.NORMALIZED, 64, 4, pure=pure))
-    bias = exact_bias(law, "normalized", 64, 4, pure=pure).bias
+    clipping = Clipping(Rule.NORMALIZED, 64, 4, pure=pure)
+    gradient = stationary_gradient(law, clipping)
+    bias = exact_bias(law, clipping.rule, 64, 4, pure=pure).bias
     assert abs(gradient) == pytest.approx(bias, rel=1e-9)
 
 
@@ -41,7 +42,8 @@ def test_its_size_is_the_bias(pure, distance):
 @pytest.mark.parametrize("towards", [1.0, -1.0])
 def test_it_is_where_the_draggers_push(towards, distance):
     """Additive draggers: SGD rests at ∇f = εD in their direction."""
-    gradient = stationary_gradient(model(towards, distance=distance), Clipping(Rule.SGD, 64, 4))
+    law, sgd = model(towards, distance=distance), Clipping(Rule.SGD, 64, 4)
+    gradient = stationary_gradient(law, sgd)
     assert gradient == pytest.approx(towards * 0.01 * 20.0)
 
 
