@@ -126,8 +126,7 @@ class Dimension(Figure):
             ),
             Check.of(
                 "radius",
-                "Algorithm 1's bias is below half the worst-case radius in every "
-                "dimension",
+                "Algorithm 1's bias is below half the worst-case radius in every dimension",
                 checks.below("bias / radius", ratios, 0.5),
             ),
             Check.of(
@@ -151,8 +150,7 @@ class Dimension(Figure):
             ),
             Check.of(
                 "limit",
-                "the normalized rule's limit is at most the share 1-p of the radius, "
-                "and near it",
+                "the normalized rule's limit is at most the share 1-p of the radius, and near it",
                 checks.at_least("limit / share", shares, 0.9),
                 checks.at_most("limit / share", shares, 1),
             ),
@@ -277,8 +275,7 @@ def _bias_point(estimate: Estimate, exact: float) -> dict[str, Any]:
 def _norm_point(result: Trajectories, b: int, exact: float) -> dict[str, Any]:
     """The mean of ρ over first steps, in units of a micro-batch's noise."""
     mean, error = (
-        table[0][0][CLIPPING_NORM] / _noise(b)
-        for table in (result.mean, result.standard_error)
+        table[0][0][CLIPPING_NORM] / _noise(b) for table in (result.mean, result.standard_error)
     )
     point = Point.of_mean(mean, error, NORMS - 1, exact=exact)
     return point.entry(without=("standard_error",))

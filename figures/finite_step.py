@@ -110,8 +110,7 @@ class FiniteStep(Figure):
             ),
             Check.of(
                 "extrapolated",
-                "the bias extrapolated from two steps is that of the exact "
-                "distributions",
+                "the bias extrapolated from two steps is that of the exact distributions",
                 checks.agree([p for rule in rules for p in rule["extrapolated"]]),
             ),
             Check.of(
@@ -124,9 +123,7 @@ class FiniteStep(Figure):
             Check.of(
                 "limit",
                 "Algorithm 1 has a step limit, the normalized rule has none",
-                checks.equal(
-                    f"finite at steps {steps}:", data["finite"], [True, False, True]
-                ),
+                checks.equal(f"finite at steps {steps}:", data["finite"], [True, False, True]),
             ),
         ]
 
@@ -198,12 +195,10 @@ def _rule(rule: str, run: Mapping[str, Any]) -> dict[str, Any]:
         "slope": _first_order(near, point),
         "exact": list(exact.items()),
         "points": [
-            _point(step, m, point.norm, exact[step])
-            for step, m in zip(steps, means, strict=True)
+            _point(step, m, point.norm, exact[step]) for step, m in zip(steps, means, strict=True)
         ],
         "extrapolated": [
-            _extrapolated(steps[two], means[two], point.norm, exact)
-            for two in neighbours
+            _extrapolated(steps[two], means[two], point.norm, exact) for two in neighbours
         ],
     }
 
@@ -214,9 +209,7 @@ def _first_order(near: Drift, point: StationaryPoint) -> float:
     return float(shift * np.sign(point.gradient[0]))
 
 
-def _exact_shifts(
-    update: Update, point: StationaryPoint, near: Drift
-) -> dict[float, float]:
+def _exact_shifts(update: Update, point: StationaryPoint, near: Drift) -> dict[float, float]:
     """The stationary distribution's shift at the steps simulated and between them."""
     rule = update.clipping.rule.value
     steps = STEPS[rule]
@@ -264,8 +257,7 @@ def _extrapolated(
 def _slope_ratios(data: dict[str, Any]) -> list[float]:
     """The exact shifts' slope at zero step over that of the claim, for both rules."""
     return [
-        _slope(rule["exact"]) / rule["slope"]
-        for rule in (data["rules"][rule] for rule in STEPS)
+        _slope(rule["exact"]) / rule["slope"] for rule in (data["rules"][rule] for rule in STEPS)
     ]
 
 

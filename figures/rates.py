@@ -97,9 +97,7 @@ class Rates(Figure):
         for e in experiments:
             for b, result in simulated[e.name].items():
                 of_sgd = e.algorithm.rule == "sgd"
-                runs[b].append(
-                    _sgd_point(e, result) if of_sgd else _normalized_point(e, b, result)
-                )
+                runs[b].append(_sgd_point(e, result) if of_sgd else _normalized_point(e, b, result))
         floors = clipping_guarantee(1.0, divisors(BATCH))["averaged_bias"]
         sgd = {"bound": sgd_guarantee(horizon)["gradient_bound"], "points": runs[BATCH]}
         counts = {p["degrees"] + 1 for points in runs.values() for p in points}
@@ -218,9 +216,7 @@ def clipping_guarantee(horizon: Any, b: Any) -> dict[str, Any]:
     )
 
 
-def _experiment(
-    profile: Profile, rule: str, horizon: int, sizes: Sequence[int]
-) -> Experiment:
+def _experiment(profile: Profile, rule: str, horizon: int, sizes: Sequence[int]) -> Experiment:
     """The rule with the step that its guarantee prescribes.
 
     There are the more replicates, the shorter the run, within limits.
@@ -269,9 +265,7 @@ def _mean_gradient(experiment: Experiment, result: Trajectories) -> tuple[float,
     return average(run, START, mean), average(run, 0.0, error)
 
 
-def _normalized_point(
-    experiment: Experiment, b: int, result: Trajectories
-) -> dict[str, Any]:
+def _normalized_point(experiment: Experiment, b: int, result: Trajectories) -> dict[str, Any]:
     """The mean of G of one run, beside the guarantee.
 
     The interval's level is at least 99 %, as its error is an upper bound.

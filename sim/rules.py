@@ -34,9 +34,7 @@ NOT_REAL = (
 )
 NO_NUMBERS = tuple("OSUTMm")  # kinds of NumPy's types: objects, texts, dates
 
-quiet = np.errstate(
-    over="ignore", invalid="ignore"
-)  # squares are looked at, divergence is seen
+quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
 
 
 @lru_cache(maxsize=64)
@@ -48,9 +46,7 @@ def _working_type(dtype: Any, xp: Any) -> Any:
 
     if among(NOT_REAL) or getattr(dtype, "kind", "") in NO_NUMBERS:
         refuse("g.dtype", str(dtype), "a real floating-point type")
-    if not getattr(
-        dtype, "isnative", True
-    ):  # NumPy's, with its bytes in the other order
+    if not getattr(dtype, "isnative", True):  # NumPy's, with its bytes in the other order
         native = dtype.newbyteorder("=")
         return _working_type(native, xp) or native
     return None if among(WIDE) else xp.float32
@@ -241,9 +237,7 @@ def rule(
 
     def applied(g: Any) -> Any:
         if g.ndim < 2 or 0 in g.shape[-2:]:
-            refuse(
-                "g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch"
-            )
+            refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
         if 0 in g.shape:  # no steps
             return xp.sum(g, axis=-2)
         wide = _working_type(g.dtype, xp)

@@ -5,7 +5,6 @@ The guarantee of the rule `normalized` does not depend on the number of micro-ba
 one it is plain SGD.
 """
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -18,18 +17,22 @@ from analysis.advice.worst_case import (
     WorstCase,
     cheapest,
     count,
-    cut_average,
     cut_drift,
     cut_radius,
     even_sizes,
     last,
 )
 from analysis.spec.checking import choice, integer, refuse
-from analysis.spec.rule import micro_batches
+from analysis.spec.rule import Rule, micro_batches
 
-RULES = ("adaptive", "normalized")
+ADVISED = (Rule.ADAPTIVE, Rule.NORMALIZED)
 FEW = 8  # micro-batches that Algorithm 1 is given at least where the draggers' norm is unknown
 PRICE = 1.1  # how much a finite number of micro-batches may add to the normalized rule's radius
+
+
+def advised_rule(name: str) -> Rule:
+    """The rule of that name. Raises SpecificationError for one that is not advised."""
+    return Rule(choice(*ADVISED)("rule", name))
 
 
 def bias_radius(
@@ -78,7 +81,7 @@ def enough_micro_batches(case: WorstCase, batch_size: int, b: int, rule: str) ->
     8.
     """
     m = -(-batch_size // b)
-    if rule == "normalized" or case.dragger_fraction == 0:
+    if rule == Rule.NORMALIZED or case.dragger_fraction == 0:
         return True
     if case.dragger_norm is None or m == 1:
         return m >= min(FEW, max(batch_size, 2))
@@ -102,23 +105,25 @@ def advised_size(case: WorstCase, batch_size: int, rule: str) -> dict[str, Any]:
     this size). None where there is nothing to give. Raises SpecificationError for a value outside
     its domain.
     """
-    choice(*RULES)("rule", rule)
+    chosen = advised_rule(rule)
     sizes = even_sizes(batch_size)
-    if rule == "adaptive" and case.dragger_fraction == 0:
+    if chosen is Rule.ADAPTIVE and case.dragger_fraction == 0:
         best: int | None = batch_size
-    elif rule == "adaptive" and case.dragger_norm is not None:
+    elif chosen is Rule.ADAPTIVE and case.dragger_norm is not None:
         given = (case.dragger_fraction, case.noise_scale, case.alignment)
         radii = np.array([bias_radius(b, *given) for b in (sizes, last(batch_size, sizes))])
         least = np.where(np.isnan(radii), np.inf, radii).max(0)  # no guarantee is below this
         least[sizes == batch_size] = case.sgd_radius
         best = cheapest(batch_size, sizes, least, lambda b: adaptive_radius(case, batch_size, b))
     else:
-        best = _with_enough(case, batch_size, sizes, cut_radius(case, batch_size, sizes), rule)
+        best = size_with_enough(
+            case, batch_size, sizes, cut_radius(case, batch_size, sizes), rule=chosen
+        )
     return described_size(case, batch_size, best, rule)
 
 
-def _with_enough(
-    case: WorstCase, batch_size: int, sizes: Sizes, costs: Array, rule: str
+def size_with_enough(
+    case: WorstCase, batch_size: int, sizes: Sizes, costs: Array, *, rule: Rule
 ) -> int | None:
     """The size with the smallest cost [n] at which the rule has enough micro-batches."""
     cost = dict(zip(sizes.tolist(), costs.tolist(), strict=True))
@@ -140,7 +145,7 @@ def described_size(case: WorstCase, batch_size: int, b: int | None, rule: str) -
     rest = int(last(batch_size, size)[0])
     radius = float(cut_radius(case, batch_size, size)[0])
     guarantee, limit, without = radius, None, np.nan
-    if rule == "adaptive":
+    if rule == Rule.ADAPTIVE:
         known = case.dragger_norm is not None or case.dragger_fraction == 0
         with_norm = replace(case, dragger_norm=case.dragger_norm or 0.0)
         guarantee = adaptive_radius(with_norm, batch_size, b) if known else np.nan
@@ -156,7 +161,7 @@ def described_size(case: WorstCase, batch_size: int, b: int | None, rule: str) -
         "bias_radius": finite_or_none(radius),
         "guarantee": finite_or_none(guarantee),
         "dragger_norm_limit": limit,
-        "plain_sgd": rule == "adaptive" and b == batch_size,
+        "plain_sgd": rule == Rule.ADAPTIVE and b == batch_size,
         "radius_without_last": finite_or_none(without),
         "fixed": {
             "threshold": c,
@@ -170,80 +175,6 @@ def described_size(case: WorstCase, batch_size: int, b: int | None, rule: str) -
 def finite_or_none(value: float) -> float | None:
     """The number, None where it is infinite or not a number."""
     return float(value) if np.isfinite(value) else None
-
-
-def at_horizon(
-    horizon: float,
-    dragger_fraction: float,
-    noise_scale: float,
-    alignment: float,
-    batch_size: int,
-    dragger_norm: float,
-    smoothness: float,
-    initial_gap: float,
-    micro_batch_size: float | None = None,
-    *,
-    rule: str = "normalized",
-) -> dict[str, Any]:
-    """The document of `analysis horizon`, from the claims sgd_rate to finite_horizon.
-
-    clipping_bound is the normalized rule's, at the given size, else at the one where it is
-    smallest: among all real numbers from 1 to B for `normalized`, for `adaptive` among the whole
-    sizes with enough micro-batches. Raises SpecificationError for a value outside its domain.
-    """
-    from analysis.claims import CLAIMS
-
-    case = WorstCase(dragger_fraction, noise_scale, alignment, dragger_norm)
-    run = {"horizon": horizon, "smoothness": smoothness, "initial_gap": initial_gap}
-    noise = {"dragger_fraction": dragger_fraction, "noise_scale": noise_scale}
-    sizes = even_sizes(batch_size)
-    sgd = {"batch_size": float(batch_size), "dragger_norm": dragger_norm}
-    sgd_bound = CLAIMS["sgd_rate"].evaluate(**run, **noise, **sgd)["gradient_bound"]
-    choice(*RULES)("rule", rule)
-    pace = float(np.sqrt(2 * smoothness * initial_gap / horizon))
-    bounds = cut_average(case, batch_size, sizes, pace)
-    whole = _with_enough(case, batch_size, sizes, bounds, rule)
-    bound = None if whole is None else float(bounds[sizes == whole][0])
-    b, asked = micro_batch_size, None
-    if b is not None:
-        if not 1 <= b <= batch_size:
-            refuse("micro_batch_size", b, f"a number from 1 to the batch size {batch_size}")
-        asked = enough_micro_batches(case, batch_size, math.ceil(b), rule)
-    elif rule == "normalized":
-        best = CLAIMS["finite_horizon"].evaluate(alignment=alignment, **run, **noise)
-        b = float(best["micro_batch_size"])
-        b = float(np.clip(b, 1, batch_size)) if np.isfinite(b) else float(batch_size)
-    elif whole is not None:
-        b = float(whole)
-    agreeing = CLAIMS["sgd_persistent_bias"].evaluate(
-        learning_rate=1 / smoothness,
-        dragger_mean=dragger_norm,
-        alignment=alignment,
-        **run,
-        **noise,
-        **sgd,
-    )
-    result: dict[str, Any] = {
-        "sgd_bound": sgd_bound,
-        "clipping_bound": None,
-        "crossover": None,
-        "micro_batch_size": b,
-        "enough_micro_batches": asked,
-        "admissible": described_size(case, batch_size, whole, rule) | {"clipping_bound": bound},
-        "sgd_persistent_bias": agreeing["small_step_bias"],
-    }
-    if b is None:
-        return result
-    clipping = {"micro_batch_size": b, "alignment": alignment}
-    result["clipping_bound"] = CLAIMS["averaged_guarantee"].evaluate(**run, **noise, **clipping)[
-        "averaged_bound"
-    ]
-    ends = CLAIMS["crossover"].evaluate(
-        smoothness=smoothness, initial_gap=initial_gap, **noise, **sgd, **clipping
-    )
-    low, high = float(ends["crossover_low"]), float(ends["crossover_high"])
-    result["crossover"] = [max(low, 1.0), high] if low < np.inf and high >= 1 else None
-    return result
 
 
 def at_gradient_norm(
@@ -278,11 +209,11 @@ def at_gradient_norm(
     if batch_size is None:
         return result
     sizes = even_sizes(batch_size)
-    choice(*RULES)("rule", rule)
+    chosen = advised_rule(rule)
     cost = cut_radius(case, batch_size, sizes)  # inside the radius: the schedule has arrived
     if drift > 0:
         cost = -cut_drift(case, batch_size, sizes, gradient_norm)
-    whole = _with_enough(case, batch_size, sizes, cost, rule)
+    whole = size_with_enough(case, batch_size, sizes, cost, rule=chosen)
     result["admissible"] = described_size(case, batch_size, whole, rule)
     return result
 

@@ -55,18 +55,20 @@ def add(commands: Any) -> None:
 
 
 def _act(options: argparse.Namespace) -> int:
-    from analysis.advice.sizes import at_horizon
+    from analysis.advice.horizon import Training, at_horizon
+    from analysis.advice.worst_case import WorstCase
 
-    result = at_horizon(
-        options.horizon,
+    case = WorstCase(
         options.dragger_fraction,
         guarantees.noise_scale(options),
         options.alignment,
-        options.batch_size,
         options.dragger_norm,
-        options.smoothness,
-        options.initial_gap,
-        options.micro_batch_size,
+    )
+    result = at_horizon(
+        case,
+        Training(options.horizon, options.smoothness, options.initial_gap),
+        options.batch_size,
+        micro_batch_size=options.micro_batch_size,
         rule=options.rule,
     )
     unit = guarantees.unit(options)

@@ -81,8 +81,9 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
         return None
     moments = covariance(gradients, root, update.clipping)
     inside = jacobian[:axes, :axes]
-    bend = _bend(mean, root, steps, linalg.solve_continuous_lyapunov(inside, moments[:axes, :axes]))
-    noise = float(np.trace(moments[:axes, :axes]))
+    within = moments[:axes, :axes]
+    bend = _bend(mean, root, steps, linalg.solve_continuous_lyapunov(inside, within))
+    noise = float(np.trace(within))
     if outside:
         side = steps[-1]
         curved = 2 * (mean(root + side) - centre.vector)[:axes] / side[-1] ** 2

@@ -4,8 +4,7 @@ Theory and simulation read the same file with the same reader, so they speak abo
 and refuse the same files in the same words.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,7 +12,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from analysis.spec.algorithm import (
-    BATCH_MEANS,
     UNITS,
     Algorithm,
     Run,
@@ -55,10 +53,6 @@ __all__ = [
 ]
 
 LONGEST_PATH = 300  # characters of it in a message
-# Numbers whose squares are far from overflow in the precision of the iterates.
-LARGEST_SINGLE, LARGEST_DOUBLE = 1e15, 1e150
-SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
-LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
 
 
 @dataclass(frozen=True)
@@ -92,76 +86,6 @@ class Experiment(Checked):
             allowed = "quadratic or domains here (the others are only simulated)"
             refuse("model.problem", self.model.problem, allowed)
         return self.model
-
-    def require_memory(self) -> None:
-        """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
-        d = self.model.dimension
-        m = -(-self.algorithm.batch_size // min(self.algorithm.sizes))
-        if d * m > LARGEST_STEP:
-            allowed = (
-                f"at most {LARGEST_STEP // m} with {m} micro-batches (a step must fit in memory)"
-            )
-            refuse("model.dimension", d, allowed)
-        if d * BATCH_MEANS > LARGEST_STEP:
-            allowed = f"at most {LARGEST_STEP // BATCH_MEANS} (results must fit in memory)"
-            refuse("model.dimension", d, allowed)
-        if d * self.run.replicates > LARGEST_STEP:
-            allowed = f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
-            refuse("run.replicates", self.run.replicates, allowed)
-
-    def require_precision(self) -> None:
-        """Raise SpecificationError if squares of numbers that occur overflow or lose digits.
-
-        A threshold too large for that clips nothing, in float64 as in theory.
-        """
-        precision = self.run.precision
-        limit = LARGEST_SINGLE if precision == "float32" else LARGEST_DOUBLE
-        other = "float64" if precision == "float32" else "other numbers"
-        for i, step in enumerate(self.run.steps if precision == "float64" else ()):
-            if not 1 / LARGEST_DOUBLE_STEP <= step <= LARGEST_DOUBLE_STEP:
-                allowed = f"from {1 / LARGEST_DOUBLE_STEP:g} to {LARGEST_DOUBLE_STEP:g}"
-                refuse(f"run.steps[{i}]", step, f"{allowed} in a simulation (its powers count)")
-        model = self.model.to_mapping()
-        model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
-        sizes, smallest = [model, self.run.start], min(self.run.steps)
-        threshold = self.algorithm.threshold
-        if threshold not in (None, math.inf):
-            smallest = min(smallest, threshold)
-            sizes.append(threshold if precision == "float32" else 0.0)
-        if isinstance(self.model, GradientModel):
-            start = np.zeros(self.model.dimension)
-            start[slice(None) if isinstance(self.run.start, tuple) else 0] = self.run.start
-            noise = self.model.noise_scale()
-            smallest = min(smallest, noise / math.sqrt(max(self.algorithm.sizes)) or math.inf)
-            sizes += [noise, self.model.gradient(start).tolist()]
-        largest = max(_sizes(sizes))
-        if not largest <= limit:
-            allowed = f"{other} for numbers above {limit:g} (here {largest:g})"
-            refuse("run.precision", precision, allowed)
-        if smallest < 1 / limit or max(self.run.steps) > limit:
-            allowed = f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
-            allowed += f"or steps beyond {1 / limit:g} to {limit:g}"
-            refuse("run.precision", precision, allowed)
-
-    def require_relaxation(self) -> None:
-        """Raise SpecificationError if a bias is asked of runs that cannot have forgotten w_0.
-
-        One step takes at most its size times the largest curvature of the way to a point of rest,
-        under every rule but `normalized`, whose steps do not shrink with the gradient.
-        """
-        model, run = self.model, self.run
-        if not isinstance(model, GradientModel) or not self.algorithm.rule.only_shortens:
-            return
-        if run.measure != "bias":
-            return
-        curvature = float(np.max(model.curvature))
-        if self.algorithm.aggregate == "sum":
-            curvature *= -(-self.algorithm.batch_size // min(self.algorithm.sizes))
-        least = SHORTEST_RUN / (run.iterations * curvature)
-        for i, step in enumerate(run.steps):
-            if step < least:
-                allowed = f"at least {least:.3g} with run.iterations = {run.iterations}"
-                refuse(f"run.steps[{i}]", step, f"{allowed} (a shorter run does not come to rest)")
 
     def centred(self) -> Self:
         """The same experiment in coordinates in which the minimum of the loss is at 0.
@@ -207,18 +131,6 @@ class Experiment(Checked):
             "algorithm": self.algorithm.to_mapping(),
             "run": self.run.to_mapping(),
         }
-
-
-def _sizes(value: Any) -> Iterator[float]:
-    """The absolute values of all numbers in nested mappings and lists, and 0."""
-    yield 0.0
-    if isinstance(value, (int, float)):
-        yield abs(value)
-    elif isinstance(value, Mapping):
-        yield from _sizes(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from _sizes(entry)
 
 
 def _read_model(table: Any) -> GradientModel | LearningModel:

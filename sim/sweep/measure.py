@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analysis.spec.checking import refuse
 from analysis.spec.experiment import Experiment
+from analysis.spec.feasibility import require_feasible
 from sim import environment
 from sim.backend import Device, resolve
 from sim.estimate import Estimate
@@ -68,9 +69,7 @@ def measure(
 
     Arguments and errors as for `run`. pieces: how the work is cut.
     """
-    experiment.require_memory()
-    experiment.require_precision()
-    experiment.require_relaxation()
+    require_feasible(experiment)
     device = Device() if resolve(backend) == "cuda" else None
     store = _store(experiment, out)
     variants = experiment.algorithm.variants

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from analysis.advice.sizes import at_horizon
+from analysis.advice.horizon import Training, at_horizon
+from analysis.advice.worst_case import WorstCase
 from analysis.claims import CLAIMS
-from analysis.rest.stable import stable_roots
+from analysis.rest.stable import stationary_points
+from analysis.rest.update import Update
 from figures.horizon import (
     BATCH_SIZE,
     FAILURES,
@@ -118,8 +120,8 @@ def test_best_size_by_minimising_the_guarantee(document, fraction):
 
         best = optimize.minimize_scalar(guarantee, bounds=(0, last), options={"xatol": 1e-9})
         assert size == pytest.approx(np.exp(best.x), rel=1e-5)
-        sgd = {"batch_size": BATCH_SIZE, "dragger_norm": 1.0}
-        advice = at_horizon(T, fraction, 1.0, 1.0, **sgd, **LOSS)["admissible"]
+        case = WorstCase(fraction, dragger_norm=1.0)
+        advice = at_horizon(case, Training(T, **LOSS), BATCH_SIZE)["admissible"]
         shown = guarantee(np.log(drawn["admissible"][drawn["horizon"].index(T)]))
         # the advice may be a cut that is not even
         assert advice["clipping_bound"] <= 1.02 * shown
@@ -131,7 +133,8 @@ def test_model_has_the_scale_and_the_stationary_point_that_it_should():
     """σ = 1; at rest half of all micro-batches without rare sample point either way."""
     experiment = run_of(10, 1)
     assert experiment.model.noise_scale() == pytest.approx(1)
-    (root,) = stable_roots(experiment.gradient_model, SIZE, "normalized", BATCH_SIZE // SIZE)
+    update = Update(experiment.gradient_model, experiment.algorithm.clipping(SIZE))
+    (root,) = (point.gradient for point in stationary_points(update))
     assert root[0] == pytest.approx(-experiment.model.noise.value, rel=0.1)
 
 

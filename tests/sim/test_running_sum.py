@@ -59,9 +59,7 @@ def test_the_order_matters():
 def test_every_step_may_have_a_threshold_of_its_own():
     thresholds = np.linspace(0.1, 2, 20)[:, None, None]
     together = running_sum(G, thresholds)
-    alone = [
-        running_sum(g, float(c)) for g, c in zip(G, thresholds.ravel(), strict=True)
-    ]
+    alone = [running_sum(g, float(c)) for g, c in zip(G, thresholds.ravel(), strict=True)]
     assert np.array_equal(together, alone)
 
 

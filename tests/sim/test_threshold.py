@@ -9,6 +9,7 @@ import pytest
 
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
+from analysis.spec.feasibility import require_precision
 from sim.engines import engine
 from sim.engines.readable import Stepwise
 from sim.engines.state import start
@@ -135,15 +136,15 @@ def test_numbers_whose_squares_are_lost_are_refused(precision, change):
     """1.5e-15 of noise is less than 1e-15 in a micro-batch of three."""
     e = experiment(**{"threshold": 1.0, **change})
     with pytest.raises(SpecificationError, match=f"run.precision = '{precision}'"):
-        replace(e, run=replace(e.run, precision=precision)).require_precision()
+        require_precision(replace(e, run=replace(e.run, precision=precision)))
 
 
 @pytest.mark.parametrize("threshold", [1e-14, 1e14, math.inf])
 def test_ordinary_thresholds_are_for_every_precision(threshold):
     e = experiment(threshold=threshold)
     for precision in ("float32", "float64"):
-        replace(e, run=replace(e.run, precision=precision)).require_precision()
+        require_precision(replace(e, run=replace(e.run, precision=precision)))
     wide = replace(e, run=replace(e.run, precision="float64"))
     far = replace(wide, algorithm=replace(e.algorithm, threshold=1e300))
-    far.require_precision()
+    require_precision(far)
     assert np.isfinite(walked(far).w).all()

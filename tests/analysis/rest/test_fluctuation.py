@@ -17,31 +17,11 @@ from analysis.spec.draggers import Dragger
 from analysis.spec.experiment import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
+from tests.analysis.rest.sampling import sampled_updates
 
 LIMIT = 6.0
 BACK = Dragger("persistent", 4.0, (-1.0, 0.0))
 RARE = GradientModel(2, 0.1, Rare("rare", 0.2, 1.5, 0.6), BACK)
-
-
-def drawn(model, b, m, rule, a, threshold, steps=60_000, seed=7):
-    """Updates [steps, d] at a fixed gradient a, sample by sample."""
-    rng = np.random.default_rng(seed)
-    d = model.dimension
-    dragger = rng.random((steps, m, b, 1)) < model.dragger_fraction
-    noise = rng.normal(size=(steps, m, b, d)) * model.noise.gaussian / math.sqrt(d)
-    if model.noise.probability:
-        rare = rng.random((steps, m, b)) < model.noise.probability
-        noise[..., 0] += np.where(rare, model.noise.hit, model.noise.miss)
-    push = model.dragger.norm * np.array(model.dragger.direction)
-    g = np.where(dragger, push, a + noise).mean(2)
-    size = np.linalg.norm(g, axis=-1, keepdims=True)
-    length = {
-        "sgd": size,
-        "adaptive": size.min(1, keepdims=True),
-        "normalized": 1.0,
-        "fixed": None if threshold is None else np.minimum(size, threshold),
-    }[rule]
-    return (g / size * length).mean(1)
 
 
 CASES = [
@@ -61,7 +41,7 @@ def scores(rule, b, m, threshold, factor=1.0, at=0.3):
     mean = expected_update(law, a, clipping)
     wide = replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
     exact = covariance(((wide, m),), np.array([at, 0.0]), clipping)
-    update = drawn(RARE, b, m, rule, np.array([at, 0.0]), threshold)
+    update = sampled_updates(RARE, clipping, np.array([at, 0.0]), 60_000, 7)
     centred = update - np.append(mean, 0.0)
     products = np.einsum("si,sj->sij", centred, centred)
     error = products.std(0) / math.sqrt(len(update))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
+from analysis.spec.feasibility import require_memory
 
 PRESET = Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml"
 GOOD = tomllib.loads(PRESET.read_text(encoding="utf-8"))
@@ -217,19 +218,19 @@ def test_only_a_simulation_needs_memory():
     tracemalloc.start()
     for d in (2**20, 10**9):
         with pytest.raises(SpecificationError, match="a step must fit in memory"):
-            Experiment.from_mapping(uniform(d)).require_memory()
+            require_memory(Experiment.from_mapping(uniform(d)))
         with pytest.raises(SpecificationError, match="unknown key 'colour'"):
             Experiment.from_mapping(uniform(d, colour="red"))
     table = uniform(2**20)
     table["algorithm"] = table["algorithm"] | {"micro_batch_sizes": [256]}
     with pytest.raises(SpecificationError, match=r"dimension.*results must fit in memory"):
-        Experiment.from_mapping(table).require_memory()
+        require_memory(Experiment.from_mapping(table))
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
     table = changed("run.replicates", 2**26)
     with pytest.raises(SpecificationError, match=r"replicates.*results must fit in memory"):
-        Experiment.from_mapping(table).require_memory()
-    Experiment.from_mapping(changed("run.replicates", 8)).require_memory()
+        require_memory(Experiment.from_mapping(table))
+    require_memory(Experiment.from_mapping(changed("run.replicates", 8)))
 
 
 @pytest.mark.parametrize(
