@@ -48,7 +48,7 @@ class Condition:
 class Check:
     """One assertion behind the caption.
 
-    `id` is its name within the figure; documents of version 0.1 have none.
+    `id` is its name within the figure; older documents have none.
     """
 
     statement: str
