@@ -56,7 +56,8 @@ __all__ = [
 
 LONGEST_PATH = 300  # characters of it in a message
 # Numbers whose squares are far from overflow in the precision of the iterates.
-LARGEST_SINGLE, LARGEST_DOUBLE = 1e15, 1e150
+LARGEST_SINGLE = 1e15
+LARGEST_DOUBLE = 1e150
 SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
 LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
 
@@ -123,7 +124,8 @@ class Experiment(Checked):
                 refuse(f"run.steps[{i}]", step, f"{allowed} in a simulation (its powers count)")
         model = self.model.to_mapping()
         model["dragger"] = {k: v for k, v in model["dragger"].items() if k != "active"}
-        sizes, smallest = [model, self.run.start], min(self.run.steps)
+        sizes = [model, self.run.start]
+        smallest = min(self.run.steps)
         threshold = self.algorithm.threshold
         if threshold not in (None, math.inf):
             smallest = min(smallest, threshold)
