@@ -1,284 +1,349 @@
-"""Three places to clip: every micro-batch, the whole batch, or by mistake the running sum.
+"""Three places to clip: each micro-batch, the whole batch, or the running sum.
 
-A loop that accumulates gradients and clips after each micro-batch, S ← clip(S + g_j/m), does
-neither of the other two. It is not a rule of the simulator; here it sees the same gradients.
+A loop that accumulates gradients and clips after each micro-batch, S ← clip(S + g_j/m),
+does neither of the other two. That mistake is no rule of an experiment; here it sees
+the same gradients.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from numpy.typing import NDArray
 
 from analysis.rest.stable import exact_bias
-from analysis.spec.experiment import Algorithm, Experiment
-from analysis.spec.rule import Rule
-from figures import marks
-from figures.checks import ALARM, Check, CheckError, agreement
+from analysis.spec.experiment import Experiment
+from analysis.spec.model import GradientModel
 from figures.figure import Figure, Simulated
-from figures.kit.panels import subplots
-from sim.estimate import estimate, quantile
-from sim.paired import batch_means
-from sim.presets import presets
-from sim.random import philox
-from sim.random.addresses import Draws
-from sim.reduction.compositions import compositions
+from figures.kit import checks, palette, panels, worlds
+from figures.kit.checks import Check, CheckError
+from figures.kit.points import Point
+from figures.kit.profiles import Profile
+from sim.estimate import Estimate, estimate, quantile
+from sim.paired import batch_means, line_gradients, log_variance
 from sim.rules import average_then_clip, fixed, running_sum, running_sum_weights
 
-BATCH, SIZE = 64, 4
+Array = NDArray[np.float64]
+
+BATCH = 64
+SIZE = 4
 COUNT = BATCH // SIZE  # m
 THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # simulated
-LOW, HIGH = 0.05, 1.0  # the best of them for the mistake, and for single micro-batches
+LOW = 0.05  # the best of them for the mistake
+HIGH = 1.0  # and for single micro-batches
 FAR = 10.0  # ‖∇f‖ at the beginning of a run
 REACHED = 4  # far out the sum is as long as c before this micro-batch is added
-
-
+FRESH = 64  # iterations after those of the runs, from which weights are measured
 RULES = {"fixed": fixed, "running": running_sum, "global": average_then_clip}
-COLORS = {"fixed": marks.FIXED, "running": marks.ORANGE, "global": marks.SGD}
+COLORS = {"fixed": palette.FIXED, "running": palette.ORANGE, "global": palette.SGD}
 
 
 class ClipOrder(Figure):
-    """The worked law in one dimension, clipped in three orders with the same random numbers."""
+    """The worked law on a line, clipped in three orders with the same draws."""
 
     name = "clip_order"
-    title = "A clipped running sum hears the last micro-batches"
+    title = "A clipped running sum favours the last micro-batches"
     claims = ()
     place = 11
 
-    def experiments(self, profile: str) -> list[Experiment]:
-        """None that the engine runs: the mistake is not one of its rules, see `_simulated`."""
+    def experiments(self, profile: Profile) -> list[Experiment]:
+        """None that the engine runs: the mistake is not one of its rules."""
         return []
 
-    @staticmethod
-    def _experiment(profile: str) -> Experiment:
-        """The preset's law along its first axis; the full profile runs longer."""
-        preset, full = Experiment.load(presets()["sweet_spot"]), profile == "full"
-        model, many = preset.gradient_model, (8000, 128) if full else (1000, 64)
-        line = replace(model, dimension=1, dragger=replace(model.dragger, direction=(-1.0,)))
-        rule = Algorithm(Rule.FIXED, BATCH, (SIZE,), threshold=HIGH)
-        run = replace(preset.run, iterations=many[0], replicates=many[1])
-        return replace(preset, name=f"clip_order_{profile}", model=line, algorithm=rule, run=run)
-
-    @staticmethod
-    def _gradients(experiment: Experiment) -> Any:
-        """Function of the iteration: slope and intercept [R, m] of g_j in ∇f, as in the engine."""
-        model, run = experiment.gradient_model, experiment.run
-        table = compositions(model, SIZE, pure=False)
-        mean = model.micro_batch_mean(SIZE, table.draggers, table.draws[0])
-        still = mean.first_axis - mean.dragger  # draggers point along -e_1
-        edges, key = np.cumsum(table.weight)[:-1], philox.key(run.seed, SIZE, run.steps[0])
-
-        def drawn(iteration: int) -> tuple[Any, Any]:
-            draws = Draws(key, range(run.replicates), iteration)
-            row = np.searchsorted(edges, draws.uniforms(philox.COMPOSITION, COUNT))
-            normal = np.sqrt(mean.variance[row]) * draws.normals(philox.NORMALS, COUNT)
-            return mean.benign[row], still[row] + normal
-
-        return drawn
-
-    def _simulated(self, experiment: Experiment) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-        """The bias in all three orders at each threshold, on the same gradients; how far apart.
-
-        Steps are larger where the threshold is small, so that all come to rest equally fast.
-        Raises CheckError where one does not.
-        """
-        run, drawn, c = experiment.run, self._gradients(experiment), np.array(THRESHOLDS)
-        steps = np.multiply.outer(np.maximum(1, 0.2 / c), run.steps)[..., None]
-        threshold, found = c[:, None, None, None, None], {}
-
-        def gradients(t: int, w: Any) -> Any:
-            slope, intercept = drawn(t)
-            return (slope * w[..., None] + intercept)[..., None]
-
-        directions = [partial(rule, threshold=threshold) for rule in RULES.values()]
-        means = batch_means(gradients, directions, steps, run)
-        for rule, all_means in zip(RULES, means, strict=True):
-            found[rule] = [estimate(one, run.steps) for one in all_means]
-            for at, e in zip(THRESHOLDS, found[rule], strict=True):
-                if problem := e.problem or e.warning:
-                    raise CheckError(f"{self.name}: {rule}, threshold {at:g}: {problem}")
-        single, running, whole = means
-        low, high = (THRESHOLDS.index(c) for c in (LOW, HIGH))
-        apart = {"running": running - single[high], "global": whole - running[low]}
-        each = {rule: [estimate(one, run.steps) for one in all_] for rule, all_ in apart.items()}
-        return found, {rule: [e.mean[0] / e.standard_error for e in each[rule]] for rule in each}
-
-    def data(self, profile: str, simulated: Simulated) -> dict[str, Any]:
+    def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
         """Exact and simulated bias against the threshold, and the mistake's weights."""
-        experiment = self._experiment(profile)
-        model, (found, apart) = experiment.gradient_model, self._simulated(experiment)
-        extra = {"fixed": 9, "global": 0} if profile == "quick" else {"fixed": 40, "global": 20}
-        exact = {}
-        for rule, many in extra.items():
-            grid = np.unique([*THRESHOLDS, *np.geomspace(0.3, 2.5, many)])
-            bias = [exact_bias(model, rule, BATCH, SIZE, threshold=c).bias for c in grid]
-            exact[rule] = {"threshold": grid.tolist(), "bias": bias}
-        points: dict[str, Any] = {rule: [] for rule in RULES}
-        for rule in RULES:
-            for c, e in zip(THRESHOLDS, found[rule], strict=True):
-                point = {"threshold": c, "value": e.bias, "interval": e.interval}
-                point |= {"standard_error": e.standard_error, "degrees": e.degrees}
-                if line := exact.get(rule):
-                    point["z"] = e.score(line["bias"][line["threshold"].index(c)])
-                points[rule].append(point)
-        rest = self._weights(experiment, found["running"][THRESHOLDS.index(LOW)].bias, LOW)
-        simulation = {"simulation": points, "apart": apart, "price": self._price(experiment, found)}
-        return simulation | {
+        experiment = line_experiment(profile)
+        model = experiment.gradient_model
+        means = _batch_means(experiment)
+        estimates = _estimates(experiment, means)
+        exact = {
+            "fixed": _exact(model, "fixed", profile.pick(quick=9, full=40)),
+            "global": _exact(model, "global", profile.pick(quick=0, full=20)),
+        }
+        rest = estimates["running"][LOW].bias
+        return {
+            "simulation": {rule: _points(estimates[rule], exact.get(rule)) for rule in RULES},
+            "apart": _differences(experiment, means),
+            "price": _price(experiment, estimates),
             "experiment": experiment.to_mapping(),
             "exact": exact,
             "sgd": exact_bias(model, "sgd", BATCH, SIZE).bias,
-            "weights": {"rest": rest, "far": self._weights(experiment, FAR, HIGH)},
+            "weights": {
+                "rest": _weights(experiment, rest, LOW),
+                "far": _weights(experiment, FAR, HIGH),
+            },
         }
 
-    def _weights(self, experiment: Experiment, gradient: float, c: float) -> dict[str, Any]:
-        """Mean weights W_j at ∇f = `gradient`, from gradients that the runs do not use."""
-        found = running_sum_weights(self._fresh(experiment, gradient), c).reshape(-1, COUNT)
-        n, mean = len(found), found.mean(0)
-        reach = quantile(0.995, n - 1) * found.std(0, ddof=1) / n**0.5
-        rows = enumerate(zip(mean, reach, strict=True), 1)
-        points = [{"position": j, "value": x, "interval": [x - r, x + r]} for j, (x, r) in rows]
-        return {"gradient": gradient, "threshold": c, "replicates": n, "points": points}
-
-    def _fresh(self, experiment: Experiment, gradient: float) -> Any:
-        """Micro-batch gradients [R, 64, m, 1] at ∇f = `gradient` that the runs do not use."""
-        drawn, first = self._gradients(experiment), experiment.run.iterations
-        slope, intercept = np.stack([drawn(first + t) for t in range(64)], axis=1)
-        return (slope * gradient + intercept)[..., None]
-
-    def _price(self, experiment: Experiment, found: dict[str, list[Any]]) -> dict[str, Any]:
-        """Iterations that the mistake at LOW needs for each one of `fixed` at HIGH.
-
-        The mean iterate of a long run has variance Var ψ / (d E ψ/d∇f)² over the iterations, ψ the
-        direction; both at the simulated rest. The logarithm's error is the jackknife's.
-        """
-        n, h, logs = experiment.run.replicates, 1e-3, []
-        for rule, c in (("running", LOW), ("fixed", HIGH)):
-            at = found[rule][THRESHOLDS.index(c)].bias + np.array([-h, 0, h])
-            low, psi, high = (RULES[rule](self._fresh(experiment, x), c)[..., 0] for x in at)
-            columns = np.stack([psi.mean(1), (psi**2).mean(1), (high - low).mean(1) / (2 * h)])
-            mean, square, slope = (columns.sum(1, keepdims=True) - columns) / (n - 1)
-            logs.append(np.log((square - mean**2) / slope**2))
-        value = float((logs[0] - logs[1]).mean())
-        error = float(np.sqrt((n - 1) * (logs[0] - logs[1]).var()))
-        ends = np.exp(value + quantile(0.995, n - 1) * error * np.array([-1, 1]))
-        return {"value": float(np.exp(value)), "interval": ends, "z": value / error}
-
     def check(self, data: dict[str, Any]) -> list[Check]:
-        """Agreement, the order of the biases, the weights and the price in iterations."""
-        price, degrees = data["price"], data["experiment"]["run"]["replicates"] - 1
-        limit, clear = quantile(1 - ALARM, degrees), quantile(0.999, degrees)
-        high = [self._at(data, rule, HIGH) for rule in RULES]
-        nearest = [min(z) for z in data["apart"].values()]
-        rest, far = ([p["value"] for p in data["weights"][k]["points"]] for k in ("rest", "far"))
-        ratios, alone = np.divide(far[:-1], far[1:])[REACHED - 1 :], 1 / (1 + FAR / (COUNT * HIGH))
+        """Agreement, order of the biases, weights and the price in iterations."""
+        degrees = data["experiment"]["run"]["replicates"] - 1
+        single, *others = (_at(data, rule, HIGH) for rule in RULES)
+        running = [point["value"] for point in data["simulation"]["running"]]
+        rest, far = _mean_weights(data)
+        factors = np.divide(far[:-1], far[1:])[REACHED - 1 :]
+        ends = [single["interval"][1] / point["interval"][0] for point in others]
         return [
-            *(agreement(f"{r}: simulated as exact", data["simulation"][r]) for r in data["exact"]),
-            Check(
+            *(
+                Check.of(
+                    f"exact_{rule}",
+                    f"{rule}: simulated as exact",
+                    checks.agree(data["simulation"][rule]),
+                )
+                for rule in data["exact"]
+            ),
+            Check.of(
+                "micro_batches",
                 f"at c = {HIGH:g} clipping micro-batches helps, the others hardly differ from SGD",
-                "bias less than half of theirs; theirs within 5 % of SGD's",
-                ", ".join(f"{p['value'] / data['sgd']:.3f}" for p in high) + " of SGD's",
-                2 * high[0]["interval"][1] < min(p["interval"][0] for p in high[1:])
-                and all(abs(p["value"] / data["sgd"] - 1) < 0.05 for p in high[1:]),
+                checks.below("its bias over theirs, ends of intervals", ends, 0.5),
+                checks.within(
+                    "their bias over SGD's",
+                    [point["value"] / data["sgd"] for point in others],
+                    1,
+                    0.05,
+                ),
             ),
-            Check(
-                f"micro-batches at c = {HIGH:g} beat the running sum at every threshold simulated, "
-                f"the running sum at c = {LOW:g} the whole batch",
-                f"paired differences, all z > {clear:.1f} (of equal ones: 1 in 1000)",
-                f"smallest z {nearest[0]:.1f} and {nearest[1]:.1f}",
-                min(nearest) > clear,
+            Check.of(
+                "order",
+                f"micro-batches at c = {HIGH:g} beat the running sum at every "
+                f"threshold simulated, the running sum at its best one, {LOW:g}, the "
+                "whole batch",
+                checks.significant(_paired(data), degrees, alarm=1e-3),
+                checks.equal("best:", THRESHOLDS[int(np.argmin(running))], LOW),
             ),
-            Check(
+            Check.of(
+                "weights_at_rest",
                 "close to rest the last micro-batch weighs at least twice as much as the first",
-                "ratio above 2",
-                f"ratio {rest[-1] / rest[0]:.1f}",
-                rest[-1] > 2 * rest[0],
+                checks.above("ratio", rest[-1] / rest[0], 2),
             ),
-            Check(
-                "far out, once the sum has reached c, the weight falls by 1/(1 + G/mc) for every "
-                f"micro-batch further back, down to the {REACHED}th",
-                f"{alone:.3f}, the factor without noise and draggers, within 3 % each time",
-                f"{ratios.min():.3f} to {ratios.max():.3f}",
-                bool((np.abs(ratios / alone - 1) < 0.03).all()),
+            Check.of(
+                "weights_far_out",
+                "far out, once the sum has reached c, the weight falls by 1/(1 + G/mc) "
+                f"for every micro-batch further back, down to the {REACHED}th",
+                checks.within("factor (1 + G/mc)", factors / _factor(), 1, 0.03),
             ),
-            Check(
+            Check.of(
+                "price",
                 f"the mistake at c = {LOW:g} needs more iterations than micro-batches at {HIGH:g}",
-                f"logarithm of the ratio: z > {limit:.1f} (of equal ones: 1 in a million)",
-                f"{price['value']:.2f} times as many, z {price['z']:.1f}",
-                price["z"] > limit,
+                checks.significant([data["price"]["z"]], degrees),
             ),
         ]
 
-    @staticmethod
-    def _at(data: dict[str, Any], rule: str, c: float) -> Any:
-        """The simulated point of a rule at a threshold."""
-        return data["simulation"][rule][THRESHOLDS.index(c)]
-
-    def caption(self, data: dict[str, Any]) -> str:
-        """The figure in a paragraph."""
-        run, model = data["experiment"]["run"], data["experiment"]["model"]
-        pairs = ("fixed", HIGH), ("running", HIGH), ("running", LOW)
-        single, high, low = (self._at(data, rule, c)["value"] for rule, c in pairs)
-        far, rest = ([p["value"] for p in data["weights"][k]["points"]] for k in ("far", "rest"))
-        price, (few, many) = data["price"]["value"], data["price"]["interval"]
-        n, steps = data["weights"]["far"]["replicates"], " and ".join(map(str, run["steps"]))
-        return (
-            f"Mini-batches of {BATCH} samples in m = {COUNT} micro-batches, on a line; a fraction "
-            f"ε = {model['dragger_fraction']:g} are draggers. Left: bias ‖∇f‖ against the "
-            "threshold c when every micro-batch is clipped before averaging (circles), the average "
-            "of all (squares), or by mistake the running sum, S ← clip(S + g_j/m) (triangles). "
-            f"Solid lines: exact bias of the first two; dash-dotted: SGD, {data['sgd']:.3f}. "
-            "Points: simulation, the same random numbers for all, extrapolated to zero step, 99 % "
-            f"intervals (n = {run['replicates']} replicates, {run['iterations']} iterations, steps "
-            f"{steps}, larger for c < 0.2); dashes only join points. At c = {HIGH:g} clipping "
-            f"micro-batches leaves {single:.3f}, the mistake {high:.3f}: it hardly clips. At c = "
-            f"{LOW:g}, the best simulated, it leaves {low:.3f}, but needs {price:.1f} [{few:.1f}, "
-            f"{many:.1f}] times as many iterations for equal errors. Right: mean weight W_j of g_j "
-            f"in the last S = Σ W_j g_j/m (n = {n} mini-batches). At rest with c = {LOW:g} it "
-            f"grows from {rest[0]:.2f} to {rest[-1]:.2f}. Far out (G = ‖∇f‖ = {FAR:g}, c = "
-            f"{HIGH:g}), once the sum has reached c, it falls by 1/(1 + G/mc) for every "
-            "micro-batch further back (dashed: no noise, no draggers); the last five have "
-            f"{100 * sum(far[-5:]) / sum(far):.0f} % of it."
-        )
-
-    def alt(self, data: dict[str, Any]) -> str:
-        """The picture's shape in words."""
-        return (
-            "Left: clipping micro-batches has its lowest bias near a threshold of 1, the others "
-            "SGD's; the running sum is lowest at a twentieth of it. Right: weights rise with the "
-            "position, slowly at rest, geometrically far out."
-        )
+    def numbers(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Biases at single thresholds, and weights."""
+        rest, far = _mean_weights(data)
+        single = _at(data, "fixed", HIGH)["value"]
+        mistake = _at(data, "running", HIGH)["value"]
+        return {
+            "count": COUNT,
+            "low": LOW,
+            "high": HIGH,
+            "ratio": mistake / single,
+            "single": single,
+            "mistake": mistake,
+            "lowest": _at(data, "running", LOW)["value"],
+            "first": rest[0],
+            "last": rest[-1],
+            "share": sum(far[-5:]) / sum(far),
+            "steps": " and ".join(map(str, data["experiment"]["run"]["steps"])),
+        }
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against the threshold on the left, weights by position on the right."""
-        canvas, (left, right) = subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
-        for (rule, points), marker in zip(data["simulation"].items(), "o^s", strict=True):
-            joined = {"threshold": THRESHOLDS, "bias": [p["value"] for p in points]}
-            line, dashes = data["exact"].get(rule), {"lw": 0.8, "ls": marks.DASHED}
-            look = {"color": COLORS[rule]} | ({} if line else dashes)
-            left.plot(*(line or joined).values(), **look)
-            marks.simulated(left, points, "threshold", fmt=marker, ms=4.5)
-        left.axhline(data["sgd"], color=marks.SGD, ls="-.", lw=0.9)
-        left.set(xscale="log", xlim=(0.008, 3), ylim=(0, 0.29))
-        left.set(xlabel="threshold c (gradient units)", ylabel="bias ‖∇f‖ (gradient units)")
-        marks.plain_ticks(left.xaxis, (0.01, 0.03, 0.1, 0.3, 1))
-        left.set_title(f"{self.title}   (n = {data['experiment']['run']['replicates']} replicates)")
-        for found, marker in zip(data["weights"].values(), "^v", strict=True):
-            marks.simulated(right, found["points"], "position", fmt=marker, ms=4.5)
-        alone = running_sum_weights(np.full((COUNT, 1), FAR), HIGH)
-        right.plot(np.arange(1, COUNT + 1), alone, color=marks.BOUND, ls="--")
-        right.set(yscale="log", ylim=(3e-4, 1.8), xticks=(1, 4, 8, 12, 16))
-        right.set(xlabel="position j of the micro-batch", ylabel="its mean weight (dimensionless)")
-        for axes, x, y, text, color in (
-            (left, 0.01, 0.255, "each micro-batch", COLORS["fixed"]),
-            (left, 0.035, 0.175, "average of all", COLORS["global"]),
-            (left, 0.012, 0.035, "running sum\n(mistake)", "#B87800"),
-            (left, 1.5, 0.21, "SGD", marks.SGD),
-            (right, 1, 0.55, "at rest", "black"),
-            (right, 9.2, 4e-3, "far out", "black"),
-        ):
-            marks.direct_label(axes, x, y, text, color)
+        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
+        _draw_biases(left, data)
+        replicates = data["experiment"]["run"]["replicates"]
+        left.set_title(panels.counted(self.title, replicates, intervals=False))
+        _draw_weights(right, data)
+        panels.labels(
+            left,
+            (0.01, 0.255, "each micro-batch", COLORS["fixed"]),
+            (0.035, 0.175, "average of all", COLORS["global"]),
+            (0.012, 0.035, "running sum\n(mistake)", palette.ORANGE_TEXT),
+            (1.5, 0.21, "SGD", palette.SGD),
+        )
+        panels.labels(
+            right,
+            (1, 0.55, "at rest", palette.BLACK),
+            (9.2, 4e-3, "far out", palette.BLACK),
+        )
         return canvas
+
+
+def line_experiment(profile: Profile) -> Experiment:
+    """The preset's law along its first axis; the full profile runs longer."""
+    tables = worlds.worked_law().to_mapping()
+    dragger = tables["model"]["dragger"] | {"direction": [-1.0]}
+    run = {
+        "iterations": profile.pick(quick=1000, full=8000),
+        "replicates": profile.pick(quick=64, full=128),
+    }
+    return worlds.experiment(
+        f"clip_order_{profile}",
+        tables["model"] | {"dimension": 1, "dragger": dragger},
+        tables["run"] | run,
+        rule="fixed",
+        batch_size=BATCH,
+        sizes=[SIZE],
+        threshold=HIGH,
+    )
+
+
+def _batch_means(experiment: Experiment) -> Array:
+    """Batch means [rules, thresholds, steps, R, batches, 2] on the same gradients.
+
+    Steps are larger where the threshold is small, so that all come to rest equally
+    fast.
+    """
+    run, drawn = experiment.run, line_gradients(experiment)
+    thresholds = np.array(THRESHOLDS)
+    steps = np.multiply.outer(np.maximum(1, 0.2 / thresholds), run.steps)[..., None]
+    limit = thresholds[:, None, None, None, None]
+    directions = [partial(rule, threshold=limit) for rule in RULES.values()]
+
+    def gradients(iteration: int, w: Array) -> Array:
+        slope, intercept = drawn(iteration)
+        return (slope * w[..., None] + intercept)[..., None]
+
+    return batch_means(gradients, directions, steps, run)
+
+
+def _estimates(experiment: Experiment, means: Array) -> dict[str, dict[float, Estimate]]:
+    """The bias by rule and threshold. Raises CheckError where a run is not at rest."""
+    estimates: dict[str, dict[float, Estimate]] = {}
+    for rule, of_rule in zip(RULES, means, strict=True):
+        estimates[rule] = {}
+        for c, of_threshold in zip(THRESHOLDS, of_rule, strict=True):
+            bias = estimate(of_threshold, experiment.run.steps)
+            if problem := bias.problem or bias.warning:
+                raise CheckError(f"clip_order: {rule}, threshold {c:g}: {problem}")
+            estimates[rule][c] = bias
+    return estimates
+
+
+def _differences(experiment: Experiment, means: Array) -> dict[str, list[float]]:
+    """How far apart the biases are by threshold, in errors of the paired difference.
+
+    The running sum from single micro-batches at HIGH, the whole batch from the running
+    sum at LOW.
+    """
+    single, running, whole = means
+    low, high = (THRESHOLDS.index(c) for c in (LOW, HIGH))
+    pairs = {"running": running - single[high], "global": whole - running[low]}
+    scores = {}
+    for rule, differences in pairs.items():
+        found = [estimate(x, experiment.run.steps) for x in differences]
+        scores[rule] = [x.mean[0] / x.standard_error for x in found]
+    return scores
+
+
+def _exact(model: GradientModel, rule: str, many: int) -> dict[str, list[float | None]]:
+    """The exact bias at the thresholds simulated and at `many` around the best."""
+    grid = np.unique([*THRESHOLDS, *np.geomspace(0.3, 2.5, many)])
+    bias = [exact_bias(model, rule, BATCH, SIZE, threshold=c).bias for c in grid]
+    return {"threshold": grid.tolist(), "bias": bias}
+
+
+def _points(
+    estimates: Mapping[float, Estimate], exact: Mapping[str, list[Any]] | None
+) -> list[dict[str, Any]]:
+    """The simulated biases of a rule, with their scores where it has an exact one."""
+    bias = dict(zip(*exact.values(), strict=True)) if exact else {}
+    return [
+        Point.of_bias(x, bias.get(c)).entry(threshold=c, without=("exact",))
+        for c, x in estimates.items()
+    ]
+
+
+def _fresh(experiment: Experiment, gradient: float) -> Array:
+    """Micro-batch gradients [R, FRESH, m, 1] at ∇f = `gradient` that no run uses."""
+    drawn, first = line_gradients(experiment), experiment.run.iterations
+    pairs = [drawn(first + t) for t in range(FRESH)]
+    slope, intercept = np.stack(pairs, axis=1)
+    return np.asarray((slope * gradient + intercept)[..., None])
+
+
+def _weights(experiment: Experiment, gradient: float, c: float) -> dict[str, Any]:
+    """Mean weights W_j at ∇f = `gradient`."""
+    weights = running_sum_weights(_fresh(experiment, gradient), c).reshape(-1, COUNT)
+    n = len(weights)
+    errors = weights.std(0, ddof=1) / n**0.5
+    rows = enumerate(zip(weights.mean(0), errors, strict=True), 1)
+    kept = ("standard_error", "degrees")
+    points = [
+        Point.of_mean(mean, error, n - 1).entry(position=j, without=kept)
+        for j, (mean, error) in rows
+    ]
+    return {"gradient": gradient, "threshold": c, "replicates": n, "points": points}
+
+
+def _price(
+    experiment: Experiment, estimates: Mapping[str, Mapping[float, Estimate]]
+) -> dict[str, Any]:
+    """Iterations that the mistake at LOW needs for each one of `fixed` at HIGH.
+
+    For equal variances of the mean iterate of a long run; the logarithm's error is the
+    jackknife's.
+    """
+    gradients = partial(_fresh, experiment)
+    running, single = (
+        log_variance(partial(RULES[rule], threshold=c), gradients, estimates[rule][c].bias)
+        for rule, c in (("running", LOW), ("fixed", HIGH))
+    )
+    logarithm, n = running - single, experiment.run.replicates
+    value, error = float(logarithm.mean()), float(np.sqrt((n - 1) * logarithm.var()))
+    ends = np.exp(value + quantile(0.995, n - 1) * error * np.array([-1, 1]))
+    return {"value": float(np.exp(value)), "interval": ends, "z": value / error}
+
+
+def _at(data: dict[str, Any], rule: str, c: float) -> dict[str, Any]:
+    """The simulated point of a rule at a threshold."""
+    point: dict[str, Any] = data["simulation"][rule][THRESHOLDS.index(c)]
+    return point
+
+
+def _paired(data: dict[str, Any]) -> list[float]:
+    """All differences of biases, in standard errors."""
+    return [z for scores in data["apart"].values() for z in scores]
+
+
+def _mean_weights(data: dict[str, Any]) -> list[list[float]]:
+    """The mean weights by position, at rest and far out."""
+    kinds = (data["weights"][kind] for kind in ("rest", "far"))
+    return [[point["value"] for point in kind["points"]] for kind in kinds]
+
+
+def _factor() -> float:
+    """By what a micro-batch further back weighs less far out, without noise."""
+    return 1 / (1 + FAR / (COUNT * HIGH))
+
+
+def _draw_biases(axes: Any, data: dict[str, Any]) -> None:
+    """Exact lines, the mistake's points joined, and the simulated points on them."""
+    for (rule, shown), marker in zip(data["simulation"].items(), "o^s", strict=True):
+        color, exact = COLORS[rule], data["exact"].get(rule)
+        if exact:
+            axes.plot(exact["threshold"], exact["bias"], color=color)
+        else:
+            look = {"color": color, "lw": 0.8, "ls": palette.DASHED}
+            axes.plot(THRESHOLDS, [point["value"] for point in shown], **look)
+        panels.simulated(axes, shown, "threshold", fmt=marker, ms=4.5)
+    axes.axhline(data["sgd"], color=palette.SGD, ls=palette.DASH_DOTTED, lw=0.9)
+    axes.set(xscale="log", xlim=(0.008, 3), ylim=(0, 0.29))
+    axes.set(xlabel="threshold c (gradient units)", ylabel="bias ‖∇f‖ (gradient units)")
+    panels.plain_ticks(axes.xaxis, (0.01, 0.03, 0.1, 0.3, 1))
+
+
+def _draw_weights(axes: Any, data: dict[str, Any]) -> None:
+    """Mean weights by position, and those far out without noise and draggers."""
+    for kind, marker in zip(data["weights"].values(), "^v", strict=True):
+        panels.simulated(axes, kind["points"], "position", fmt=marker, ms=4.5)
+    alone = running_sum_weights(np.full((COUNT, 1), FAR), HIGH)
+    axes.plot(np.arange(1, COUNT + 1), alone, color=palette.BOUND, ls="--")
+    axes.set(yscale="log", ylim=(3e-4, 1.8), xticks=(1, 4, 8, 12, 16))
+    axes.set_xlabel("position j of the micro-batch")
+    axes.set_ylabel("its mean weight (dimensionless)")
 
 
 figure = ClipOrder()

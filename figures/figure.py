@@ -71,8 +71,6 @@ class Figure(ABC):
 
     def describe(self, data: dict[str, Any]) -> Description:
         """Alt text, caption and notes. Raises ValueError for a damaged template."""
-        if hasattr(self, "caption") and hasattr(self, "alt"):
-            return Description(self.alt(data), self.caption(data))
         return captions.template(self.name).filled(data, self.numbers(data))
 
     def prepare(

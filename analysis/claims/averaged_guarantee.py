@@ -48,7 +48,7 @@ from analysis.proof.symbols import (
 )
 from analysis.proof.values import sideways
 
-other = sp.Symbol("gamma_0", positive=True)
+any_length = sp.Symbol("gamma_0", positive=True)
 best = sp.Symbol("x_star", positive=True)
 
 speed = sp.sqrt(2 * L * Delta / T)
@@ -123,9 +123,9 @@ steps = (
 witness = (
     Inequality(
         "no better step size",
-        Relation(Delta / (other * T) + L * other / 2, ">=", speed),
+        Relation(Delta / (any_length * T) + L * any_length / 2, ">=", speed),
         "for every step size γ₀: arithmetic and geometric mean",
-        certificate=(sp.sqrt(Delta / (other * T)) - sp.sqrt(L * other / 2)) ** 2,
+        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2)) ** 2,
     ),
     Identity(
         "averaged bias",

@@ -49,18 +49,18 @@ from analysis.proof.values import Shown, sideways
 
 surprise = sp.Symbol("surprise", real=True)
 log_one, log_growth = sp.symbols("log_one log_growth", real=True)
-first = sp.Symbol("G_0", nonnegative=True)
-start, steepest, vartheta, kept = sp.symbols("G_1 G_max vartheta kept", positive=True)
-other, best = sp.symbols("zeta_0 zeta_star", positive=True)
+first_gradient = sp.Symbol("G_0", nonnegative=True)
+start, steepest, vartheta, unspent = sp.symbols("G_1 G_max vartheta kept", positive=True)
+any_split, best = sp.symbols("zeta_0 zeta_star", positive=True)
 fixed, shared = sp.symbols("a_0 a_1", positive=True)
 
 deviation = speed * (1 + 1 / sp.sqrt(T)) * sp.log(1 / q) * b / (2 * margin_of_size * B)
 bias = clean_probability * sigma / sp.sqrt(b)
 bound = (speed + bias + deviation / zeta) / ((1 - zeta) * margin_of_size)
 before = progress / gamma + L * gamma / 2 + p * s + surprise / vartheta
-one_step = before / (kept * kappa)
+one_step = before / (unspent * kappa)
 total = Delta / (gamma * T) + L * gamma / 2 + p * s + sp.log(1 / q) / (vartheta * T)
-any_step = total / (kept * kappa)
+any_step = total / (unspent * kappa)
 
 statement = Relation(Quantile(Mean(G), 1 - q), "<=", bound)
 terms = {
@@ -76,14 +76,19 @@ VARYING = (
     square,
     log_one,
     log_growth,
-    first,
+    first_gradient,
 )  # along a run
 
 steps = (
     *linear_drift,
     Definition("micro-batches", Relation(m, "=", B / b), "in a mini-batch"),
     Axiom("split", Relation(1 - zeta, ">", sp.S.Zero), "0 < ζ < 1"),
-    Definition("kept", Relation(kept, "=", 1 - zeta), "what ζ leaves of the margin", ("split",)),
+    Definition(
+        "kept",
+        Relation(unspent, "=", 1 - zeta),
+        "what ζ leaves of the margin",
+        ("split",),
+    ),
     Axiom(
         "step size",
         Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
@@ -96,7 +101,7 @@ steps = (
     setting.unit_vectors,
     Axiom(
         "first gradient",
-        Relation(first**2, "<=", 2 * L * Delta),
+        Relation(first_gradient**2, "<=", 2 * L * Delta),
         "G_0; f* ≤ f(w_0 - ∇f(w_0)/L) ≤ f(w_0) - G_0²/(2L)",
         axiom="smoothness",
     ),
@@ -107,14 +112,14 @@ steps = (
     ),
     Inequality(
         "first gradient is bounded",
-        Relation(first, "<=", start),
+        Relation(first_gradient, "<=", start),
         "both are not negative",
         ("first gradient", "start"),
-        certificate=(2 * L * Delta - first**2) / (first + start),
+        certificate=(2 * L * Delta - first_gradient**2) / (first_gradient + start),
     ),
     Axiom(
         "later gradients",
-        Relation(G, "<=", first + L * gamma * T),
+        Relation(G, "<=", first_gradient + L * gamma * T),
         "T steps of length γ at most; ‖∇f(v) - ∇f(w)‖ ≤ L‖v - w‖ (A2)",
     ),
     Definition(
@@ -133,7 +138,7 @@ steps = (
             "start",
             "step size",
         ),
-        certificate=(first + L * gamma * T - G, start - first),
+        certificate=(first_gradient + L * gamma * T - G, start - first_gradient),
     ),
     Definition(
         "scale",
@@ -170,7 +175,7 @@ steps = (
     ),
     Inequality(
         "margin that is left",
-        Relation(kept * kappa * G, "<=", before),
+        Relation(unspent * kappa * G, "<=", before),
         "the descent, the drift bound and the surprise together",
         (
             *("descent", "mean of unit vectors", "linear drift bound", "surprise"),
@@ -188,7 +193,7 @@ steps = (
         Relation(G, "<=", one_step),
         "solved for G",
         ("margin that is left",),
-        certificate=(before - kept * kappa * G) / (kept * kappa),
+        certificate=(before - unspent * kappa * G) / (unspent * kappa),
     ),
     Averaged(
         "average",
@@ -236,10 +241,10 @@ steps = (
     ),
 )
 
-bound_at = (fixed + shared / other) / (1 - other)
+bound_at = (fixed + shared / any_split) / (1 - any_split)
 
 witness = (
-    Axiom("another split", Relation(1 - other, ">", sp.S.Zero), "0 < ζ₀ < 1"),
+    Axiom("another split", Relation(1 - any_split, ">", sp.S.Zero), "0 < ζ₀ < 1"),
     Definition(
         "best split",
         Relation(best, "=", shared / (shared + sp.sqrt(shared * (shared + fixed)))),
@@ -261,10 +266,10 @@ witness = (
     ),
     Inequality(
         "no better split",
-        Relation(bound_at, ">=", bound_at.subs(other, best)),
+        Relation(bound_at, ">=", bound_at.subs(any_split, best)),
         "for every ζ₀: a square",
         ("another split", "optimality", "less than all"),
-        certificate=shared * (other - best) ** 2 / (best**2 * other * (1 - other)),
+        certificate=shared * (any_split - best) ** 2 / (best**2 * any_split * (1 - any_split)),
     ),
 )
 

@@ -38,14 +38,14 @@ from analysis.proof.values import sideways
 
 target = sp.Symbol("r", positive=True)
 h = sp.Symbol("h", positive=True)
-first = sp.Symbol("first", nonnegative=True)
+first_time = sp.Symbol("first", nonnegative=True)
 
 at_target = kappa * target * delta * (2 * beta + delta) / (target**2 + s**2)
 size = radius + delta
 pull_at_target = margin_of_size * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
 bound = 2 * L * Delta / pull_at_target**2
 
-statement = Relation(E(first), "<=", bound)
+statement = Relation(E(first_time), "<=", bound)
 terms = {
     "first": "the first step at which G ≤ β + δ",
 }
@@ -112,7 +112,7 @@ steps = (
     ),
     Axiom(
         "stopped",
-        Relation(E(first) * h**2 / (2 * L), "<=", Delta),
+        Relation(E(first_time) * h**2 / (2 * L), "<=", Delta),
         "first = τ, the first t with G_t ≤ r; by 'progress' f(w_t) - f* + t h²/(2L), "
         "stopped at τ, is a non-negative supermartingale, it starts at Δ and ends "
         "above τ h²/(2L)",
@@ -121,10 +121,10 @@ steps = (
     ),
     Inequality(
         "time",
-        Relation(E(first), "<=", 2 * L * Delta / h**2),
+        Relation(E(first_time), "<=", 2 * L * Delta / h**2),
         "h > 0",
         ("stopped",),
-        certificate=(Delta - E(first) * h**2 / (2 * L)) * 2 * L / h**2,
+        certificate=(Delta - E(first_time) * h**2 / (2 * L)) * 2 * L / h**2,
     ),
     Identity(
         "in the parameters",
@@ -173,11 +173,11 @@ witness = (
     ),
     Inequality(
         "simple form",
-        Relation(E(first), "<=", 2 * L * Delta / (kappa * delta) ** 2),
+        Relation(E(first_time), "<=", 2 * L * Delta / (kappa * delta) ** 2),
         "at most four times as large",
         ("time", "h from below"),
         certificate=(
-            2 * L * Delta / h**2 - E(first),
+            2 * L * Delta / h**2 - E(first_time),
             2 * L * Delta * (h - kappa * delta) * (h + kappa * delta) / (kappa * delta * h) ** 2,
         ),
     ),
@@ -207,7 +207,7 @@ claim = Claim(
         "step_size": sideways(pull_at_target / L),
     },
     shown={"target": "target", "hitting_time": "conclusion", "step_size": "step size"},
-    random=(first,),
+    random=(first_time,),
     attained="as σ → 0: a quadratic, one step from just outside the target",
     uses=("drift",),
     about=("bias_radius",),

@@ -17,9 +17,11 @@ from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.proof.symbols import b, kappa, lam, p, sigma
 
-ell, y, kept = sp.symbols("ell_2 y ell_0", positive=True)  # the rarity, of the limit and of a law
+ell, y, fixed_rarity = sp.symbols(
+    "ell_2 y ell_0", positive=True
+)  # the rarity, of the limit and of a law
 w_y, w = sp.symbols("w_y w", positive=True)  # the probabilities of a rare sample
-rest, bias = sp.symbols("G_y beta_2", positive=True)
+stationary_point, bias = sp.symbols("G_y beta_2", positive=True)
 
 
 def usual(rarity: sp.Expr) -> sp.Expr:
@@ -142,7 +144,7 @@ steps = (
     ),
     Axiom(
         "point of rest",
-        Relation(rest, "=", reach(w_y, y)),
+        Relation(stationary_point, "=", reach(w_y, y)),
         "for b > 1 and y close to ell the only one: below it the pull is negative by "
         "'more than half point back'; above it micro-batches with one rare sample "
         "point on too, and fewer than half point back. At b = 1 there is nothing above "
@@ -239,7 +241,7 @@ witness = (
     ),
     Identity(
         "large size",
-        Relation(sp.Limit(b * (1 - usual(kept)), b, sp.oo), "=", kept),
+        Relation(sp.Limit(b * (1 - usual(fixed_rarity)), b, sp.oo), "=", fixed_rarity),
         "at one λb, where ell keeps its value: bw → ell, so √b times the bias tends to "
         "σ(1 - ell)/√ell as b → ∞",
     ),

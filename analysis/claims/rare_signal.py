@@ -19,8 +19,8 @@ from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.proof.symbols import alpha, b, kappa, p, sigma
 
-ell, y, kept = sp.symbols("ell y ell_0", positive=True)
-rest, bias = sp.symbols("G_y beta_1", positive=True)
+ell, y, fixed_rarity = sp.symbols("ell y ell_0", positive=True)
+stationary_point, bias = sp.symbols("G_y beta_1", positive=True)
 
 
 def jump(rarity: sp.Expr) -> sp.Expr:
@@ -104,7 +104,7 @@ steps = (
     ),
     Axiom(
         "point of rest",
-        Relation(rest, "=", reach(y)),
+        Relation(stationary_point, "=", reach(y)),
         "the only one: by 'more than half point back' the pull is negative at G < a; "
         "at G > a it is p - (1-p), which is positive, as all clean ones point on",
         ("more than half point back", "below the breakdown", "rare samples exist, y"),
@@ -188,7 +188,7 @@ witness = (
     ),
     Identity(
         "large size",
-        Relation(sp.Limit(b * (jump(kept) - 1), b, sp.oo), "=", kept),
+        Relation(sp.Limit(b * (jump(fixed_rarity) - 1), b, sp.oo), "=", fixed_rarity),
         ("at one λb, where ell keeps its value: √b times the bias tends to σ√ell as b → ∞"),
     ),
 )

@@ -71,7 +71,8 @@ def _squared(case: str, square: sp.Expr, t: sp.Expr, why: str) -> Identity:
     )
 
 
-below, single_below = "below the breakdown", "one sample, below the breakdown"
+below = "below the breakdown"
+single_below = "one sample, below the breakdown"
 
 steps = (
     Axiom(below, Relation(room(size), ">", sp.S.Zero), "b < ln(1 + 1/α)/λ"),

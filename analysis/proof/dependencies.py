@@ -276,7 +276,11 @@ class Dependencies:
                     raise StepError(f"{step.name}: {step.symbol} is not free to vary")
 
     def _check_averages(self, step: Step) -> None:
-        """An average is over every value of what is random, and knows all that is."""
+        """Refuse averages under suppositions on what is random, or of what is undeclared.
+
+        An expectation integrates over all random symbols: no supposition may mention
+        one, and every random symbol in the relation must be declared.
+        """
         for name in self.supposed[step.name]:
             own = (g.step for g in self.given[step.name] if g.claim == self.claim)
             (supposed,) = (step for step in own if step.name == name)

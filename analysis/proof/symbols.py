@@ -118,7 +118,10 @@ NOTATION = (
         "alignment",
         _unit,
         "1",
-        "contaminated micro-batches push back with -αG at most (A4)",
+        (
+            "E⟨∇f, u⟩ over contaminated micro-batches is at least -αG (A4); 1 is "
+            "the worst, 0 sideways"
+        ),
     ),
     Entry(
         p,

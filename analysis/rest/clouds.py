@@ -66,7 +66,7 @@ def _on_grids(part: Cloud, ratio: float) -> Cloud:
     """
     place = np.log(part.scale) / ratio
     base = np.floor(place).astype(np.int64) - NEIGHBOURS // 2 + 1
-    share = _lagrange(place - base, NEIGHBOURS)
+    share = lagrange_weights(place - base, NEIGHBOURS)
     pieces = []
     for j in range(int(base.min()), int(base.max()) + NEIGHBOURS):
         (rows,) = np.nonzero((base <= j) & (j < base + NEIGHBOURS))
@@ -84,7 +84,7 @@ def _on_grid(part: Cloud) -> Cloud:
     """The weights of one scale handed over to the points (j + ½)/4, negative ones folded."""
     place = part.kappa / STEP - 0.5
     base = np.floor(place).astype(np.int64) - POINTS // 2 + 1
-    share = _lagrange(place - base, POINTS)
+    share = lagrange_weights(place - base, POINTS)
     index = base[:, None] + np.arange(POINTS)
     index = np.where(index < 0, -1 - index, index)
     low = index.min()
@@ -98,7 +98,7 @@ def _on_grid(part: Cloud) -> Cloud:
     return Cloud(np.full(size, part.scale[0]), kappa, gathered(part.weight), vector)
 
 
-def _lagrange(x: Array, points: int) -> Array:
+def lagrange_weights(x: Array, points: int) -> Array:
     """Values at x [c] of the Lagrange polynomials of the points 0, 1, … [c, points]."""
     j = np.arange(points, dtype=np.float64)
     gaps = (j[:, None] - j[None, :]) + np.eye(points)

@@ -47,7 +47,8 @@ def read_domains(tables: Any) -> tuple[Domain, ...]:
         try:
             domains.append(Domain.read(table))
         except SpecificationError as error:
-            message, place = str(error), f"model.domains[{i}]"
+            message = str(error)
+            place = f"model.domains[{i}]"
             own = message.removeprefix("model.domains")
             inner = f"{place}{message.removeprefix('model')}"
             raise SpecificationError(inner if own == message else place + own) from None

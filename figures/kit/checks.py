@@ -46,7 +46,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Check:
-    """One assertion behind the caption; `id` is its name within the figure."""
+    """One assertion behind the caption.
+
+    `id` is its name within the figure; older documents have none.
+    """
 
     statement: str
     expected: str
@@ -107,8 +110,9 @@ def significant(scores: ArrayLike, degrees: int, *, alarm: float = ALARM) -> Con
     `alarm`.
     """
     z, limit = _array(scores), float(-special.stdtrit(degrees, alarm))
+    count = "1 difference" if z.size == 1 else f"{z.size} differences"
     return Condition(
-        f"z > {limit:.1f} for {z.size} differences (if equal: 1 in {1 / alarm:,.0f})",
+        f"z > {limit:.1f} for {count} (if equal: 1 in {1 / alarm:,.0f})",
         f"smallest z {z.min():.2f}",
         bool((z > limit).all()),
     )

@@ -11,7 +11,7 @@ from analysis.spec.experiment import Experiment
 from sim.bench.worker import Program, Statistics, serve
 from sim.compiled.jit import compiled
 from sim.measures import points
-from sim.random.normals import NUMBERS, store_normals
+from sim.random.normals import ROOM, numbers, store_normals
 from sim.random.philox import NORMALS
 from sim.results import Trajectories
 from sim.sweep.measure import available_cores, measure
@@ -50,18 +50,17 @@ def build(experiment: Experiment, threads: int, backend: str) -> Program:
 @compiled
 def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
     """Draw `count` normals into a buffer again and again, as the engine does; the last one."""
-    for begin in range(0, count, out.size - NUMBERS):
-        for i in range(0, out.size - NUMBERS, NUMBERS):
+    for begin in range(0, count, out.size - ROOM):
+        for i in range(0, out.size - ROOM, numbers()):
             position = np.uint64((begin + i) // 4)
-            key = (np.uint64(1), np.uint64(2))
-            kind = np.uint64(NORMALS)
-            store_normals(out, i, key[0], key[1], position, np.uint64(0), replicate, kind)
+            counter = (position, np.uint64(0), replicate, np.uint64(NORMALS))
+            store_normals(out, i, (np.uint64(1), np.uint64(2)), counter)
     return out[0]
 
 
 def generator_rate(threads: int, seconds: float = 1.0) -> float:
     """Normals a second of the CPU engine's generator alone, on that many threads for that long."""
-    buffers = [np.empty(BLOCK + NUMBERS, np.float32) for _ in range(threads)]
+    buffers = [np.empty(BLOCK + ROOM, np.float32) for _ in range(threads)]
     for buffer in buffers:
         _generate(buffer, BLOCK, np.uint64(0))
     barrier = threading.Barrier(threads)

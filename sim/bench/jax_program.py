@@ -71,12 +71,17 @@ def divisor(n: int, most: int) -> int:
 
 
 def build(
-    experiment: Experiment, threads: int, backend: str, *, numbers: int, prepare: Prepare
+    experiment: Experiment,
+    threads: int,
+    backend: str = "cpu",
+    *,
+    reduced: bool,
+    prepare: Prepare,
 ) -> Program:
-    """A compiled run of the job; `numbers` normals are drawn for a replicate and step.
+    """A compiled run of the job, on `threads` host devices or on the GPU that JAX finds.
 
-    prepare(jax, job, gpu) returns the function that draws the micro-batch gradients minus w of one
-    replicate [m, d] from a key.
+    prepare(jax, job, gpu) returns the function that draws the micro-batch gradients minus w
+    of one replicate [m, d] from a key. `reduced`: it draws by micro-batch.
     """
     jax = start(threads, backend)
     jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
@@ -84,7 +89,8 @@ def build(
     gpu = jax.devices()[0].platform != "cpu"
     devices = divisor(task.R, len(jax.devices()))
     share = task.R // devices
-    n = divisor(share, (GPU_CHUNK if gpu else CHUNK) // numbers)
+    most = (GPU_CHUNK if gpu else CHUNK) // task.normals_of_a_step(reduced)
+    n = divisor(share, most)
     draw = jax.vmap(prepare(jax, task, gpu))
     begin = jnp.asarray(task.start)
     ones = jnp.ones(task.d, jnp.float32)

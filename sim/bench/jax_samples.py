@@ -1,13 +1,13 @@
 """The job in JAX, sample by sample: `python -m sim.bench.jax_samples` answers requests."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from analysis.spec.experiment import Experiment
-from sim.bench.jax_program import build as build_program
+from sim.bench import jax_program
 from sim.bench.jax_program import normals
-from sim.bench.job import Job, job
-from sim.bench.worker import Program, serve
+from sim.bench.job import Job
+from sim.bench.worker import serve
 
 
 def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
@@ -27,11 +27,7 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
     return draw
 
 
-def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
-    """The compiled run, on `threads` host devices or on the GPU that JAX finds."""
-    task = job(experiment)
-    numbers = task.B * task.d
-    return build_program(experiment, threads, backend, numbers=numbers, prepare=prepare)
+build = partial(jax_program.build, reduced=False, prepare=prepare)
 
 
 if __name__ == "__main__":

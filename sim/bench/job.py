@@ -47,9 +47,13 @@ class Job:
         """Sample gradients that the job stands for."""
         return self.R * self.T * self.B
 
+    def normals_of_a_step(self, reduced: bool) -> int:
+        """Normals for a replicate: d a sample, or a micro-batch if `reduced`."""
+        return self.d * (self.m if reduced else self.B)
+
     def normals(self, reduced: bool) -> int:
-        """Normals drawn: d for each sample, or for each micro-batch if `reduced`."""
-        return self.R * self.T * self.d * (self.m if reduced else self.B)
+        """Normals that a program draws for the job."""
+        return self.R * self.T * self.normals_of_a_step(reduced)
 
     def draggers(self) -> NDArray[np.float64]:
         """P(at most k draggers in a micro-batch) [b + 1], binomial; the last is 1."""

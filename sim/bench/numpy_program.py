@@ -19,15 +19,22 @@ Draw = Callable[[np.random.Generator, Vector], Vector]  # g [n, m, d] from itera
 
 
 def build(
-    experiment: Experiment, threads: int, numbers: int, prepare: Callable[[Job, int], Draw]
+    experiment: Experiment,
+    threads: int,
+    backend: str = "cpu",
+    *,
+    reduced: bool,
+    prepare: Callable[[Job, int], Draw],
 ) -> Program:
-    """A run of the job; `numbers` normals are drawn for a replicate and step.
+    """A run of the job on `threads` threads; NumPy knows no other backend than the CPU.
 
-    prepare(job, n) allocates what n replicates need and returns the function that draws their
-    micro-batch gradients, which may be overwritten by its next call.
+    prepare(job, n) allocates what n replicates need and returns the function that draws
+    their micro-batch gradients, which may be overwritten by its next call. `reduced`: it
+    draws by micro-batch.
     """
     task = job(experiment)
-    pieces = max(-(-task.R * numbers // CHUNK), min(threads, task.R))
+    chunks = -(-task.R * task.normals_of_a_step(reduced) // CHUNK)
+    pieces = max(chunks, min(threads, task.R))
     sizes = [len(part) for part in np.array_split(np.empty(task.R), min(pieces, task.R))]
     wanted = set(task.points)
     pool = ThreadPoolExecutor(threads)

@@ -1,12 +1,13 @@
 """The job in NumPy, sample by sample: `python -m sim.bench.numpy_samples` answers requests."""
 
+from functools import partial
+
 import numpy as np
 
-from analysis.spec.experiment import Experiment
-from sim.bench.job import Job, Vector, job
+from sim.bench import numpy_program
+from sim.bench.job import Job, Vector
 from sim.bench.numpy_program import Draw, uniforms
-from sim.bench.numpy_program import build as build_program
-from sim.bench.worker import Program, serve
+from sim.bench.worker import serve
 
 
 def prepare(task: Job, n: int) -> Draw:
@@ -26,10 +27,7 @@ def prepare(task: Job, n: int) -> Draw:
     return draw
 
 
-def build(experiment: Experiment, threads: int, backend: str = "cpu") -> Program:
-    """The run, on `threads` threads; NumPy knows no other backend than the CPU."""
-    task = job(experiment)
-    return build_program(experiment, threads, task.B * task.d, prepare)
+build = partial(numpy_program.build, reduced=False, prepare=prepare)
 
 
 if __name__ == "__main__":

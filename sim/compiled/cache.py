@@ -18,11 +18,11 @@ import numba
 from numba.core import compiler, config, serialize
 
 from analysis.spec.files import read_whole, shown, write_whole
-from sim.compiled.vectors import LANES
+from sim.compiled.vectors import lanes
 
 HERE = Path(__file__).parent
 DIGEST = hashlib.sha256().digest_size
-_told: set[str] = set()
+reported: set[str] = set()
 
 
 def folders() -> Iterator[Path]:
@@ -31,7 +31,7 @@ def folders() -> Iterator[Path]:
     The name tells the text of all engines, the width of their vectors and the versions. Where the
     package cannot be written to, the user's cache serves.
     """
-    name = _sources()
+    name = sources()
     if config.CACHE_DIR:
         yield Path(config.CACHE_DIR) / name
         return
@@ -42,10 +42,11 @@ def folders() -> Iterator[Path]:
 
 
 @cache
-def _sources() -> str:
+def sources() -> str:
+    """The folder's name: another one for other texts of the engines, versions or lanes."""
     rooms = [HERE, HERE.parent / "random", HERE.parent / "engines"]
     files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
-    versions = f"{LANES} {numba.__version__} {sys.version}"
+    versions = f"{lanes()} {numba.__version__} {sys.version}"
     text = b"".join(path.read_bytes() for path in files) + versions.encode()
     return f"numba-{hashlib.sha256(text).hexdigest()[:16]}"
 
@@ -84,7 +85,7 @@ class Cache:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except Exception as error:  # whatever stands there
-                _tell(f"{shown(path)}: cannot be used ({shown(error)}): compiled anew")
+                _report(f"{shown(path)}: cannot be used ({shown(error)}): compiled anew")
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -100,7 +101,7 @@ class Cache:
                 return
             except OSError as error:
                 obstacle = error
-        _tell(f"compiled code cannot be kept, every process compiles anew: {obstacle}")
+        _report(f"compiled code cannot be kept, every process compiles anew: {obstacle}")
 
     def _paths(self, sig: Any, codegen: Any) -> list[Path]:
         known = repr((self._name, self._text, sig, codegen.magic_tuple()))
@@ -117,7 +118,7 @@ class Cache:
         """Nothing: names tell what is out of date."""
 
 
-def _tell(line: str) -> None:
-    if line not in _told:
-        _told.add(line)
+def _report(line: str) -> None:
+    if line not in reported:
+        reported.add(line)
         print(line, file=sys.stderr)

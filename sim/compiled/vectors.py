@@ -1,5 +1,6 @@
-"""Vectors of LLVM in the middle of compiled functions: what a loop would only hope for."""
+"""Explicit vectors of the processor inside compiled functions: loops are not always vectorised."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,17 @@ from llvmlite import binding, ir
 
 from sim import environment
 
-WIDEST = 16 if binding.get_host_cpu_features().get("avx512f") else 8
-LANES = environment.lanes(WIDEST)
 I32, I64, F32, F64 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
 FAST = ("contract", "reassoc", "nsz", "arcp")
+
+
+@cache
+def lanes() -> int:
+    """How many numbers of 32 bits a vector holds, the same for the life of the process.
+
+    Raises SpecificationError when the environment asks for another width than there is.
+    """
+    return environment.lanes(16 if binding.get_host_cpu_features().get("avx512f") else 8)
 
 
 class Vectors:

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from sim.compiled.jit import compiled
 from sim.random.draws import U, counter, fill, gamma_variable, step_address
-from sim.random.normals import NUMBERS, store_words
+from sim.random.normals import ROOM, numbers, store_words
 
 
 @compiled
 def _words(out, buffer, k0, k1, stream, replicates, iteration):
     for r in range(replicates.size):
         address = step_address((k0, k1), U(replicates[r]), iteration)
-        for i in range(0, out.shape[1], NUMBERS):
+        for i in range(0, out.shape[1], numbers()):
             store_words(buffer, i, address.key, counter(address, U(i // 4), stream))
         for i in range(out.shape[1]):
             out[r, i] = buffer[i]
@@ -38,7 +38,7 @@ def _gammas(out, shape, k0, k1, stream, replicates, iteration):
 
 
 def _filled(code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any) -> Any:
-    buffer = np.empty(out.shape[1] + NUMBERS, out.dtype)
+    buffer = np.empty(out.shape[1] + ROOM, out.dtype)
     numbers = np.asarray(replicates, np.uint64)
     code(out, buffer, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
     return out

@@ -11,7 +11,7 @@ import numpy as np
 from numba.extending import overload
 
 from sim.compiled.jit import FLAGS, inlined, scalar
-from sim.random.normals import NUMBERS, store_normals
+from sim.random.normals import numbers, store_normals
 from sim.random.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 U = np.uint64
@@ -73,11 +73,11 @@ def fill(out, count, address, position, stream):
 @overload(fill, jit_options={"fastmath": FLAGS})
 def _fill(out, count, address, position, stream):
     def single(out, count, address, position, stream):
-        for i in range(0, count, NUMBERS):
+        for i in range(0, count, numbers()):
             store_normals(out, i, address.key, counter(address, position + U(i // 4), stream))
 
     def double(out, count, address, position, stream):
-        for i in range(0, count, 4):  # the buffer has room for NUMBERS more
+        for i in range(0, count, 4):  # the buffer has room for more
             words = four_words(address.key, counter(address, position + U(i // 4), stream))
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))

@@ -1,4 +1,4 @@
-"""Philox words and float32 normals for the compiled engines, LANES counters at a time.
+"""Philox words and float32 normals for the compiled engines, `lanes` counters at a time.
 
 The instructions are written for LLVM's vector types, so that they do not depend on what an
 optimiser recognises. The words are those of `sim.random.philox`; the normals agree with its float64
@@ -15,11 +15,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sim.compiled.vectors import F32, I32, I64, LANES, Vectors
+from sim.compiled.vectors import F32, I32, I64, Vectors, lanes
 from sim.random.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
-NUMBERS = 4 * LANES  # words or normals of one call
-HALF = LANES // 2  # 64-bit lanes: a product of 32-bit words needs 64 bits
+ROOM = 64  # more numbers than asked for that may be written to a buffer
 
 # Near-minimax polynomials (Lawson's iteration), constant term first: -2 ln(1 + f)/f for
 # √½ <= 1 + f <= √2 to a relative error of 2.6e-8, and with z = x² <= 1 the functions
@@ -55,8 +54,8 @@ ROOT_HALF = 0x3F3504F3  # bits of √½ as a float32
 
 
 def _order() -> list[int]:
-    """The counter in each of the LANES lanes: lane 4l + k of part l holds the kth of its four."""
-    parts = LANES // 4
+    """The counter in each lane: lane 4l + k of part l holds the kth of its four."""
+    parts = lanes() // 4
     return [parts * k + part for part in range(parts) for k in range(4)]
 
 
@@ -68,15 +67,15 @@ def _within(builder: Any, a: Any, b: Any, pattern: tuple[int, ...]) -> Any:
 
 
 def _words(builder: Any, key: Any, counter: Any) -> list[Any]:
-    """Four vectors of words for the LANES counters from counter[0] on; scalars are 64-bit."""
-    v = Vectors(builder, HALF)
+    """Four vectors of words for the counters from counter[0] on; scalars are 64-bit."""
+    v = Vectors(builder, lanes() // 2)  # a product of 32-bit words needs 64 bits
     mask, half = v.integers(MASK, I64), v.integers(32, I64)
+    whole = ir.VectorType(I32, lanes())
     multipliers = [v.integers(m, I64) for m in MULTIPLIERS]
-    order = _order()
-    pairs = [[c for i, c in enumerate(order) if i % 4 // 2 == k] for k in (0, 1)]
+    pairs = [[c for i, c in enumerate(_order()) if i % 4 // 2 == k] for k in (0, 1)]
     start, parts = v.splat(counter[0]), []
     for pair in pairs:
-        c0 = builder.add(start, ir.Constant(ir.VectorType(I64, HALF), pair))
+        c0 = builder.add(start, ir.Constant(ir.VectorType(I64, v.lanes), pair))
         c1, c2, c3 = (v.splat(c) for c in counter[1:])
         for r in range(ROUNDS):
             p = builder.mul(multipliers[0], builder.and_(c0, mask))
@@ -88,14 +87,14 @@ def _words(builder: Any, key: Any, counter: Any) -> list[Any]:
             c0 = builder.xor(builder.xor(builder.lshr(q, half), c1), k0)
             c2 = builder.xor(builder.xor(builder.lshr(p, half), c3), k1)
             c1, c3 = q, p
-        parts.append([builder.bitcast(c, ir.VectorType(I32, LANES)) for c in (c0, c1, c2, c3)])
+        parts.append([builder.bitcast(c, whole) for c in (c0, c1, c2, c3)])
     return [_within(builder, a, b, (0, 2, 4, 6)) for a, b in zip(*parts, strict=True)]
 
 
 def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     """Box and Muller on two vectors of words."""
-    v = Vectors(builder, LANES)
-    float_vector = ir.VectorType(F32, LANES)
+    v = Vectors(builder, lanes())
+    float_vector = ir.VectorType(F32, v.lanes)
     u = builder.uitofp(first, float_vector)
     u = v.plus(v.times(u, v.reals(2.0**-32)), v.reals(2.0**-33))
     scaled = builder.sub(v.integer(u), v.integers(ROOT_HALF))
@@ -107,7 +106,7 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     root = cgutils.get_or_insert_function(
         builder.module,
         ir.FunctionType(float_vector, [float_vector]),
-        f"llvm.sqrt.v{LANES}f32",
+        f"llvm.sqrt.v{v.lanes}f32",
     )
     radius = builder.call(root, [log])
 
@@ -123,7 +122,7 @@ def _store(
     context: Any, builder: Any, kind: Any, array: Any, position: Any, columns: list[Any]
 ) -> None:
     """Write the four numbers of each counter, counter by counter, to array[position:]."""
-    v = Vectors(builder, LANES)
+    v = Vectors(builder, lanes())
     a, b, c, d = columns
     data = context.make_array(kind)(context, builder, array).data
     k = 0
@@ -131,7 +130,7 @@ def _store(
         low, high = _within(builder, a, b, pattern), _within(builder, c, d, pattern)
         for half in ((0, 1, 4, 5), (2, 3, 6, 7)):
             row = _within(builder, low, high, half)
-            v.store(row, data, builder.add(position, ir.Constant(I64, k * LANES)))
+            v.store(row, data, builder.add(position, ir.Constant(I64, k * v.lanes)))
             k += 1
 
 
@@ -141,7 +140,7 @@ def _signature(out: Any) -> Any:
 
 
 def _write(context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any) -> Any:
-    """Write the numbers of LANES counters, numbers(words) being four vectors."""
+    """Write the numbers of some counters, numbers(words) being four vectors."""
     array, position, *addresses = arguments
     key, counter = (cgutils.unpack_tuple(builder, words) for words in addresses)
     columns = numbers(_words(builder, key, counter))
@@ -150,8 +149,18 @@ def _write(context: Any, builder: Any, signature: Any, arguments: Any, numbers: 
 
 
 @intrinsic
+def numbers(typing: Any) -> Any:
+    """How many numbers `store_words` and `store_normals` write at once."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(I64, 4 * lanes())
+
+    return types.int64(), code
+
+
+@intrinsic
 def store_words(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
-    """Write the NUMBERS words of successive counters to out[at:], an array of uint32."""
+    """Write the next words of successive counters to out[at:], an array of uint32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _write(context, builder, signature, arguments, lambda words: words)
@@ -161,7 +170,7 @@ def store_words(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
 
 @intrinsic
 def store_normals(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
-    """Write the NUMBERS normals of successive counters to out[at:], an array of float32."""
+    """Write the next normals of successive counters to out[at:], an array of float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def numbers(words: list[Any]) -> list[Any]:

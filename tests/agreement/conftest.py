@@ -187,7 +187,9 @@ def extrapolated(experiment):
     where draggers and noise are discrete, average out.
     """
     run, [b] = experiment.run, experiment.algorithm.sizes
-    half, rng, means = run.iterations // 2, np.random.default_rng(run.seed), []
+    half = run.iterations // 2
+    rng = np.random.default_rng(run.seed)
+    means = []
     with Workers(1) as workers:
         for step in run.steps:
             machine, state = engine(experiment, b, step, workers), start(experiment)

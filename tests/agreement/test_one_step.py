@@ -62,11 +62,9 @@ def test_m_estimator_identity(count, family, lab):
     found = family("m_estimator_identity", "1.1", exact=True)
     for seed in range(count):
         rng = np.random.default_rng([1, seed])
-        d, (B, b, fraction) = int(rng.choice([1, 2])), lab.random_sizes(rng, least=2)
-        noise = lab.random_noise(rng, ("gaussian", "rare", "gamma")[: 4 - d])
-        dragger = lab.random_dragger(rng, ("persistent", "additive", "isotropic"), d)
-        model = {"dimension": d, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
-        made = lab.experiment(model, "adaptive", B, b, seed, 0.1)
+        made = random_adaptive(lab, rng, seed)
+        B = made.algorithm.batch_size
+        (b,) = made.algorithm.sizes
         place = span(made.model)
         basis = axes(place, made.model)
         a = rng.normal(size=place.axes) * made.model.noise_scale() / math.sqrt(b)
@@ -75,6 +73,16 @@ def test_m_estimator_identity(count, family, lab):
         for values, theory in zip((rules.adaptive(g) @ basis.T).T, exact, strict=True):
             found.mean(seed, values, theory, 1.1 * theory)
     found.judge()
+
+
+def random_adaptive(lab, rng, seed):
+    """Algorithm 1 on a random model of one or two dimensions."""
+    d = int(rng.choice([1, 2]))
+    B, b, fraction = lab.random_sizes(rng, least=2)
+    noise = lab.random_noise(rng, ("gaussian", "rare", "gamma")[: 4 - d])
+    dragger = lab.random_dragger(rng, ("persistent", "additive", "isotropic"), d)
+    model = {"dimension": d, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
+    return lab.experiment(model, "adaptive", B, b, seed, 0.1)
 
 
 def axes(place, model):

@@ -161,7 +161,8 @@ def test_sgd_rate(count, family, lab):
         bound = CLAIMS["sgd_rate"].evaluate(horizon=T, **given)
         square = (lab.paths(made, float(bound["learning_rate"]), T) ** 2).mean(0)
         found.mean(seed, square, bound["squared_bound"])
-    noise, dragger = {"law": "gaussian", "scale": LITTLE}, {"law": "isotropic", "norm": 0.0}
+    noise = {"law": "gaussian", "scale": LITTLE}
+    dragger = {"law": "isotropic", "norm": 0.0}
     model = {"dimension": 1, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger}
     made = lab.experiment(model, "sgd", 8, 8, 1, 0.1, start=1.0)
     given = start_of(made) | {"batch_size": 8, "dragger_norm": 0.0, "dragger_fraction": 0.0}

@@ -56,8 +56,7 @@ def document(figure, prepared):
 def refused_by():
     """Function of a figure, its document and a function that spoils data.
 
-    Which checks fail on a spoilt copy of the data: their ids, or their numbers where
-    they have none.
+    The ids of the checks that fail on a spoilt copy of the data.
     """
 
     def refused(figure, document, spoil):
@@ -65,7 +64,7 @@ def refused_by():
         spoil(data)
         checks = figure.check(data)
         assert len(checks) == len(document["checks"])
-        return {c.id or i for i, c in enumerate(checks) if not c.passed}
+        return {check.id for check in checks if not check.passed}
 
     return refused
 
@@ -93,9 +92,3 @@ def drawn_twice(tmp_path):
         }
 
     return lambda figure, document: [digests(x, figure, document) for x in "ab"]
-
-
-@pytest.fixture
-def written_twice(figure, document, drawn_twice):
-    """The same for the module's figure."""
-    return drawn_twice(figure, document)

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from analysis.spec.checking import SpecificationError
-from figures.checks import Check
 from figures.document import LARGEST, Drawn, Failed, read
+from figures.kit.checks import Check
 from tests.figures.sample_document import sample_document
 
 ANYTHING = {"data": {"anything": [1, None, {}]}}

@@ -7,8 +7,8 @@ from sim.problems import build
 from sim.random import philox
 from sim.random.addresses import Draws
 
-D = 3
-BOWL = {"dimension": D, "curvature": [0.5, 1.0, 2.0]}
+DIMENSION = 3
+BOWL = {"dimension": DIMENSION, "curvature": [0.5, 1.0, 2.0]}
 NORMAL = {"law": "gaussian", "scale": 0.7}
 RARE = {"law": "rare", "probability": 0.3, "value": 2.0, "gaussian": 0.5}
 GAMMA = {"law": "gamma", "shape": 0.7, "scale": 1.5, "sign": -1, "gaussian": 0.5}
@@ -19,7 +19,12 @@ DOMAINS = [
     {"weight": 0.3, "optimum": [0.0, -2.0, 0.0], "noise": HEAVY},
     {"weight": 0.2, "optimum": [0.5, 0.0, 3.0], "noise": GAMMA},
 ]
-LINEAR = {"dimension": D, "spectrum": [2.0, 1.0, 0.3], "optimum": [1.0, -1.0, 2.0], "noise": 0.5}
+LINEAR = {
+    "dimension": DIMENSION,
+    "spectrum": [2.0, 1.0, 0.3],
+    "optimum": [1.0, -1.0, 2.0],
+    "noise": 0.5,
+}
 LOGISTIC = {"mean": [0.8, -0.5], "positive_fraction": 0.3, "leverage": 3.0}
 LAYERS = {"inputs": 4, "hidden": 3, "teacher": 2, "teacher_norm": 1.5, "noise": 0.3}
 MODELS = {

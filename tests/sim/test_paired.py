@@ -3,9 +3,12 @@
 from functools import partial
 
 import numpy as np
+import pytest
 
+from analysis.rest.mixture import mixture
 from analysis.spec.algorithm import Run
-from sim.paired import batch_means
+from analysis.spec.experiment import Experiment
+from sim.paired import batch_means, line_gradients, log_variance
 from sim.rules import fixed, running_sum
 
 RUN = Run(steps=(0.2, 0.1), iterations=203, replicates=3)
@@ -43,3 +46,54 @@ def test_every_trajectory_is_that_of_a_plain_loop():
         size = RUN.steps[step] / THRESHOLDS[c]
         expected = alone(rules[rule], THRESHOLDS[c], size, replicate)
         np.testing.assert_allclose(together[place], expected, rtol=1e-10)
+
+
+def rare_samples_and_draggers():
+    """One dimension, 64 replicates of 16 micro-batches of four samples."""
+    noise = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.3}
+    dragger = {"law": "persistent", "norm": 20.0, "direction": [-1.0]}
+    model = {"dimension": 1, "dragger_fraction": 0.01, "noise": noise, "dragger": dragger}
+    rule = {"rule": "fixed", "batch_size": 64, "micro_batch_sizes": [4]}
+    algorithm = rule | {"threshold": 1.0}
+    return Experiment.from_mapping(
+        {"model": model, "algorithm": algorithm, "run": {"replicates": 64}}
+    )
+
+
+def test_line_gradients_have_the_exact_distribution():
+    """Mean and variance of 65 536 of them far from the minimum, within five errors."""
+    experiment = rare_samples_and_draggers()
+    drawn = line_gradients(experiment)
+    slope, intercept = np.stack([drawn(t) for t in range(64)], axis=1)
+    g = (slope * 10.0 + intercept).ravel()
+    law = mixture(experiment.gradient_model, 4)
+    centre = law.benign * 10.0 + law.offset[:, 0]
+    away = centre - law.weight @ centre
+    variance = law.weight @ (away**2 + law.scale**2)
+    fourth = law.weight @ (away**4 + 6 * away**2 * law.scale**2 + 3 * law.scale**4)
+    z = (g.mean() - law.weight @ centre) / (variance / g.size) ** 0.5
+    spread = (g.var() - variance) / ((fourth - variance**2) / g.size) ** 0.5
+    assert g.size == 65_536
+    assert max(abs(z), abs(spread)) < 5
+
+
+def test_the_variance_of_a_mean_iterate_by_hand():
+    """ψ = 3∇f ± 6, equally often in every replicate: 36/9, whichever is left out."""
+    noise = np.tile([-6.0, 6.0], (5, 10))[:, :, None, None]
+    variance = log_variance(lambda g: g.mean(-2), lambda gradient: 3 * gradient + noise, 0.7)
+    assert variance == pytest.approx(np.full(5, np.log(4.0)), rel=1e-12)
+
+
+def test_the_variance_without_one_replicate():
+    """Beside that of the others alone."""
+    noise = np.random.default_rng(2).normal(size=(6, 50, 3, 1))
+
+    def clipped(g):
+        return fixed(g, 1.0)
+
+    together = log_variance(clipped, lambda gradient: gradient + noise, 0.2)
+    for i in range(6):
+        others = np.delete(noise, i, axis=0)
+        psi = clipped(0.2 + others)
+        slope = (clipped(0.201 + others) - clipped(0.199 + others)).mean() / 0.002
+        assert together[i] == pytest.approx(np.log(psi.var() / slope**2), rel=1e-9)

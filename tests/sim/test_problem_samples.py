@@ -71,7 +71,8 @@ def responses(model, d, B):
             y = 1 if u < a.positive_fraction else 0
             features = [c + (1 if y else -1) * m for c, m in zip(x[s], a.mean, strict=True)]
             if wrong[s]:
-                features, y = [a.leverage * c for c in features], 1 - y
+                features = [a.leverage * c for c in features]
+                y = 1 - y
             yield [*features, 1.0], y
         return
     n = d.normals(philox.LABEL, B)[0]
@@ -106,7 +107,10 @@ def sample_loss(model, w, x, y):
 )
 def test_samples_one_by_one(name, experiment, problem, draws):
     """Micro-batch gradients against differences of the samples' losses, in plain loops."""
-    model, p, b, B = experiment(name).model, problem(name), 3, 12
+    model = experiment(name).model
+    p = problem(name)
+    b = 3
+    B = 12
     w = places(p, 2)
     g, _ = p.micro_batch_gradients(w, b, B, draws(range(4, 6)), np.array([True, True]))
     for r in range(2):
@@ -161,7 +165,9 @@ def test_replaced_gradients(name, law, problem, draws):
 
 def test_clean_micro_batches_have_their_share(problem, draws):
     """(1 - ε)^b of them, |z| < 6; none has a dragger where draggers are not active."""
-    p, b, m = problem("quadratic"), 4, 10_000
+    p = problem("quadratic")
+    b = 4
+    m = 10_000
     on = np.array([True, False])
     _, clean = p.micro_batch_gradients(places(p, 2), b, b * m, draws(range(2)), on)
     chance = 0.8**b

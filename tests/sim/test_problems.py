@@ -86,7 +86,8 @@ def test_assumptions_are_answered(problem):
 
 def test_the_best_classifier_is_the_true_log_odds(problem):
     """Where features tell nothing, f* is the entropy of the label."""
-    p, q = problem("logistic_regression"), 0.3
+    p = problem("logistic_regression")
+    q = 0.3
     assert np.abs(p.gradient(p.optimum)).max() < 1e-12
     table = {"mean": [0.0, 0.0], "positive_fraction": q}
     p = problem("logistic_regression", logistic_regression=table)
@@ -111,7 +112,8 @@ def test_two_layers_far_from_the_teacher_have_a_gradient(experiment, dtype, norm
     """There s_i² and Q_ii² are one number; the gradient of a unit falls like 1/‖J‖."""
     p = build(experiment("two_layer"), np, dtype)
     w = np.zeros((1, p.dimension), dtype)
-    w[0, 0], w[0, 5] = norm, 1.0
+    w[0, 0] = norm
+    w[0, 5] = 1.0
     found = p.gradient(w)
     assert np.isfinite(found).all()
     near = w.astype(np.float64)

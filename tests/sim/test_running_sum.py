@@ -7,7 +7,7 @@ import pytest
 
 from sim.rules import running_sum, running_sum_weights
 
-G = np.random.default_rng(3).normal(0.5, 2, (20, 5, 3))
+GRADIENTS = np.random.default_rng(3).normal(0.5, 2, (20, 5, 3))
 
 
 def in_plain_loops(gradients, threshold):
@@ -23,24 +23,25 @@ def in_plain_loops(gradients, threshold):
 
 @pytest.mark.parametrize("threshold", [0.05, 0.7, 1e9])
 def test_it_is_what_a_loop_does(threshold):
-    expected = [in_plain_loops(g.tolist(), threshold) for g in G]
-    np.testing.assert_allclose(running_sum(G, threshold), expected, rtol=1e-13)
+    expected = [in_plain_loops(g.tolist(), threshold) for g in GRADIENTS]
+    np.testing.assert_allclose(running_sum(GRADIENTS, threshold), expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("threshold", [0.05, 1.0, 1e9])
 def test_it_is_the_weighted_sum(threshold):
     """In several dimensions, never longer than the threshold; without one it is the mean."""
-    total, weights = running_sum(G, threshold), running_sum_weights(G, threshold)
-    np.testing.assert_allclose(total, (weights[..., None] * G).sum(-2) / 5, atol=1e-12)
+    total, weights = running_sum(GRADIENTS, threshold), running_sum_weights(GRADIENTS, threshold)
+    np.testing.assert_allclose(total, (weights[..., None] * GRADIENTS).sum(-2) / 5, atol=1e-12)
     assert np.linalg.norm(total, axis=-1).max() <= threshold * (1 + 1e-12)
     if threshold == 1e9:
-        np.testing.assert_allclose(total, G.mean(-2))
+        np.testing.assert_allclose(total, GRADIENTS.mean(-2))
         assert (weights == 1).all()
 
 
 def test_without_noise_the_weights_are_geometric():
     """W_j = (1 + G/mc)^-(m-j+1) from the first saturation on, here the first addition."""
-    m, c = 16, 1.0
+    m = 16
+    c = 1.0
     g = np.full((m, 1), 40.0)
     back = np.arange(m, 0, -1.0)
     weights = running_sum_weights(g, c)
@@ -58,15 +59,15 @@ def test_the_order_matters():
 
 def test_every_step_may_have_a_threshold_of_its_own():
     thresholds = np.linspace(0.1, 2, 20)[:, None, None]
-    together = running_sum(G, thresholds)
-    alone = [running_sum(g, float(c)) for g, c in zip(G, thresholds.ravel(), strict=True)]
+    together = running_sum(GRADIENTS, thresholds)
+    alone = [running_sum(g, float(c)) for g, c in zip(GRADIENTS, thresholds.ravel(), strict=True)]
     assert np.array_equal(together, alone)
 
 
 def test_strict_arrays():
     """Only what the array API promises is used."""
     strict = pytest.importorskip("array_api_strict")
-    g = strict.asarray(G)
-    assert np.array_equal(np.asarray(running_sum(g, 0.7, strict)), running_sum(G, 0.7))
+    g = strict.asarray(GRADIENTS)
+    assert np.array_equal(np.asarray(running_sum(g, 0.7, strict)), running_sum(GRADIENTS, 0.7))
     weights = np.asarray(running_sum_weights(g, 0.7, strict))
-    assert np.array_equal(weights, running_sum_weights(G, 0.7))
+    assert np.array_equal(weights, running_sum_weights(GRADIENTS, 0.7))

@@ -27,7 +27,8 @@ def points_of_rest(noise: Distribution, clean: float, high: float) -> Interval:
     """
     ends = []
     for zero in (-1e-12, 1e-12):
-        low, top = 0.0, high
+        low = 0.0
+        top = high
         for _ in range(80):
             middle = (low + top) / 2
             mean_sign = noise.probabilities @ np.sign(middle + noise.atoms)

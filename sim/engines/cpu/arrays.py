@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.compiled.vectors import LANES
+from sim.compiled.vectors import lanes
 from sim.reduction.plan import Plan
 
-BYTES = 4 * LANES  # of a vector
 BUFFER = 4096  # normals at a time: 16 KiB
 SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
 
@@ -223,10 +222,11 @@ def packed(plan: Plan, precision: str) -> Packed:
 
 def layout(plan: Plan, itemsize: int) -> Layout:
     """The layout for reals of that many bytes."""
+    width = 4 * lanes() // itemsize  # of a vector
     numbers = BUFFER // 4 if plan.dimension <= SMALL else BUFFER
     return Layout(
         stride=plan.stride,
-        whole=plan.dimension - plan.dimension % (BYTES // itemsize),
+        whole=plan.dimension - plan.dimension % width,
         block=4 * max(1, numbers // (4 * plan.stride)),
     )
 

@@ -50,7 +50,7 @@ from sim.engines.cpu.rows import (
 from sim.engines.cpu.tables import block_at, compositions, phase
 from sim.engines.readable import VANISHING, VANISHING_DOUBLE
 from sim.random.draws import U, counter, fill, gamma_variable, step_address
-from sim.random.normals import NUMBERS, store_words
+from sim.random.normals import ROOM, numbers, store_words
 from sim.random.philox import COMPOSITION, GAMMA, NORMALS
 
 
@@ -85,9 +85,9 @@ def allocated(plan):
     return Buffers(
         np.empty(d, real),
         np.empty(d, real),
-        np.empty(plan.laws.micro_batches.max() + NUMBERS, np.uint32),
+        np.empty(plan.laws.micro_batches.max() + ROOM, np.uint32),
         np.empty(block, np.uint64),
-        np.empty(block * plan.layout.stride + NUMBERS, real),
+        np.empty(block * plan.layout.stride + ROOM, real),
         np.empty((d if d <= SMALL else 0, block), real),
         np.empty((4, block), real),
         np.empty(block, real),
@@ -174,7 +174,7 @@ def inverted(length, w):
 def begin(buffers, step):
     """Draw the words for the compositions, and begin the sum."""
     address = step.address
-    for i in range(0, step.micro_batches, NUMBERS):
+    for i in range(0, step.micro_batches, numbers()):
         at = counter(address, U(i // 4), U(COMPOSITION))
         store_words(buffers.words, i, address.key, at)
     for i in range(buffers.total.size):

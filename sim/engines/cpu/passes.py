@@ -13,15 +13,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sim.compiled.vectors import F32, F64, I64, LANES, Vectors
+from sim.compiled.vectors import F32, F64, I64, Vectors, lanes
 
 COLUMNS = 4  # vectors at a time, their sums in registers
 
 
-def _vectors(context: Any, builder: Any, kind: Any) -> Vectors:
+def _vectors(builder: Any, kind: Any) -> Vectors:
     """Vectors of the array's reals that fill a register."""
     single = kind.dtype.bitwidth == 32
-    return Vectors(builder, LANES if single else LANES // 2, F32 if single else F64)
+    width = lanes() if single else lanes() // 2
+    return Vectors(builder, width, F32 if single else F64)
 
 
 def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
@@ -57,30 +58,42 @@ def _loop(
     return carried
 
 
+def _in_columns(
+    v: Vectors,
+    count: Any,
+    values: list[Any],
+    body: Callable[[int], Callable[..., list[Any]]],
+) -> list[Any]:
+    """Carry values through `count` numbers, COLUMNS vectors at a time, then one by one.
+
+    body(k) is the body of a loop over k vectors at a time.
+    """
+    builder, zero = v.builder, ir.Constant(I64, 0)
+    wide = builder.and_(count, ir.Constant(I64, -COLUMNS * v.lanes))
+    values = _loop(builder, zero, wide, COLUMNS * v.lanes, values, body(COLUMNS))
+    return _loop(builder, wide, count, v.lanes, values, body(1))
+
+
 @intrinsic
 def combine(
     typing: Any, z: Any, begin: Any, count: Any, gradient: Any, axes: Any, terms: Any
 ) -> Any:
-    """Make z[begin : begin + count] benign·gradient + deviation·z + along·axes[0] + first·e₁.
+    """Make z[begin : begin + count] a gradient: benign·∇f + deviation·z + first·e₁ + along·axis.
 
-    `terms` are the four factors, a `sim.engines.cpu.arrays.Terms`. Returns the
-    square of the norm. Only whole vectors are done: `count` is a multiple of their length, and
-    the rest of the row is the caller's.
+    `terms` are the four factors, a `sim.engines.cpu.arrays.Terms`; the axis is axes[0]. Returns
+    the square of the norm. Only whole vectors are done: `count` is a multiple of their length,
+    and the rest of the row is the caller's.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        v = _vectors(context, builder, z)
+        v = _vectors(builder, z)
         buffer = _data(context, builder, z, arguments[0])
         origin, number = arguments[1:3]
         a = _data(context, builder, gradient, arguments[3])
         axis = _data(context, builder, axes, arguments[4])
         benign, deviation, first, along = cgutils.unpack_tuple(builder, arguments[5])
-        times_a, times_z, times_axis = (
-            v.splat(benign),
-            v.splat(deviation),
-            v.splat(along),
-        )
-        offset = builder.insert_element(v.reals(0.0), first, ir.Constant(I64, 0))
+        times_a, times_z, times_axis = map(v.splat, (benign, deviation, along))
+        zeros = v.reals(0.0)
 
         def body(count: int) -> Callable[..., list[Any]]:
             def several(i: Any, values: list[Any]) -> list[Any]:
@@ -88,7 +101,8 @@ def combine(
                 for k in range(count):
                     at = builder.add(i, ir.Constant(I64, k * v.lanes))
                     place = builder.add(origin, at)
-                    x = v.plus(v.times(times_a, v.load(a, at)), extra if k == 0 else zeros)
+                    extra_here = extra if k == 0 else zeros
+                    x = v.plus(v.times(times_a, v.load(a, at)), extra_here)
                     x = v.plus(v.times(times_axis, v.load(axis, at)), x)
                     x = v.plus(v.times(times_z, v.load(buffer, place)), x)
                     v.store(x, buffer, place)
@@ -97,11 +111,8 @@ def combine(
 
             return several
 
-        zero, zeros = ir.Constant(I64, 0), v.reals(0.0)
-        wide = builder.and_(number, ir.Constant(I64, -COLUMNS * v.lanes))
-        values = [offset, *[zeros] * COLUMNS]
-        values = _loop(builder, zero, wide, COLUMNS * v.lanes, values, body(COLUMNS))
-        _, *squares = _loop(builder, wide, number, v.lanes, values, body(1))
+        offset = builder.insert_element(zeros, first, ir.Constant(I64, 0))
+        _, *squares = _in_columns(v, number, [offset, *[zeros] * COLUMNS], body)
         return v.total(reduce(v.plus, squares))
 
     real = z.dtype
@@ -119,10 +130,11 @@ def accumulate(
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds, v = signature.args, _vectors(context, builder, z)
-        sums, weights, buffer = (_data(context, builder, kinds[k], arguments[k]) for k in (0, 2, 3))
+        v = _vectors(builder, z)
+        sums = _data(context, builder, total, arguments[0])
+        weights = _data(context, builder, weight, arguments[2])
+        buffer = _data(context, builder, z, arguments[3])
         size, number, apart = arguments[1], arguments[4], arguments[5]
-        zero = ir.Constant(I64, 0)
 
         def columns(count: int) -> Callable[..., list[Any]]:
             def several(at: Any, _: list[Any]) -> list[Any]:
@@ -140,17 +152,14 @@ def accumulate(
                     ]
 
                 begin = [v.load(sums, place) for place in places]
-                for value, place in zip(
-                    _loop(builder, zero, number, 1, begin, row), places, strict=True
-                ):
+                ends = _loop(builder, ir.Constant(I64, 0), number, 1, begin, row)
+                for value, place in zip(ends, places, strict=True):
                     v.store(value, sums, place)
                 return []
 
             return several
 
-        wide = builder.and_(size, ir.Constant(I64, -COLUMNS * v.lanes))
-        _loop(builder, zero, wide, COLUMNS * v.lanes, [], columns(COLUMNS))
-        _loop(builder, wide, size, v.lanes, [], columns(1))
+        _in_columns(v, size, [], columns)
         return context.get_dummy_value()
 
     return types.void(total, types.int64, weight, z, types.int64, types.int64), code

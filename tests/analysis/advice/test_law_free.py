@@ -207,23 +207,31 @@ def test_it_grows_with_the_norm_and_falls_with_the_number():
     assert by_count[-1] == pytest.approx(cut_radius(WorstCase(0.01), 31, np.array([31]))[0])
 
 
-def least_pull(gradient_norm, fraction, b, m, norm, additive):
-    """∫ min{K(t): t between the two quantiles} dv, both bounds and the minimum on a grid of t."""
-    G, p, s2 = gradient_norm, (1 - fraction) ** b, 1 / b
-    k = b * fraction / (1 - p)
-    r = (k * norm + np.sqrt(((b if additive else b - k) * G) ** 2 + b - k)) / b
-    t = np.append(np.linspace(1e-9, 3 * G, 6000), np.geomspace(3 * G, 1e3 * (r + G), 6000)[1:])
+def norm_probabilities(t, G, p, s2):
+    """Lower and upper bound on P(‖g‖ > t) of one micro-batch at norms t [n]."""
     low = np.where(t < G, p * (G - t) ** 2 / ((G - t) ** 2 + s2), 0)
     tail = np.minimum(1, (G**2 + s2) / t**2)
     tail = np.where(t >= G + s2 / G, np.minimum(tail, s2 / (s2 + (t - G) ** 2)), tail)
-    width, square = np.hypot(G - t, np.sqrt(s2)), (G + t) ** 2
+    return low, 1 - p + p * tail
+
+
+def least_pull(G, fraction, b, m, norm, additive):
+    """∫ min{K(t): t between the two quantiles} dv, both bounds and the minimum on a grid of t."""
+    p = (1 - fraction) ** b
+    s2 = 1 / b
+    k = b * fraction / (1 - p)
+    r = (k * norm + np.sqrt(((b if additive else b - k) * G) ** 2 + b - k)) / b
+    t = np.append(np.linspace(1e-9, 3 * G, 6000), np.geomspace(3 * G, 1e3 * (r + G), 6000)[1:])
+    low, high = norm_probabilities(t, G, p, s2)
+    width = np.hypot(G - t, np.sqrt(s2))
+    square = (G + t) ** 2
     pull = np.where(width <= 2 * t, (G + t - width) / 2, t * (square - s2) / (square + s2))
     K = p * pull - (1 - p) * np.minimum(t, r)
     v = np.exp(np.linspace(-30, 0, 4001))
     S = v ** (1 / (m - 1))
-    start = np.maximum(np.searchsorted(-low, -S, side="right") - 1, 0)
-    stop = np.minimum(np.searchsorted(-(1 - p + p * tail), -S), t.size - 1) + 1
-    return np.trapezoid([K[i:j].min() for i, j in zip(start, stop, strict=True)], v)
+    starts = np.maximum(np.searchsorted(-low, -S, side="right") - 1, 0)
+    stops = np.minimum(np.searchsorted(-high, -S), t.size - 1) + 1
+    return np.trapezoid([K[i:j].min() for i, j in zip(starts, stops, strict=True)], v)
 
 
 @pytest.mark.parametrize(

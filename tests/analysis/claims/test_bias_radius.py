@@ -33,7 +33,9 @@ def test_the_attack_sees_a_wrong_formula():
 
 def test_it_is_the_root_of_the_drift_bound():
     """Second route: the zero of p G (G²-s²)/(G²+s²) - α(1-p) G found numerically."""
-    p, alpha, s = 0.99**20, 0.7, 1.3 / np.sqrt(20)
+    p = 0.99**20
+    alpha = 0.7
+    s = 1.3 / np.sqrt(20)
     root = optimize.brentq(
         lambda g: p * (g**2 - s**2) / (g**2 + s**2) - alpha * (1 - p),
         1e-3,

@@ -45,7 +45,8 @@ def straight(clean, dragger, m):
 
 @pytest.mark.parametrize("m", [2, 3, 4])
 def test_the_mean_update_by_listing_every_mini_batch(m):
-    micro_batches, G = straight(0.8, 5.0, m), 1.7
+    micro_batches = straight(0.8, 5.0, m)
+    G = 1.7
     atoms, chances = np.array([G - 1, G + 1, -5.0]), np.array([0.4, 0.4, 0.2])
     total = 0.0
     for batch in itertools.product(range(3), repeat=m):

@@ -6,7 +6,9 @@ import pytest
 from analysis.claims import CLAIMS
 from analysis.proof.assumptions import A0
 
-EPSILON, SIGMA, HORIZON = 0.01, 1e-3, 20_000
+EPSILON = 0.01
+SIGMA = 1e-3
+HORIZON = 20_000
 ASSUMING = (
     *("averaged_guarantee", "high_probability", "hitting_time"),
     *("sgd_rate", "sgd_persistent_bias"),

@@ -23,7 +23,8 @@ def test_it_is_attained_by_the_sign_and_five_percent_more_is_not_true(fraction):
 
 def test_the_two_worlds_by_enumeration():
     """Mean, variance and the common mixture from their atoms."""
-    eps, sigma = 0.1, 1.5
+    eps = 0.1
+    sigma = 1.5
     q = eps / (1 - eps)
     size = sigma / np.sqrt(q * (1 - q))
     up = np.array([0.0, 1 - q, q])  # chances of -A, 0, A

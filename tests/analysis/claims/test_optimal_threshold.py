@@ -51,7 +51,9 @@ def test_radius_and_threshold_by_minimising_the_worst_point_of_rest(size):
 
 
 def test_small_thresholds_rest_at_the_normalized_radius_less_the_threshold():
-    noise, ratio, c = 1.0, 0.3, 0.05
+    noise = 1.0
+    ratio = 0.3
+    c = 0.05
     normalized = noise * np.sqrt((1 + ratio) / (1 - ratio))
     assert worst(c, noise, ratio) == pytest.approx(normalized - c)
 

@@ -7,7 +7,8 @@ from scipy import optimize
 from analysis.claims import CLAIMS
 from analysis.claims.phase_schedule import claim
 
-FRACTION, SIGMA = 0.005, 2.0
+FRACTION = 0.005
+SIGMA = 2.0
 
 
 def evaluate(gradient, fraction=FRACTION):

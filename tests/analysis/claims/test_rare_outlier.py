@@ -16,7 +16,8 @@ def test_value_by_hand():
 
 def test_the_pull_by_listing_every_micro_batch():
     """Second route, b = 3: 2³ micro-batches; beyond the bias one rare one points on."""
-    size, clean = 3, 0.8
+    size = 3
+    clean = 0.8
     bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
     usual = (1 / (2 * clean)) ** (1 / 3)
     chances = [usual, 1 - usual]

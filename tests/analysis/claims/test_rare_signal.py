@@ -18,10 +18,12 @@ def test_value_by_hand():
 
 def test_the_pull_by_listing_every_micro_batch():
     """Second route, b = 3: all 2³ micro-batches; no pull at all up to the bias."""
-    size, clean = 3, 0.8
+    size = 3
+    clean = 0.8
     bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
     usual = (1 - 1 / (2 * clean)) ** (1 / 3)
-    values, chances = [-bias, bias * usual / (1 - usual)], [usual, 1 - usual]
+    values = [-bias, bias * usual / (1 - usual)]
+    chances = [usual, 1 - usual]
     assert np.dot(chances, values) == pytest.approx(0)
     assert np.dot(chances, np.square(values)) == pytest.approx(1)
     for factor, expected in ((0.3, 0.0), (1 - 1e-9, 0.0), (1 + 1e-9, 2 * clean - 1)):
@@ -71,7 +73,10 @@ def test_a_stationary_mean_on_the_interval_of_rest_is_not_the_limit():
     the family's law with y = 0.8 ell it is near that law's point of rest. 500 runs:
     both margins are more than ten standard errors, found from the runs themselves.
     """
-    rng, step, clean, runs = np.random.default_rng(3), 0.02, 0.99, 500
+    rng = np.random.default_rng(3)
+    step = 0.02
+    clean = 0.99
+    runs = 500
     value = float(claim.evaluate(b=1, epsilon=0.01, sigma=1.0)["limiting_bias"])
 
     def norms(share):

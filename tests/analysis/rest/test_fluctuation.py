@@ -82,7 +82,8 @@ def test_normalized_on_a_line_by_hand():
     """E u = p erf(x) - (1-p), x = a/(s√2): J, C = (1 - 0)/m and the bend in closed form."""
     model = GradientModel(1, 0.1, Gaussian("gaussian", 1.0), Dragger("persistent", 9.0, (-1.0,)))
     root, found = local(model, 1, "normalized", 5)
-    a, p = abs(root[0]), 0.9
+    a = abs(root[0])
+    p = 0.9
     slope = p * 2 * math.exp(-(a**2) / 2) / math.sqrt(2 * math.pi)
     bend = -a * slope
     assert found.contraction == pytest.approx(slope, rel=1e-3)

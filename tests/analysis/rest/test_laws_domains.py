@@ -135,7 +135,9 @@ def test_update_by_simulation(rule, group):
     model = GradientModel(
         3, 0.1, None, Dragger("persistent", 4.0, (-1.0, 0.0, 0.0)), (1.0, 0.5, 2.0), domains
     )
-    b, m, threshold = 4, 2 if rule == "global" else 4, 0.5
+    b = 4
+    m = 2 if rule == "global" else 4
+    threshold = 0.5
     place = span(model)
     assert place.axes == 3
     a = np.array([0.3, -0.2, 0.4])

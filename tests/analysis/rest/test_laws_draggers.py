@@ -44,7 +44,9 @@ def test_symmetric_laws_have_no_bias(rule, d):
 @pytest.mark.parametrize("rule", ["adaptive", "normalized"])
 def test_opposing_in_one_dimension_by_direct_quadrature(rule):
     """Micro-batches of 2, m = 8, Gaussian noise: three compositions and scipy's quadrature."""
-    eps, norm, m = 0.1, 3.0, 8 if rule == "adaptive" else None
+    eps = 0.1
+    norm = 3.0
+    m = 8 if rule == "adaptive" else None
 
     def density(x, a):
         parts = [((1 - eps) ** 2, a, math.sqrt(0.5)), (2 * eps * (1 - eps), (a - norm) / 2, 0.5)]

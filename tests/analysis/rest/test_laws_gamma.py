@@ -51,7 +51,8 @@ def sides(noise, b, eps, norm):
         return special.gammainc(n * noise.shape, max(x, 0.0))
 
     def probabilities(t, a):
-        up, down = 0.0, eps**b * (t < norm)
+        up = 0.0
+        down = eps**b * (t < norm)
         for k in range(b):
             weight, n = math.comb(b, k) * eps**k * (1 - eps) ** (b - k), b - k
             centre = n * a - k * norm
@@ -70,7 +71,9 @@ def sides(noise, b, eps, norm):
 )
 def test_one_dimension_by_direct_quadrature(shape, b, m, sign):
     """E ψ = ∫ S^(m-1) [P(g > t) - P(g < -t)] dt by scipy; m = 1e9 stands for normalized."""
-    noise, eps, norm = Gamma("gamma", shape, 1.0, sign, 0.0), 0.05, 5.0
+    noise = Gamma("gamma", shape, 1.0, sign, 0.0)
+    eps = 0.05
+    norm = 5.0
     probabilities, edges = sides(noise, b, eps, norm)
 
     def integrand(t, a):
@@ -167,7 +170,9 @@ def monte_carlo(model, b, m, a, steps, seed):
 @pytest.mark.parametrize(("shape", "gaussian"), [(0.3, 0.4), (3.0, 0.2), (0.3, 0.0)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_update_by_simulation(shape, gaussian, sign, direction):
-    noise, b, m = Gamma("gamma", shape, 1.0, sign, gaussian), 4, 4
+    noise = Gamma("gamma", shape, 1.0, sign, gaussian)
+    b = 4
+    m = 4
     model = GradientModel(2, 0.1, noise, Dragger("persistent", 4.0, direction))
     law = mixture(model, b)
     if gaussian == 0 and law.axes == 2:

@@ -13,7 +13,8 @@ from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 
-EPSILON, B = 0.01, 256
+EPSILON = 0.01
+BATCH = 256
 
 
 def model(dimension):
@@ -26,8 +27,8 @@ def model(dimension):
 @pytest.mark.parametrize("b", [8, 32])
 def test_limit_by_the_exact_bias_in_many_dimensions(rule, tolerance, b):
     """The excess falls like 1/d, under Algorithm 1 like 1/√d."""
-    limit = bias_in_many_dimensions(model(3), Clipping(rule, B, b))
-    far = exact_bias(model(10**5), rule, B, b).bias
+    limit = bias_in_many_dimensions(model(3), Clipping(rule, BATCH, b))
+    far = exact_bias(model(10**5), rule, BATCH, b).bias
     assert limit == pytest.approx(far, rel=tolerance)
     assert limit < far
 
@@ -35,7 +36,7 @@ def test_limit_by_the_exact_bias_in_many_dimensions(rule, tolerance, b):
 def test_limit_by_hand_without_contaminated_pairs():
     """Single samples: clean ones have the cosine G/√(G²+σ²), draggers point straight back."""
     lean = EPSILON / (1 - EPSILON)
-    limit = bias_in_many_dimensions(model(1), Clipping("normalized", B, 1))
+    limit = bias_in_many_dimensions(model(1), Clipping("normalized", BATCH, 1))
     assert limit == pytest.approx(lean / np.sqrt(1 - lean**2), 1e-12)
 
 
@@ -49,15 +50,19 @@ def test_limit_by_hand_without_contaminated_pairs():
 )
 def test_other_models_have_no_limit_here(change, rule):
     with pytest.raises(SpecificationError, match="must be"):
-        bias_in_many_dimensions(replace(model(2), **change), Clipping(rule, B, 8))
+        bias_in_many_dimensions(replace(model(2), **change), Clipping(rule, BATCH, 8))
 
 
 @pytest.mark.parametrize("step", [0.01, 0.3, 1.0])
 def test_mean_square_of_sgd_by_the_recursion(step):
     """The mean over 500 steps, the second moment followed step by step, sample by sample."""
-    fraction, norm, batch, start = 0.01, 500.0, 96, 10.0
+    fraction = 0.01
+    norm = 500.0
+    batch = 96
+    start = 10.0
     line = GradientModel(1, fraction, Gaussian("gaussian", 1.5), Dragger("isotropic", norm))
-    square, squares = start**2, []
+    square = start**2
+    squares = []
     for _ in range(500):
         squares.append(square)
         sample = (1 - fraction) * (square + 1.5**2) + fraction * norm**2  # E g² of one sample

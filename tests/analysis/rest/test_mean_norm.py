@@ -36,7 +36,8 @@ def test_sgd_is_an_autoregression():
     rest = at_rest(model(), Clipping(Rule.SGD, 64, 64))
     bias = 0.01 * 50.0 / 0.99
     assert rest.bias == pytest.approx(bias)
-    eta, variance = 0.002, (0.99 * (4.0 + bias**2) + 0.01 * 50.0**2) / 64
+    eta = 0.002
+    variance = (0.99 * (4.0 + bias**2) + 0.01 * 50.0**2) / 64
     spread = np.sqrt(eta * variance / (2 - eta))
     assert rest.mean_norm(eta) == pytest.approx(folded_mean(bias, spread), rel=1e-3)
 

@@ -9,15 +9,19 @@ from analysis.spec.draggers import Dragger
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian
 
-EPSILON, NORM, SIGMA, B, BATCHES = 0.02, 4.0, 1.0, 64, 20_000
+EPSILON = 0.02
+NORM = 4.0
+SIGMA = 1.0
+BATCH = 64
+BATCHES = 20_000
 CURVATURE = np.array([1.0, 3.0])
 
 
 def recording(seed=1):
     """A quadratic in two dimensions, Gaussian noise, persistent draggers along the first axis."""
     rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(BATCHES, B, 2)) * SIGMA / np.sqrt(2)
-    clean = rng.random((BATCHES, B)) >= EPSILON
+    noise = rng.normal(size=(BATCHES, BATCH, 2)) * SIGMA / np.sqrt(2)
+    clean = rng.random((BATCHES, BATCH)) >= EPSILON
 
     def gradients(w):
         return np.where(clean[..., None], CURVATURE * w + noise, np.array([-NORM, 0.0]))
@@ -49,7 +53,7 @@ def test_algorithm_1_by_the_exact_bias():
         2, EPSILON, Gaussian("gaussian", SIGMA), Dragger("persistent", NORM, (-1.0, 0.0))
     )
     for found in predict_from_gradients(recording(), algorithm_1, [2, 8], 0.05):
-        exact = exact_bias(model, "adaptive", B, found.micro_batch_size).bias
+        exact = exact_bias(model, "adaptive", BATCH, found.micro_batch_size).bias
         assert found.bias == pytest.approx(exact, rel=0.05)
         assert abs(exact - EPSILON * NORM / (1 - EPSILON)) > 5 * found.standard_error
 

@@ -42,7 +42,9 @@ def test_no_root_is_invented_far_away(eps, scale, b):
 @pytest.mark.parametrize("scale", [1.0, 0.1, 0.01, 0.001])
 def test_a_distant_root_does_not_depend_on_the_noise(scale):
     """ε = 0.9, d = 1, b = 2, m = 8: 1.46e7 without noise, by counting compositions."""
-    eps, norm, m = 0.9, 20.0, 8
+    eps = 0.9
+    norm = 20.0
+    m = 8
     both, one, none = eps**2, 2 * eps * (1 - eps), (1 - eps) ** 2
 
     def drift(a):

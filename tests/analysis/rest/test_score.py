@@ -38,7 +38,8 @@ def test_the_bound_by_integrating_the_score(count):
     G = 1.7 * NOISE
     H = score(mixture(MODEL, SIZE), np.array([G]), count)
     r, weight = np.linspace(NOISE, G, 2001), np.ones(2001)
-    weight[1:-1:2], weight[2:-1:2] = 4, 2
+    weight[1:-1:2] = 4
+    weight[2:-1:2] = 2
     rise = float((weight * H(r)).sum() * (r[1] - r[0]) / 3)
     _, bound = pull_and_bound(algorithm_1(MODEL, count), G)
     assert bound == pytest.approx(rise / G / float(H(NOISE)), rel=1e-4)

@@ -52,7 +52,8 @@ def test_few_micro_batches_are_unbounded_in_the_draggers(norm, batch, b, value, 
 
 @pytest.mark.parametrize("law", ["persistent", "additive"])
 def test_sgd_closed_form(law):
-    eps, norm = 0.05, 10.0
+    eps = 0.05
+    norm = 10.0
     expected = eps * norm / (1 - eps if law == "persistent" else 1)
     model = gaussian_model(3, eps, norm=norm, law=law)
     assert exact_bias(model, "sgd", 64, 8).bias == pytest.approx(expected, rel=1e-10)

@@ -15,22 +15,25 @@ from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 
-FRACTION, NORM, b, m = 0.05, 20.0, 8, 4
+FRACTION = 0.05
+NORM = 20.0
+SIZE = 8
+COUNT = 4
 MODEL = GradientModel(1, FRACTION, Gaussian("gaussian", 1.0), Dragger("persistent", NORM, (-1.0,)))
 
 
 def at_rest(rule, model=MODEL):
     """The update of a rule, and ∇f at its stationary point."""
-    update = Update(model, Clipping(rule, b * m, b))
+    update = Update(model, Clipping(rule, SIZE * COUNT, SIZE))
     (point,) = stationary_points(update)
     return update, float(point.gradient[0])
 
 
 def positive(w):
     """P(g > 0) for a micro-batch with k of b draggers, straight from the model; w [n]."""
-    k = np.arange(b)
-    probability = special.comb(b, k) * FRACTION**k * (1 - FRACTION) ** (b - k)
-    return special.ndtr(((b - k) * w[:, None] - k * NORM) / np.sqrt(b - k)) @ probability
+    k = np.arange(SIZE)
+    probability = special.comb(SIZE, k) * FRACTION**k * (1 - FRACTION) ** (SIZE - k)
+    return special.ndtr(((SIZE - k) * w[:, None] - k * NORM) / np.sqrt(SIZE - k)) @ probability
 
 
 @pytest.mark.parametrize("step", [0.4, 0.1])
@@ -42,13 +45,13 @@ def test_lattice_by_iterating_the_density(step):
     update, root = at_rest("normalized")
     means = []
     for offset in np.arange(4) / 4:
-        w = abs(root) + 2 * step / m * (np.arange(-80, 81) + offset)
+        w = abs(root) + 2 * step / COUNT * (np.arange(-80, 81) + offset)
         up, density = positive(w), np.full(w.size, 1 / w.size)
         for _ in range(int(60 / step)):
             pushed = np.zeros(w.size)
-            for k in range(m + 1):
-                probability = special.comb(m, k) * up**k * (1 - up) ** (m - k)
-                pushed += np.roll(density * probability, m // 2 - k)
+            for k in range(COUNT + 1):
+                probability = special.comb(COUNT, k) * up**k * (1 - up) ** (COUNT - k)
+                pushed += np.roll(density * probability, COUNT // 2 - k)
             density = pushed
         means.append(density @ w)
     assert np.ptp(means) < 1e-4
@@ -60,12 +63,15 @@ def test_lattice_by_iterating_the_density(step):
 def test_algorithm_1_by_following_it():
     """50 000 chains of micro-batch gradients in plain NumPy, from rest; 5 sigma."""
     update, root = at_rest("adaptive")
-    rng, n, step = np.random.default_rng(2), 50_000, 0.6
-    w, total = np.full(n, root), 0.0
+    rng = np.random.default_rng(2)
+    n = 50_000
+    step = 0.6
+    w = np.full(n, root)
+    total = 0.0
     for t in range(60):
-        k = rng.binomial(b, FRACTION, (m, n))
-        mean = ((b - k) * w + k * np.sign(root) * -NORM) / b
-        g = mean + np.sqrt(b - k) / b * rng.standard_normal((m, n))
+        k = rng.binomial(SIZE, FRACTION, (COUNT, n))
+        mean = ((SIZE - k) * w + k * np.sign(root) * -NORM) / SIZE
+        g = mean + np.sqrt(SIZE - k) / SIZE * rng.standard_normal((COUNT, n))
         w = w - step * np.abs(g).min(0) * np.sign(g).mean(0)
         total = total + w * (t >= 45) / 15
     found, error = on_grid(update, root, step, 4.0).mean, total.std() / n**0.5
@@ -97,7 +103,7 @@ def test_a_distribution_has_the_unit_of_the_gradient(distribution):
     ],
 )
 def test_other_models_are_refused(change, message):
-    update = Update(replace(MODEL, **change), Clipping("normalized", b * m, b))
+    update = Update(replace(MODEL, **change), Clipping("normalized", SIZE * COUNT, SIZE))
     with pytest.raises(SpecificationError, match=message):
         on_lattice(update, 0.1, 0.1, 3.0)
 
@@ -111,9 +117,9 @@ def test_an_odd_number_of_micro_batches_has_no_lattice():
 
 def test_largest_stable_step_by_following_the_logarithm():
     """The mean growth there, over 400 000 steps of the linear rule, is zero (5 sigma)."""
-    rng, limit = np.random.default_rng(15), largest_stable_step(MODEL, b, m)
-    worst = rng.binomial(b, FRACTION, (400_000, m)).max(1)
-    growth = np.log(np.abs(1 - limit * (1 - worst / b)))
+    rng, limit = np.random.default_rng(15), largest_stable_step(MODEL, SIZE, COUNT)
+    worst = rng.binomial(SIZE, FRACTION, (400_000, COUNT)).max(1)
+    growth = np.log(np.abs(1 - limit * (1 - worst / SIZE)))
     assert abs(growth.mean()) < 5 * growth.std() / np.sqrt(growth.size)
-    shorter = np.log(np.abs(1 - 0.95 * limit * (1 - worst / b)))
+    shorter = np.log(np.abs(1 - 0.95 * limit * (1 - worst / SIZE)))
     assert shorter.mean() < -5 * shorter.std() / np.sqrt(growth.size)

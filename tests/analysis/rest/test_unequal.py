@@ -27,7 +27,9 @@ from analysis.spec.rule import Clipping, micro_batches
 PRESET = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
 LINE = GradientModel(1, 0.05, Gaussian("gaussian", 1.0), Dragger("persistent", 6.0, (-1.0,)))
 SKEWED = replace(LINE, noise=Rare("rare", 0.2, 1.5, 0.4))
-B, SIZE = 13, 4  # micro-batches of 4, 4, 4 and 1
+# micro-batches of 4, 4, 4 and 1
+BATCH = 13
+SIZE = 4
 LIMIT = 6.0
 RULES = [("sgd", None), ("adaptive", None), ("normalized", None), ("fixed", 0.4), ("global", 0.3)]
 
@@ -101,7 +103,8 @@ def drawn_sizes(batch, b):
 
 def drawn(model, batch, b, rule, a, threshold, steps=60_000, seed=3, pure=False):
     """Updates [steps] at ∇f = a on a line, from single samples, and the smallest norms [steps]."""
-    rng, means = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    means = []
     for size in drawn_sizes(batch, b):
         wrong = rng.random((steps, size)) < model.dragger_fraction
         weights = np.cumsum([weight for weight, _ in model.parts])
@@ -136,13 +139,13 @@ def score(values, expected):
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
 def test_updates_vanish_at_the_root(rule, threshold):
     """Drawn sample by sample at the exact bias; at the root of equal micro-batches they do not."""
-    root = -exact_bias(SKEWED, rule, B, SIZE, threshold=threshold).bias
-    point = nearest(SKEWED, Clipping(rule, B, SIZE, threshold))
+    root = -exact_bias(SKEWED, rule, BATCH, SIZE, threshold=threshold).bias
+    point = nearest(SKEWED, Clipping(rule, BATCH, SIZE, threshold))
     assert abs(point[0]) == -root
-    update, rho = drawn(SKEWED, B, SIZE, rule, point[0], threshold)
+    update, rho = drawn(SKEWED, BATCH, SIZE, rule, point[0], threshold)
     assert score(update, 0.0) < LIMIT
     if rule == "adaptive":
-        exact = exact_bias(SKEWED, rule, B, SIZE).clipping_norm
+        exact = exact_bias(SKEWED, rule, BATCH, SIZE).clipping_norm
         assert score(rho, exact) < LIMIT
         without = smallest_norm(((mixture(SKEWED, SIZE), 3),), point)
         assert score(rho, without) > 2 * LIMIT
@@ -152,7 +155,7 @@ def test_updates_vanish_at_the_root(rule, threshold):
 def test_the_root_of_equal_micro_batches_is_another(rule, threshold):
     """The same test at the even formula's root, of four micro-batches of four: rejected."""
     point = nearest(SKEWED, Clipping(rule, 16, SIZE, threshold))
-    update, _ = drawn(SKEWED, B, SIZE, rule, point[0], threshold, steps=400_000)
+    update, _ = drawn(SKEWED, BATCH, SIZE, rule, point[0], threshold, steps=400_000)
     assert score(update, 0.0) > 2 * LIMIT
 
 
@@ -167,18 +170,18 @@ def test_domains_of_unequal_micro_batches(rule, threshold, pure):
             Domain(0.3, 1.0, Rare("rare", 0.3, 1.0, 0.4)),
         ),
     )
-    point = nearest(model, Clipping(rule, B, SIZE, threshold, pure))
-    update, _ = drawn(model, B, SIZE, rule, point[0], threshold, pure=pure)
+    point = nearest(model, Clipping(rule, BATCH, SIZE, threshold, pure))
+    update, _ = drawn(model, BATCH, SIZE, rule, point[0], threshold, pure=pure)
     assert score(update, 0.0) < LIMIT
 
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES[:4])
 def test_covariance_of_unequal_micro_batches(rule, threshold):
     """Away from rest, where products of two micro-batches count; without the last it is another."""
-    a, clipping = np.array([0.7]), Clipping(rule, B, SIZE, threshold)
+    a, clipping = np.array([0.7]), Clipping(rule, BATCH, SIZE, threshold)
     laws = Update(SKEWED, clipping).gradients
     exact = covariance(laws, a, clipping)[0, 0]
-    update, _ = drawn(SKEWED, B, SIZE, rule, a[0], threshold, steps=200_000)
+    update, _ = drawn(SKEWED, BATCH, SIZE, rule, a[0], threshold, steps=200_000)
     assert score((update - update.mean()) ** 2, exact) < LIMIT
     without = covariance(laws[:1], a, clipping)[0, 0]
     assert score((update - update.mean()) ** 2, without) > 2 * LIMIT
@@ -187,13 +190,13 @@ def test_covariance_of_unequal_micro_batches(rule, threshold):
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
 def test_fluctuation(rule, threshold):
     """Contraction: the slope of the exact drift; noise: the variance of drawn updates."""
-    update = Update(SKEWED, Clipping(rule, B, SIZE, threshold))
+    update = Update(SKEWED, Clipping(rule, BATCH, SIZE, threshold))
     point = stationary_points(update)[0].gradient
     near = fluctuation(update, point)
     h = 1e-3
     ends = [update.expected(point + x)[0] for x in (-h, h)]
     assert near.contraction == pytest.approx((ends[1] - ends[0]) / (2 * h), rel=2e-3)
-    update, _ = drawn(SKEWED, B, SIZE, rule, point[0], threshold)
+    update, _ = drawn(SKEWED, BATCH, SIZE, rule, point[0], threshold)
     assert score((update - update.mean()) ** 2, near.noise) < LIMIT
 
 
@@ -236,8 +239,8 @@ def test_the_law_of_a_weighted_mean():
 def test_gamma_noise_alone_has_no_law_of_unequal_pieces():
     model = replace(LINE, noise=Gamma("gamma", 2.0, 1.0, 1, 0.0))
     with pytest.raises(SpecificationError, match=r"model.noise.gaussian = 0.0"):
-        exact_bias(model, "global", B, SIZE, threshold=0.5)
-    assert exact_bias(model, "adaptive", B, SIZE).bias > 0
+        exact_bias(model, "global", BATCH, SIZE, threshold=0.5)
+    assert exact_bias(model, "adaptive", BATCH, SIZE).bias > 0
 
 
 def test_the_last_micro_batch_may_be_of_one_sample():
@@ -247,4 +250,4 @@ def test_the_last_micro_batch_may_be_of_one_sample():
 @pytest.mark.parametrize("b", [0, 15])
 def test_sizes_outside_the_mini_batch_are_refused(b):
     with pytest.raises(SpecificationError, match=f"micro_batch_size = {b}: must be from 1 to"):
-        exact_bias(LINE, "adaptive", B, b)
+        exact_bias(LINE, "adaptive", BATCH, b)

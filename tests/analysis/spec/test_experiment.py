@@ -293,9 +293,13 @@ def test_any_value_is_accepted_or_refused_in_one_line(path, value):
 def test_micro_batch_moments_by_direct_summation(law):
     """Mean and variance of a micro-batch, against those of one sample."""
     model = Experiment.from_mapping(changed("model.dragger.law", law)).model
-    b, eps, q = 5, model.dragger_fraction, model.noise.probability
+    b = 5
+    eps = model.dragger_fraction
+    q = model.noise.probability
     a = np.array([0.7, -0.2])
-    total, second, chance = np.zeros(2), 0.0, 0.0
+    total = np.zeros(2)
+    second = 0.0
+    chance = 0.0
     for k in range(b + 1):
         for r in range(b - k + 1):
             part = math.comb(b, k) * eps**k * (1 - eps) ** (b - k)

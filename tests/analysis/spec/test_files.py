@@ -85,7 +85,8 @@ def test_an_error_names_the_file_that_was_wanted(tmp_path):
 
 def test_writers_of_one_file_do_not_meet(tmp_path):
     """Eight of them: a reader sees one whole text at any time."""
-    path, errors = tmp_path / "x", []
+    path = tmp_path / "x"
+    errors = []
     write_whole(path, text("0" * 5000))
 
     def work(name):

@@ -28,7 +28,7 @@ def twice(x):
 def call(tmp_path, monkeypatch):
     """Calls `twice` as a new process would: the result, and how often code came from the disk."""
     monkeypatch.setattr(sim.compiled.cache.config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(sim.compiled.cache, "_told", set())
+    monkeypatch.setattr(sim.compiled.cache, "reported", set())
 
     def called():
         code = compiled(twice)
@@ -116,7 +116,7 @@ def test_a_full_disk_does_not_stop_a_job(call, capsys, monkeypatch):
 
 def test_another_text_is_other_code(call, file, monkeypatch):
     """The engines' texts and the lanes are in the folder's name, the function's in the file's."""
-    monkeypatch.setattr(sim.compiled.cache, "_sources", lambda: "numba-other")
+    monkeypatch.setattr(sim.compiled.cache, "sources", lambda: "numba-other")
     assert call() == (12.0, 0)
 
 

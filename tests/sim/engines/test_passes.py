@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sim.compiled.jit import compiled
-from sim.engines.cpu.arrays import BYTES, Layout, Terms
+from sim.compiled.vectors import lanes
+from sim.engines.cpu.arrays import Layout, Terms
 from sim.engines.cpu.rows import add_rows, combined
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +50,7 @@ def test_rows(kind, d):
     expected[:, 0] += first
     whole, beyond = total + weight @ expected, block[:, d:]
     terms = np.array([factor, spread, first, along])
-    layout = (stride, d - d % (BYTES // z.itemsize), n)
+    layout = (stride, d - d % (4 * lanes() // z.itemsize), n)
     squares = rows(z, layout, a, axes, terms, weight, total)
     precision = 1e-5 if kind == "float32" else 1e-13
     found = z[: n * stride].reshape(n, stride)
@@ -63,8 +64,8 @@ def test_rows(kind, d):
 PROGRAM = """
 import numpy as np
 from sim.random.bulk import normals, words
-from sim.random.normals import NUMBERS
-print(NUMBERS)
+from sim.compiled.vectors import lanes
+print(lanes())
 print(words((1, 2), 3, [4], 5, 333).tobytes().hex())
 print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())
 """
@@ -73,12 +74,12 @@ print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())
 def test_the_width_of_registers_changes_no_bit():
     """Words, and float32 normals, computed with 8 and with 16 lanes, whatever this machine has."""
     found = {}
-    for lanes in (8, 16):
-        environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": str(lanes)}
+    for width in (8, 16):
+        environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": str(width)}
         command = [sys.executable, "-c", PROGRAM]
         run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-        numbers, *found[lanes] = run.stdout.split()
-        assert int(numbers) == 4 * lanes
+        used, *found[width] = run.stdout.split()
+        assert int(used) == width
     assert found[8] == found[16]
     assert len(found[8][1]) == 8 * 333
 

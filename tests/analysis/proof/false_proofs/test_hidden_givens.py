@@ -201,10 +201,8 @@ def test_a_root_in_one_case_only(prove, refused, minimum):
     def shown(scale, *supposed):
         numerator = scale * (1 / size**2 - 1)
         names = tuple(step.name for step in supposed)
-        _, slope, falls, low, high, least = (
-            None,
-            *minimum(scale * (size + 1 / size), numerator, size, z, (ONE / 2, TWO)),
-        )
+        curve = scale * (size + 1 / size)
+        slope, falls, low, high, least = minimum(curve, numerator, size, z, (ONE / 2, TWO))
         steps = (
             *supposed,
             slope,
