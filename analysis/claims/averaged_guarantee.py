@@ -125,8 +125,7 @@ witness = (
         "no better step size",
         Relation(Delta / (any_length * T) + L * any_length / 2, ">=", speed),
         "for every step size γ₀: arithmetic and geometric mean",
-        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2))
-        ** 2,
+        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2)) ** 2,
     ),
     Identity(
         "averaged bias",
