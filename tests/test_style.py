@@ -89,7 +89,7 @@ def foreign_private_names(tree):
 
 
 def escaping_walruses(tree):
-    """Names bound in an expression that is no condition, or used after its statement."""
+    """Names bound in an expression that is no condition, or used after it."""
     lines = set()
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.Module)):
