@@ -12,8 +12,8 @@ from sim.rules import fixed, running_sum
 
 RUN = Run(steps=(0.2, 0.1), iterations=203, replicates=3)
 THRESHOLDS = np.array([0.3, 1.0])
-M = 4
-NOISE = np.random.default_rng(1).normal(size=(RUN.iterations, RUN.replicates, M))
+MICRO_BATCHES = 4
+NOISE = np.random.default_rng(1).normal(size=(RUN.iterations, RUN.replicates, MICRO_BATCHES))
 
 
 def gradients(t, w):
@@ -22,7 +22,8 @@ def gradients(t, w):
 
 def alone(direction, threshold, step, replicate):
     """Batch means of w and w² [batches, 2] of one trajectory in plain loops."""
-    w, path = 0.0, []
+    w = 0.0
+    path = []
     for t in range(RUN.iterations):
         path.append(w)
         g = w + NOISE[t, replicate]

@@ -69,7 +69,8 @@ def skewed(direction):
 @pytest.mark.parametrize("b", [1, 5, 40])
 def test_the_fast_root_by_the_distribution_function(b):
     """P(g > 0) = 1/2, summed over the draggers and rare samples of a micro-batch."""
-    a, positive = normalized_bias(skewed(-1.0), b), 0.0
+    a = normalized_bias(skewed(-1.0), b)
+    positive = 0.0
     for k in range(b + 1):
         clean = b - k
         rare = np.arange(clean + 1)
