@@ -17,8 +17,8 @@ from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
+from sim.averages import recorded
 from sim.estimate import Estimate
-from sim.measures import QUANTITIES
 from sim.results import Trajectories
 
 BATCH = 256
@@ -34,7 +34,6 @@ ITERATIONS = {1: 12_000, 4: 6000, 16: 2400, 64: 800, 256: 300}  # by dimension
 GRID = (1, 2, 3, 4, 8, 16, 64, 256, 1024, 10**4, 10**5)  # dimensions
 FAR = 10**4  # where the normalized rule's excess over its limit is read
 FARTHEST = 10**5
-CLIPPING_NORM = QUANTITIES.index("clipping_norm")
 LOOK: dict[str, dict[str, Any]] = {
     "adaptive": {"color": palette.ADAPTIVE},
     "normalized": {"color": palette.NORMALIZED, "lw": 1.3, "ls": palette.DASHED},
@@ -126,7 +125,8 @@ class Dimension(Figure):
             ),
             Check.of(
                 "radius",
-                "Algorithm 1's bias is below half the worst-case radius in every dimension",
+                "Algorithm 1's bias is below half the worst-case radius in every "
+                "dimension",
                 checks.below("bias / radius", ratios, 0.5),
             ),
             Check.of(
@@ -150,7 +150,8 @@ class Dimension(Figure):
             ),
             Check.of(
                 "limit",
-                "the normalized rule's limit is at most the share 1-p of the radius, and near it",
+                "the normalized rule's limit is at most the share 1-p of the radius, "
+                "and near it",
                 checks.at_least("limit / share", shares, 0.9),
                 checks.at_most("limit / share", shares, 1),
             ),
@@ -274,9 +275,7 @@ def _bias_point(estimate: Estimate, exact: float) -> dict[str, Any]:
 
 def _norm_point(result: Trajectories, b: int, exact: float) -> dict[str, Any]:
     """The mean of ρ over first steps, in units of a micro-batch's noise."""
-    mean, error = (
-        table[0][0][CLIPPING_NORM] / _noise(b) for table in (result.mean, result.standard_error)
-    )
+    (mean,), (error,) = (x / _noise(b) for x in recorded(result, "clipping_norm"))
     point = Point.of_mean(mean, error, NORMS - 1, exact=exact)
     return point.entry(without=("standard_error",))
 

@@ -248,7 +248,8 @@ def _line(
     """Exact values at the sizes of the bound, and the simulated points."""
     gradients = {}
     for b in bound:
-        clipping = Clipping(Rule.NORMALIZED, BATCH_SIZE, b, pure=kind == "pure")
+        # one micro-batch: how many there are does not matter to the normalized rule
+        clipping = Clipping(Rule.NORMALIZED, b, b, pure=kind == "pure")
         gradients[b] = stationary_gradient(model, clipping)
     return {
         "bias": [abs(g) for g in gradients.values()],

@@ -110,7 +110,8 @@ class FiniteStep(Figure):
             ),
             Check.of(
                 "extrapolated",
-                "the bias extrapolated from two steps is that of the exact distributions",
+                "the bias extrapolated from two steps is that of the exact "
+                "distributions",
                 checks.agree([p for rule in rules for p in rule["extrapolated"]]),
             ),
             Check.of(
@@ -123,7 +124,9 @@ class FiniteStep(Figure):
             Check.of(
                 "limit",
                 "Algorithm 1 has a step limit, the normalized rule has none",
-                checks.equal(f"finite at steps {steps}:", data["finite"], [True, False, True]),
+                checks.equal(
+                    f"finite at steps {steps}:", data["finite"], [True, False, True]
+                ),
             ),
         ]
 
@@ -151,10 +154,11 @@ class FiniteStep(Figure):
             _draw_rule(panel, rule, entry)
         left, right = axes
         _draw_left_labels(left)
-        color, align = palette.ADAPTIVE, {"ha": "right"}
-        panels.label(right, 0.55, -0.048, "first order", color=color, **align)
-        text = f"diverges beyond η = {data['limit']:.2f}"
-        panels.label(right, 1.3, 0.007, text, color=color, **align)
+        rows = (
+            (0.55, -0.048, "first order", palette.ADAPTIVE),
+            (1.3, 0.007, f"diverges beyond η = {data['limit']:.2f}", palette.ADAPTIVE),
+        )
+        panels.labels(right, *rows, ha="right")
         title = panels.counted(self.title, data["run"]["replicates"])
         canvas.suptitle(title, x=0.01, ha="left", fontsize=10)
         return canvas
@@ -195,10 +199,12 @@ def _rule(rule: str, run: Mapping[str, Any]) -> dict[str, Any]:
         "slope": _first_order(near, point),
         "exact": list(exact.items()),
         "points": [
-            _point(step, m, point.norm, exact[step]) for step, m in zip(steps, means, strict=True)
+            _point(step, m, point.norm, exact[step])
+            for step, m in zip(steps, means, strict=True)
         ],
         "extrapolated": [
-            _extrapolated(steps[two], means[two], point.norm, exact) for two in neighbours
+            _extrapolated(steps[two], means[two], point.norm, exact)
+            for two in neighbours
         ],
     }
 
@@ -209,7 +215,9 @@ def _first_order(near: Drift, point: StationaryPoint) -> float:
     return float(shift * np.sign(point.gradient[0]))
 
 
-def _exact_shifts(update: Update, point: StationaryPoint, near: Drift) -> dict[float, float]:
+def _exact_shifts(
+    update: Update, point: StationaryPoint, near: Drift
+) -> dict[float, float]:
     """The stationary distribution's shift at the steps simulated and between them."""
     rule = update.clipping.rule.value
     steps = STEPS[rule]
@@ -257,7 +265,8 @@ def _extrapolated(
 def _slope_ratios(data: dict[str, Any]) -> list[float]:
     """The exact shifts' slope at zero step over that of the claim, for both rules."""
     return [
-        _slope(rule["exact"]) / rule["slope"] for rule in (data["rules"][rule] for rule in STEPS)
+        _slope(rule["exact"]) / rule["slope"]
+        for rule in (data["rules"][rule] for rule in STEPS)
     ]
 
 

@@ -23,8 +23,7 @@ from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.averages import average
-from sim.measures import QUANTITIES
+from sim.averages import run_average
 from sim.results import Trajectories
 
 BATCH = 96
@@ -55,8 +54,6 @@ PER_DECADE = 40  # points of the lines
 DECADES = 7.5  # that the lines span
 FITTED = 5  # the decade in which slopes are read begins at T = 10^5
 LEAD = 100  # from this horizon on the runs with the best size are below SGD's
-GRADIENT_NORM = QUANTITIES.index("gradient_norm")
-F = QUANTITIES.index("loss")
 # By size: colour, dashes, marker, and the factor by which points are set aside.
 LOOK: dict[str, tuple[str, Any, str, float]] = {
     "1": (palette.NORMALIZED, palette.CLOSE_DASH_DOTTED, "^", 0.88),
@@ -97,7 +94,9 @@ class Rates(Figure):
         for e in experiments:
             for b, result in simulated[e.name].items():
                 of_sgd = e.algorithm.rule == "sgd"
-                runs[b].append(_sgd_point(e, result) if of_sgd else _normalized_point(e, b, result))
+                runs[b].append(
+                    _sgd_point(e, result) if of_sgd else _normalized_point(e, b, result)
+                )
         floors = clipping_guarantee(1.0, divisors(BATCH))["averaged_bias"]
         sgd = {"bound": sgd_guarantee(horizon)["gradient_bound"], "points": runs[BATCH]}
         counts = {p["degrees"] + 1 for points in runs.values() for p in points}
@@ -216,7 +215,9 @@ def clipping_guarantee(horizon: Any, b: Any) -> dict[str, Any]:
     )
 
 
-def _experiment(profile: Profile, rule: str, horizon: int, sizes: Sequence[int]) -> Experiment:
+def _experiment(
+    profile: Profile, rule: str, horizon: int, sizes: Sequence[int]
+) -> Experiment:
     """The rule with the step that its guarantee prescribes.
 
     There are the more replicates, the shorter the run, within limits.
@@ -258,22 +259,22 @@ def _line(b: int, horizon: Any, points: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _mean_gradient(experiment: Experiment, result: Trajectories) -> tuple[float, float]:
-    """The mean of G over the run, and an upper bound on its standard error."""
-    mean, error = _recorded(result, GRADIENT_NORM)
+def _mean_gradient(
+    experiment: Experiment, result: Trajectories, bound: float | None = None
+) -> Point:
+    """The mean of G over a run; its interval covers more than 99 %."""
     run = experiment.run
-    return average(run, START, mean), average(run, 0.0, error)
+    value, error = run_average(run, result, "gradient_norm", start=START)
+    return Point.of_mean(value, error, run.replicates - 1, bound=bound)
 
 
-def _normalized_point(experiment: Experiment, b: int, result: Trajectories) -> dict[str, Any]:
-    """The mean of G of one run, beside the guarantee.
-
-    The interval's level is at least 99 %, as its error is an upper bound.
-    """
+def _normalized_point(
+    experiment: Experiment, b: int, result: Trajectories
+) -> dict[str, Any]:
+    """The mean of G of one run, beside the guarantee."""
     run = experiment.run
     bound = clipping_guarantee(run.iterations, b)["averaged_bound"]
-    value, error = _mean_gradient(experiment, result)
-    point = Point.of_mean(value, error, run.replicates - 1, bound=bound)
+    point = _mean_gradient(experiment, result, bound)
     return point.entry(without=("standard_error",), horizon=run.iterations)
 
 
@@ -284,9 +285,9 @@ def _sgd_point(experiment: Experiment, result: Trajectories) -> dict[str, Any]:
     the interval of the mean of G.
     """
     run, degrees = experiment.run, experiment.run.replicates - 1
-    mean, errors = _recorded(result, F)
-    value = average(run, START**2, 2 * mean) ** 0.5  # f = G²/2
-    error = average(run, 0.0, 2 * errors) / (2 * value)
+    loss, loss_error = run_average(run, result, "loss", start=START**2 / 2)  # G²/2
+    value = (2 * loss) ** 0.5
+    error = loss_error / value
     square = sgd_mean_square(
         experiment.gradient_model,
         BATCH,
@@ -297,20 +298,14 @@ def _sgd_point(experiment: Experiment, result: Trajectories) -> dict[str, Any]:
     bound = sgd_guarantee(run.iterations)["gradient_bound"]
     point = Point.of_mean(value, error, degrees, bound=bound)
     exact = Point.of_mean(value, error, degrees, exact=square**0.5)
-    of_mean = Point.of_mean(*_mean_gradient(experiment, result), degrees)
+    low, _ = _mean_gradient(experiment, result).interval
     return point.entry(
         without=("standard_error",),
         horizon=run.iterations,
         exact=exact.exact,
         z_exact=exact.z,
-        low=of_mean.interval[0],
+        low=low,
     )
-
-
-def _recorded(result: Trajectories, quantity: int) -> tuple[Any, Any]:
-    """Means of a quantity and their standard errors [points] each, at the one step."""
-    (mean,), (error,) = np.array(result.mean), np.array(result.standard_error)
-    return mean[:, quantity], error[:, quantity]
 
 
 def _slope(data: dict[str, Any], bound: list[float], floor: float) -> float:

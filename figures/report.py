@@ -47,7 +47,7 @@ def foreign(path: Path) -> bool:
 
 
 def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
-    """Those of the figures `names` that are there, and what is wrong with other files."""
+    """Those of the figures `names` that are there, and what is wrong with others."""
     shown: list[Shown] = []
     damaged: dict[str, str] = {}
     for name in names:

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis.advice.descent import (
+    Descent,
     exact_pull,
     guaranteed_pull,
     path_length,
-    strongest,
+    planned,
 )
-from analysis.advice.sizes import bias_radius, divisors
+from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
 from analysis.spec.algorithm import Run
 from analysis.spec.experiment import Experiment
@@ -33,7 +34,6 @@ START = 10.0
 BEYOND = 1.1  # the target in units of the smallest bias radius
 SIZES = (1, 2, 3, 4, 6, 10, 15, 24)  # simulated
 MODEL = {"dragger_fraction": FRACTION, "noise_scale": 1.0}
-LOSS = {"initial_gap": START**2 / 2, "smoothness": 1.0}
 NOISE = {
     "Gaussian": {"law": "gaussian", "scale": 1.0},
     "skewed": {"law": "rare", "probability": 0.25, "value": 2.97**0.5, "gaussian": 0.1},
@@ -56,24 +56,6 @@ LOOKS = {
     "Gaussian": Look(palette.NORMALIZED, palette.SOLID, "o", 0.97),
     "skewed": Look(palette.NAVY, palette.DASHED, "s", 1.03),
 }
-
-
-class Plan(NamedTuple):
-    """Where a run goes, and with which sizes.
-
-    The norms [n] lead from the target to the start; `sizes` [n] are the divisors of the
-    mini-batch with the strongest guaranteed pull there, `pairs` their schedule. `best`
-    has the smallest bias radius, `step` and `bound` are those of hitting_time for it.
-    """
-
-    best: int
-    radius: float
-    norms: np.ndarray
-    sizes: np.ndarray
-    target: float
-    pairs: list[list[float]]
-    step: float
-    bound: float
 
 
 class Schedule(Figure):
@@ -122,7 +104,9 @@ class Schedule(Figure):
             "worst": _worst_case(way, ideal["drift_bound"]),
             "replicates": experiments[0].run.replicates,
             "laws": {
-                law: _of_noise(one, way, simulated[one.name], simulated[several.name][None])
+                law: _of_noise(
+                    one, way, simulated[one.name], simulated[several.name][None]
+                )
                 for law, one, several in zip(NOISE, fixed, scheduled, strict=True)
             },
         }
@@ -132,7 +116,9 @@ class Schedule(Figure):
         laws, worst, best = data["laws"], data["worst"], data["plan"]["best"]
         lead = _leads(laws)
         limit = quantile(ALARM / len(lead), data["replicates"] - 1)
-        shares = [p["share"] for x in laws.values() for p in _arrived(x) if p[SIZE] == best]
+        shares = [
+            p["share"] for x in laws.values() for p in _arrived(x) if p[SIZE] == best
+        ]
         lost = [
             (p[SIZE], p["exact"], max(p["reached"]))
             for x in laws.values()
@@ -177,7 +163,8 @@ class Schedule(Figure):
             ),
             Check.of(
                 "worst_case",
-                "in the worst case the schedule beats every fixed size, and the best one beats b*",
+                "in the worst case the schedule beats every fixed size, and the best "
+                "one beats b*",
                 checks.ordered(order),
             ),
         ]
@@ -203,7 +190,9 @@ class Schedule(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The schedule on the left, times on the right."""
-        canvas, (left, right) = panels.subplots(1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7))
+        canvas, (left, right) = panels.subplots(
+            1, 2, width_ratios=(1, 1.3), figsize=(6.4, 3.7)
+        )
         _draw_sizes(left, data)
         _draw_times(right, data)
         left.set_title(self.title)
@@ -211,31 +200,14 @@ class Schedule(Figure):
 
 
 @cache
-def plan(profile: Profile) -> Plan:
+def plan(profile: Profile) -> Descent:
     """The way from the start to BEYOND times the smallest bias radius."""
-    admissible = divisors(BATCH_SIZE)
-    radii = bias_radius(admissible, FRACTION, 1.0)
-    best, radius = int(admissible[np.nanargmin(radii)]), float(np.nanmin(radii))
-    many = profile.pick(quick=200, full=400)
-    norms = np.geomspace(BEYOND * radius, START, many)
-    pulls = guaranteed_pull(norms[:, None], admissible, **MODEL)
-    sizes, pairs = strongest(norms, admissible, pulls)
-    arrival = CLAIMS["hitting_time"].evaluate(
-        micro_batch_size=best,
-        excess=(BEYOND - 1) * radius,
-        alignment=1.0,
-        **MODEL,
-        **LOSS,
-    )
-    return Plan(
-        best=best,
-        radius=radius,
-        norms=norms,
-        sizes=sizes,
-        target=float(arrival["target"]),
-        pairs=pairs,
-        step=round(float(arrival["step_size"]), 6),
-        bound=float(arrival["hitting_time"]),
+    return planned(
+        BATCH_SIZE,
+        dragger_fraction=FRACTION,
+        start=START,
+        beyond=BEYOND,
+        points=profile.pick(quick=200, full=400),
     )
 
 
@@ -248,7 +220,7 @@ def _model(noise: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _worst_case(way: Plan, ideal_pull: np.ndarray) -> dict[str, Any]:
+def _worst_case(way: Descent, ideal_pull: np.ndarray) -> dict[str, Any]:
     """Guaranteed times: with one size, with the schedule, and with real sizes."""
     norms = way.norms
     real = np.geomspace(6, 32, 160)
@@ -269,7 +241,7 @@ def _guaranteed(norms: np.ndarray, sizes: Any) -> float | None:
 
 def _of_noise(
     first: Experiment,
-    way: Plan,
+    way: Descent,
     times: dict[int, HittingTimes],
     scheduled: HittingTimes,
 ) -> dict[str, Any]:
@@ -285,11 +257,15 @@ def _of_noise(
         "exact": {SIZE: list(exact), "length": list(exact.values())},
         "schedule": ours,
         "fixed": [{SIZE: b} | x for b, x in fixed.items()],
-        "slower": {str(b): x["value"] / ours["value"] for b, x in fixed.items() if "value" in x},
+        "slower": {
+            str(b): x["value"] / ours["value"] for b, x in fixed.items() if "value" in x
+        },
     }
 
 
-def _timed(times: HittingTimes, run: Run, exact: float | None, bound: float) -> dict[str, Any]:
+def _timed(
+    times: HittingTimes, run: Run, exact: float | None, bound: float
+) -> dict[str, Any]:
     """γ times the mean hitting time at the smaller step, beside the exact one.
 
     z is the distance of the value extrapolated to zero step from the exact one, in
@@ -364,7 +340,9 @@ def _draw_times(axes: Any, data: dict[str, Any]) -> None:
     axes.set_title(f"n = {data['replicates']} replicates, 99 % intervals")
 
 
-def _draw_noise(axes: Any, law: str, times: dict[str, Any], *, end: float, top: float) -> None:
+def _draw_noise(
+    axes: Any, law: str, times: dict[str, Any], *, end: float, top: float
+) -> None:
     """Exact and simulated times, the schedule's at the right end."""
     color, dashes, marker, aside = LOOKS[law]
     line = np.array([*times["exact"].values()], float)

@@ -208,7 +208,7 @@ def running_sum_weights(g: Any, threshold: Any, xp: Any = np) -> Any:
 def _accumulated(g: Any, threshold: Any, xp: Any) -> tuple[Any, list[Any]]:
     """The last S [..., d], and the factors f_1 … f_m [..., 1, 1]."""
     m = g.shape[-2]
-    factors = []
+    factors: list[Any] = []
     total = xp.zeros_like(g[..., :1, :])
     for j in range(m):
         total = total + g[..., j : j + 1, :] / m

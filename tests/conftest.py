@@ -1,9 +1,10 @@
 """Families of comparisons of simulation and theory, and the page that `make soak` writes.
 
 A family of comparisons that are true is refused with probability ALARM at most, by the
-extremes of Student's t (Bonferroni) and, for exact values, by the sum of the squared scores
-and the number of intervals that miss; there are fewer than 30 families, so the probability
-of a false alarm is below 1e-6 in all, for Gaussian means. The random numbers are fixed.
+extremes of Student's t (Bonferroni) and, for exact values, by the sum of the squared
+scores and the number of intervals that miss; there are fewer than 30 families, so the
+probability of a false alarm is below 1e-6 in all, for Gaussian means. The random
+numbers are fixed.
 """
 
 import math
@@ -23,8 +24,8 @@ DOUBTFUL = 0.15  # the share of runs that may still be in doubt at the finest st
 class Family:
     """Comparisons for one claim, with exact values or with a bound; one row of the page.
 
-    A score z is positive where the simulation is on the wrong side of a bound. `factor` says how
-    the theory is spoilt; the scores against the spoilt theory must be refused.
+    A score z is positive where the simulation is on the wrong side of a bound. `factor`
+    says how the theory is spoilt; the scores against the spoilt theory must be refused.
     """
 
     def __init__(self, claim, exact, factor, record):
@@ -161,21 +162,24 @@ def family(record_property):
 INTRODUCTION = """\
 # Soak
 
-Written by `make soak`: the tests that are too long for `make test`, with the full counts. This run:
-{passed} tests passed, {failed} failed, {minutes:.0f} minutes on {cores} cores.
+Written by `make soak`: the tests that are too long for `make test`, with the full
+counts. This run: {passed} tests passed, {failed} failed, {minutes:.0f} minutes on
+{cores} cores.
 
-Every comparison of simulation and theory belongs to a family with one claim. A family of true
-comparisons is refused with probability 1e-8 at most, by the largest score (the limit is Student's
-t, divided among the comparisons), for exact values by the sum of squares and the number of 99 %
-intervals that miss as well: below 1e-6 in all. Every family must also refuse a spoilt theory.
-Stationary runs that the simulator itself calls in doubt are repeated with half the step, twice at
-most; *finer* counts these, *doubtful* those that stayed in doubt and are not compared.
+Every comparison of simulation and theory belongs to a family with one claim. A family
+of true comparisons is refused with probability 1e-8 at most, by the largest score (the
+limit is Student's t, divided among the comparisons), for exact values by the sum of
+squares and the number of 99 % intervals that miss as well: below 1e-6 in all. Every
+family must also refuse a spoilt theory. Stationary runs that the simulator itself calls
+in doubt are repeated with half the step, twice at most; *finer* counts these,
+*doubtful* those that stayed in doubt and are not compared.
 """
 EXACT = """
 ## Exact values
 
-χ²/n is the mean square of the scores, 1 on average; *missed* counts 99 % intervals without the
-exact value; *spoilt* says by which factor the exact values are made wrong, and χ²/n then.
+χ²/n is the mean square of the scores, 1 on average; *missed* counts 99 % intervals
+without the exact value; *spoilt* says by which factor the exact values are made wrong,
+and χ²/n then.
 
 | claim | test | models | values | largest z (limit) | χ²/n | missed | spoilt | finer, doubtful |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -183,11 +187,11 @@ exact value; *spoilt* says by which factor the exact values are made wrong, and 
 BOUNDS = """
 ## Bounds
 
-The largest ratio is that of the simulated value to an upper bound, or of a lower bound to the
-simulated value; an instance that attains the bound, or nearly, is among the models where there is
-one. z is how many standard errors the simulation lies beyond the bound. *Spoilt* says by which
-factor the bound is made wrong, or where it is taken to hold although it does not, and the least z
-of the instances that refuse it.
+The largest ratio is that of the simulated value to an upper bound, or of a lower bound
+to the simulated value; an instance that attains the bound, or nearly, is among the
+models where there is one. z is how many standard errors the simulation lies beyond the
+bound. *Spoilt* says by which factor the bound is made wrong, or where it is taken to
+hold although it does not, and the least z of the instances that refuse it.
 
 | claim | test | models | largest ratio | largest z (limit) | spoilt | finer, doubtful |
 | --- | --- | --- | --- | --- | --- | --- |

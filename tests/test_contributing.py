@@ -1,4 +1,4 @@
-"""The templates of CONTRIBUTING.md are code that works, and the files that it names exist."""
+"""The templates of CONTRIBUTING.md are code that works; the files it names exist."""
 
 import importlib
 import math

@@ -26,12 +26,12 @@ SYMBOLS = {"Symbol", "symbols", "Function", "TypeVar"}  # formulas and types nee
 
 
 def is_literal(node):
-    """A constant, perhaps with a sign, or a display of a list, a dictionary or a set."""
+    """A constant, perhaps with a sign, or a list, dictionary or set."""
     return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, LITERALS)
 
 
 def merged_constants(tree):
-    """Tuple assignments of literals, which hide what each name is; not of coordinates."""
+    """Tuple assignments of literals, but for coordinates: they hide what a name is."""
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)):
             continue
@@ -47,7 +47,7 @@ def called(node):
 
 
 def one_letter_constants(tree):
-    """Names of one letter at the top of a module, unless they are symbols or formulas of these."""
+    """Names of one letter in a module, unless they are symbols or formulas of these."""
     for node in tree.body:
         if not isinstance(node, (ast.Assign, ast.AnnAssign)):
             continue
@@ -68,7 +68,7 @@ def is_private(name):
 
 
 def foreign_private_names(tree):
-    """Names with an underscore that are taken from another module, imported, read or replaced."""
+    """Names with an underscore of another module: imported, read or replaced."""
     modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -89,7 +89,7 @@ def foreign_private_names(tree):
 
 
 def escaping_walruses(tree):
-    """Names bound inside an expression that is no condition, or used after its statement."""
+    """Names bound in an expression that is no condition, or used after it."""
     lines = set()
     for function in ast.walk(tree):
         if not isinstance(function, (ast.FunctionDef, ast.Module)):

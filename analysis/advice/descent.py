@@ -5,10 +5,14 @@ direction of the update. The time from one norm to another, times γ, is therefo
 integral of G/E⟨∇f, u⟩ over G: a length in gradient units. E⟨∇f, u⟩ is called the pull.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.advice.sizes import bias_radius, divisors
 from analysis.claims.drift import claim as drift
+from analysis.claims.hitting_time import claim as hitting_time
 from analysis.rest.mixture import mixture
 from analysis.rest.update import expected_update
 from analysis.spec.model import GradientModel
@@ -51,7 +55,9 @@ def path_length(norms: Array, pull: Array) -> float | None:
     return float(np.trapezoid(norms / pull, norms)) if (pull > 0).all() else None
 
 
-def strongest(norms: Array, sizes: Array, pulls: Array) -> tuple[Array, list[list[float]]]:
+def strongest(
+    norms: Array, sizes: Array, pulls: Array
+) -> tuple[Array, list[list[float]]]:
     """The size with the strongest pull at each of the increasing norms, as a schedule.
 
     `pulls` [n, k] belong to the norms [n] and the sizes [k]. Returns the sizes [n] and
@@ -61,5 +67,68 @@ def strongest(norms: Array, sizes: Array, pulls: Array) -> tuple[Array, list[lis
     """
     best = sizes[pulls.argmax(1)]
     changes = np.flatnonzero(np.diff(best))[::-1]
-    pairs = [[round(float(np.sqrt(norms[i] * norms[i + 1])), 4), int(best[i + 1])] for i in changes]
+    pairs = [
+        [round(float(np.sqrt(norms[i] * norms[i + 1])), 4), int(best[i + 1])]
+        for i in changes
+    ]
     return best, [*pairs, [0.0, int(best[0])]]
+
+
+class Descent(NamedTuple):
+    """The way from a start down to a target, in units of the noise scale.
+
+    `best` is the divisor of the mini-batch with the smallest bias radius, `radius` that
+    radius. `norms` [n] lead from the target up to the start; `sizes` [n] are the
+    divisors with the strongest guaranteed pull there, `pairs` their schedule. `step` is
+    the step size that the claim hitting_time prescribes for `best`, rounded to six
+    decimals, and `bound` its bound of the number of iterations.
+    """
+
+    best: int
+    radius: float
+    norms: Array
+    sizes: Array
+    target: float
+    pairs: list[list[float]]
+    step: float
+    bound: float
+
+
+def planned(
+    batch_size: int,
+    *,
+    dragger_fraction: float,
+    start: float,
+    beyond: float,
+    points: int,
+) -> Descent:
+    """The descent from ‖∇f‖ = start to `beyond` times the smallest bias radius, σ = 1.
+
+    On f = w²/2, with draggers that push straight back (α = 1), at `points` norms.
+    Raises ValueError where every divisor is beyond the breakdown.
+    """
+    noise = {"dragger_fraction": dragger_fraction, "noise_scale": 1.0}
+    admissible = divisors(batch_size)
+    radii = bias_radius(admissible, **noise)
+    best, radius = int(admissible[np.nanargmin(radii)]), float(np.nanmin(radii))
+    norms = np.geomspace(beyond * radius, start, points)
+    pulls = guaranteed_pull(norms[:, None], admissible, **noise)
+    sizes, pairs = strongest(norms, admissible, pulls)
+    arrival = hitting_time.evaluate(
+        micro_batch_size=best,
+        excess=(beyond - 1) * radius,
+        alignment=1.0,
+        initial_gap=start**2 / 2,
+        smoothness=1.0,
+        **noise,
+    )
+    return Descent(
+        best=best,
+        radius=radius,
+        norms=norms,
+        sizes=sizes,
+        target=float(arrival["target"]),
+        pairs=pairs,
+        step=round(float(arrival["step_size"]), 6),
+        bound=float(arrival["hitting_time"]),
+    )

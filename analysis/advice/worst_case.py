@@ -54,7 +54,7 @@ class WorstCase:
 
     @property
     def sgd_radius(self) -> float:
-        """The largest bias of plain SGD for small steps: αεD/(1-ε), sgd_persistent_bias.
+        """Plain SGD's largest bias for small steps, αεD/(1-ε): sgd_persistent_bias.
 
         Infinite where D is unknown and there are draggers that push back.
         """

@@ -25,8 +25,8 @@ example: python -m analysis eval bias_radius --set epsilon=0.01 b=32 sigma=1 alp
 example: python -m analysis eval bias_radius --set epsilon=0.01 sigma=1 alpha=1 \\
              --grid micro_batch_size=1:64
 
-keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid rows
-instead of values, one object of inputs and values for each row"""
+keys with --json: claim, inputs{name: number}, values{name: number|null}; with --grid
+rows instead of values, one object of inputs and values for each row"""
 SHOW = """\
 NAME is a claim, or an assumption that several claims share, from A0 to A4.
 

@@ -78,7 +78,7 @@ def build(
     reduced: bool,
     prepare: Prepare,
 ) -> Program:
-    """A compiled run of the job, on `threads` host devices or on the GPU that JAX finds.
+    """A compiled run of the job, on `threads` host devices or on a GPU.
 
     prepare(jax, job, gpu) returns the function that draws the micro-batch gradients minus w
     of one replicate [m, d] from a key. `reduced`: it draws by micro-batch.

@@ -129,7 +129,7 @@ def step_slope(update, root, h=0.01):
 
 @pytest.mark.parametrize("count", [1, full(20)])
 def test_skewness_expansion(count, family, lab):
-    """Within a share 1/√b of the expansion; without either of its terms it is farther away."""
+    """Within 1/√b of the expansion; without either of its terms it is farther away."""
     found = family("skewness_expansion", "one term only")
     for seed in range(count):
         rng = np.random.default_rng([34, seed])

@@ -94,7 +94,8 @@ def test_the_error_of_a_bin_is_that_of_repeated_draws():
     """Micro-batches of one mini-batch are clipped alike: they are not independent."""
     rng = np.random.default_rng(3)
     norms = rng.exponential(size=(4000, 60, 8))
-    differences, errors = [], []
+    differences = []
+    errors = []
     for batch in norms:
         clip = batch.min(axis=1, keepdims=True)
         expected = np.full_like(batch, 1 / 8)

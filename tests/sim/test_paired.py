@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.rest.mixture import mixture
-from analysis.spec.algorithm import Run
-from analysis.spec.experiment import Experiment
+from analysis.spec.experiment import Experiment, Run
 from sim.paired import batch_means, line_gradients, log_variance
 from sim.rules import fixed, running_sum
 
@@ -48,25 +47,27 @@ def test_every_trajectory_is_that_of_a_plain_loop():
         np.testing.assert_allclose(together[place], expected, rtol=1e-10)
 
 
-def rare_samples_and_draggers():
-    """One dimension, 64 replicates of 16 micro-batches of four samples."""
+@pytest.fixture
+def line_experiment():
+    """Rare noise on a line, and draggers that push back."""
     noise = {"law": "rare", "probability": 0.1, "value": 3.0, "gaussian": 0.3}
     dragger = {"law": "persistent", "norm": 20.0, "direction": [-1.0]}
-    model = {"dimension": 1, "dragger_fraction": 0.01, "noise": noise, "dragger": dragger}
+    model = {"dimension": 1, "dragger_fraction": 0.01, "noise": noise}
     rule = {"rule": "fixed", "batch_size": 64, "micro_batch_sizes": [4]}
-    algorithm = rule | {"threshold": 1.0}
-    return Experiment.from_mapping(
-        {"model": model, "algorithm": algorithm, "run": {"replicates": 64}}
-    )
+    tables = {
+        "model": model | {"dragger": dragger},
+        "algorithm": rule | {"threshold": 1.0},
+        "run": {"replicates": 64},
+    }
+    return Experiment.from_mapping(tables)
 
 
-def test_line_gradients_have_the_exact_distribution():
+def test_line_gradients_have_the_exact_distribution(line_experiment):
     """Mean and variance of 65 536 of them far from the minimum, within five errors."""
-    experiment = rare_samples_and_draggers()
-    drawn = line_gradients(experiment)
+    drawn = line_gradients(line_experiment)
     slope, intercept = np.stack([drawn(t) for t in range(64)], axis=1)
     g = (slope * 10.0 + intercept).ravel()
-    law = mixture(experiment.gradient_model, 4)
+    law = mixture(line_experiment.gradient_model, 4)
     centre = law.benign * 10.0 + law.offset[:, 0]
     away = centre - law.weight @ centre
     variance = law.weight @ (away**2 + law.scale**2)
@@ -80,7 +81,9 @@ def test_line_gradients_have_the_exact_distribution():
 def test_the_variance_of_a_mean_iterate_by_hand():
     """ψ = 3∇f ± 6, equally often in every replicate: 36/9, whichever is left out."""
     noise = np.tile([-6.0, 6.0], (5, 10))[:, :, None, None]
-    variance = log_variance(lambda g: g.mean(-2), lambda gradient: 3 * gradient + noise, 0.7)
+    variance = log_variance(
+        lambda g: g.mean(-2), lambda gradient: 3 * gradient + noise, 0.7
+    )
     assert variance == pytest.approx(np.full(5, np.log(4.0)), rel=1e-12)
 
 

@@ -9,6 +9,7 @@ from analysis.advice.descent import (
     exact_pull,
     guaranteed_pull,
     path_length,
+    planned,
     strongest,
 )
 from analysis.spec.model import GradientModel
@@ -66,3 +67,20 @@ def test_the_strongest_sizes_and_their_schedule():
     best, pairs = strongest(norms, sizes, pulls)
     assert best.tolist() == [8, 8, 2, 2]
     assert pairs == [[6.0, 2], [0.0, 8]]
+
+
+def test_a_planned_descent():
+    """Its radius by the formula, its schedule by a search, its bound is not passed."""
+    way = planned(120, dragger_fraction=0.02, start=10.0, beyond=1.1, points=50)
+    clean = 0.98**way.best
+    scale, threat = way.best**-0.5, (1 - clean) / clean
+    assert way.radius == pytest.approx(scale * np.sqrt((1 + threat) / (1 - threat)))
+    assert way.target == pytest.approx(1.1 * way.radius)
+    assert (way.norms[0], way.norms[-1]) == pytest.approx((way.target, 10.0))
+    for g, b in zip(way.norms, way.sizes, strict=True):
+        pulls = {a: float(guaranteed_pull(g, a, **WORST)) for a in range(1, 121)}
+        divisors = [a for a in pulls if 120 % a == 0]
+        assert max(divisors, key=pulls.__getitem__) == b
+    assert way.step * way.bound > path_length(
+        way.norms, guaranteed_pull(way.norms, way.best, **WORST)
+    )

@@ -52,7 +52,7 @@ def test_short_draggers_are_not_seen():
 
 @pytest.mark.parametrize("axes", [1, 2, 16])
 def test_clean_data(axes):
-    """Of 10⁵ clean samples 0.24 false alarms are expected on one axis; 8 have probability 1e-10."""
+    """Of 10⁵ clean samples on one axis, 0.24 false alarms on average; 8 at 1e-10."""
     assert pytest.approx(2.35e-6, rel=0.01) == FALSE_ALARM
     assert stats.poisson.sf(7, FALSE_ALARM * 100_000) < 1e-9
     g = np.random.default_rng(axes).normal(size=(100_000, axes)) + 3
