@@ -57,6 +57,10 @@ def best_sizes(dragger_fraction: float, noise_scale: float, alignment: float) ->
     The size may be below one sample; the radius is that at one sample then. None: there is no
     breakdown, or one sample is beyond it already. Raises SpecificationError for a value outside its
     domain.
+
+    >>> best = best_sizes(dragger_fraction=0.01, noise_scale=1.0, alignment=1.0)
+    >>> {name: round(float(value), 3) for name, value in best.items()}
+    {'micro_batch_size': 31.335, 'bias_radius': 0.263, 'breakdown': 68.968}
     """
     from analysis.claims.sweet_spot import claim
 

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.advice.law_free import adaptive_radius
 from analysis.advice.sizes import bias_radius, finite_or_none, fixed_radius
 from analysis.advice.worst_case import WorstCase, cut_radius
-from analysis.rest.discrete import bare
+from analysis.rest.discrete import discrete
 from analysis.rest.fluctuation import fluctuation
 from analysis.rest.stable import ExactBias, StationaryPoint, bias_at, exact_bias, stationary_points
 from analysis.rest.update import Update
@@ -149,7 +149,7 @@ def moving_fraction(update: Update, points: Sequence[StationaryPoint]) -> float 
         return None
     fraction = 1.0
     for (law, count), unit in zip(update.gradients, update.units, strict=True):
-        still = bare(law, points[0].gradient)
+        still = discrete(law, points[0].gradient)
         zero = still.length <= ZERO * unit.noise_scale(update.model)
         fraction *= float(1 - still.weight[zero].sum()) ** count
     return fraction

@@ -2,7 +2,7 @@
 
 Given its composition, the mean is a combination of ∇f, the first axis (where the noise has one),
 the draggers' direction and the domains' shifts. Outside the span of the last three the law is
-symmetric, so a component of ∇f there is pushed back and a point of rest has none. Opposing
+symmetric, so a component of ∇f there is pushed back and a stationary point has none. Opposing
 draggers are the exception: they follow ∇f, so one axis outside the span is searched as well.
 """
 
@@ -22,8 +22,8 @@ class Span:
     """An orthonormal basis of `axes` vectors, and the model's vectors in it.
 
     first [axes] is e₁, direction [axes] the draggers' v, shifts [domains, axes] the domains'
-    ∇f_k - ∇f; zero where they do not matter. A point of rest is looked for among a = free @ y, free
-    [axes, q]; q = 0 when a = 0 is the only one. `ray`: the law is the same for both signs of the
+    ∇f_k - ∇f; zero where they do not matter. A stationary point is sought among a = free @ y, free
+    [axes, q]; q = 0 when a = 0 is the only one. `ray`: the update is the same for both signs of the
     last y, so that y >= 0 is enough there.
     """
 

@@ -13,21 +13,21 @@ from scipy import special
 from analysis.rest.mixture import Mixture
 
 Array = NDArray[np.float64]
-FAINT = 1e-13  # chance beyond the ends that are looked at
+FAINT = 1e-13  # probability beyond the ends that are looked at
 
 
 @dataclass(frozen=True)
-class Bare:
+class Discrete:
     """The compositions without Gaussian noise, at one a = ∇f: points first, gamma noise after.
 
     length, weight [points], unit [points, axes]; for the gamma noise g = edge + stretch·X on the
-    line: chance, edge, shape, stretch [n], and the interval low..high of |g| [n].
+    line: probability, edge, shape, stretch [n], and the interval low..high of |g| [n].
     """
 
     length: Array
     weight: Array
     unit: Array
-    chance: Array
+    probability: Array
     edge: Array
     shape: Array
     stretch: Array
@@ -41,10 +41,10 @@ class Bare:
     def points(self) -> Array:
         """Where the tails jump or bend: each gamma edge with points approaching it, halving."""
         pieces = [self.length]
-        for edge, shape, chance, width in zip(
-            np.abs(self.edge), self.shape, self.chance, self.widths(), strict=True
+        for edge, shape, probability, width in zip(
+            np.abs(self.edge), self.shape, self.probability, self.widths(), strict=True
         ):
-            count = int(np.clip(np.log2(chance / FAINT) / shape, 2, 52))
+            count = int(np.clip(np.log2(probability / FAINT) / shape, 2, 52))
             fine = width * 2.0 ** -np.arange(count)
             pieces.append(np.concatenate([edge - fine, [edge], edge + fine]))
         every = np.concatenate(pieces)
@@ -57,22 +57,22 @@ class Bare:
         beyond = np.vstack([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, steps.shape[1]))])
         values = beyond[np.searchsorted(self.length[order], nodes, side="right")]
         start, stop = nodes[:, 0], nodes[:, -1]
-        for i, chance in enumerate(self.chance):
+        for i, probability in enumerate(self.probability):
             first = np.searchsorted(stop, self.low[i])
             last = np.searchsorted(start, self.high[i], side="right")
             up, down = self._sides(i, nodes[first:last])
-            values[first:last, :, 0] += chance * (up + down)
-            values[first:last, :, 1] += chance * (up - down)
-            values[:first, :, 0] += chance
+            values[first:last, :, 0] += probability * (up + down)
+            values[first:last, :, 1] += probability * (up - down)
+            values[:first, :, 0] += probability
             up, down = self._sides(i, np.zeros(1))
-            values[:first, :, 1] += chance * (up - down)[0]
+            values[:first, :, 1] += probability * (up - down)[0]
         return values
 
     def mean_sign(self) -> float:
-        """E[sign g] of the gamma noise, its chances included."""
-        sides = [self._sides(i, np.zeros(1)) for i in range(self.chance.size)]
+        """E[sign g; gamma noise]: weighted with the probabilities of its compositions."""
+        sides = [self._sides(i, np.zeros(1)) for i in range(self.probability.size)]
         return float(
-            sum(c * (up - down)[0] for c, (up, down) in zip(self.chance, sides, strict=True))
+            sum(c * (up - down)[0] for c, (up, down) in zip(self.probability, sides, strict=True))
         )
 
     def _sides(self, i: int, t: Array) -> tuple[Array, Array]:
@@ -84,7 +84,7 @@ class Bare:
         return special.gammainc(shape, above), special.gammaincc(shape, below)
 
 
-def bare(law: Mixture, a: Array) -> Bare:
+def discrete(law: Mixture, a: Array) -> Discrete:
     """The compositions of the mixture without Gaussian noise at a = ∇f [axes]."""
     still = law.only(law.scale == 0)
     means = still.means(a)
@@ -95,7 +95,7 @@ def bare(law: Mixture, a: Array) -> Bare:
     near = edge + stretch * special.gammaincinv(shape, 1e-16)
     far = edge + stretch * special.gammainccinv(shape, 1e-16)
     low = np.where(near * far > 0, np.minimum(np.abs(near), np.abs(far)), 0.0)
-    return Bare(
+    return Discrete(
         length,
         still.weight[~gamma],
         unit,

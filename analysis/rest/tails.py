@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from analysis.rest.chi import radial_density
 from analysis.rest.clouds import Cloud, cloud
-from analysis.rest.discrete import Bare, bare
+from analysis.rest.discrete import Discrete, discrete
 from analysis.rest.mixture import Mixture
 
 Array = NDArray[np.float64]
@@ -118,7 +118,7 @@ def joint_tails(
     """The tails of several distributions at the same nodes, so that products can be integrated."""
     accuracy = ROUGH if rough else FINE
     laws = [_settled(law, a) for law in laws]
-    parts = [(cloud(law, a), bare(law, a)) for law in laws]
+    parts = [(cloud(law, a), discrete(law, a)) for law in laws]
     lengths = []
     for law, (noisy, still) in zip(laws, parts, strict=True):
         lengths.append(_reach(noisy, law.dimension, accuracy.far))
@@ -228,7 +228,7 @@ def _pairs(reach: _Lengths, panels: Panels) -> tuple[Index, Index]:
     return which, panel
 
 
-def _from_above(mass: Array, panels: Panels, noisy: float, still: Bare) -> tuple[Array, Array]:
+def _from_above(mass: Array, panels: Panels, noisy: float, still: Discrete) -> tuple[Array, Array]:
     """S(t) [p, n] and C(t) [p, n, axes], from the densities [p, n, 1 + axes] and what is discrete.
 
     noisy: the total probability of the compositions with Gaussian noise. By how much the quadrature

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from analysis.rest.axes import Span, span
 from analysis.rest.chi import mean_cosine
 from analysis.rest.clouds import cloud
-from analysis.rest.discrete import bare
+from analysis.rest.discrete import discrete
 from analysis.rest.mixture import Mixture, average, mixture
 from analysis.rest.tails import Tails, joint_tails
 from analysis.spec.model import GradientModel
@@ -178,7 +178,7 @@ def mean_update(
 
 def _mean_direction(law: Mixture, a: Array) -> Array:
     """E u [axes] at a = ∇f [axes]."""
-    noisy, still = cloud(law, a), bare(law, a)
+    noisy, still = cloud(law, a), discrete(law, a)
     cosine = mean_cosine(law.dimension, noisy.kappa)
     update = cosine / np.where(noisy.kappa > 0, noisy.kappa, 1.0) @ noisy.vector
     update += still.weight @ still.unit

@@ -11,10 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from analysis.spec.algorithm import (
-    Algorithm,
-    Run,
-)
+from analysis.spec.algorithm import Algorithm, Run
 from analysis.spec.checking import (
     Checked,
     SpecificationError,
@@ -38,6 +35,12 @@ class Experiment(Checked):
 
     `name` is the file's stem. It names the folder of the results and is not part of the
     specification.
+
+    >>> experiment = Experiment.load("sim/presets/sweet_spot.toml")
+    >>> experiment.algorithm.rule.value, experiment.algorithm.batch_size
+    ('adaptive', 256)
+    >>> experiment.gradient_model.noise.total_variance
+    1.09
     """
 
     table: ClassVar[str] = "experiment"

@@ -215,13 +215,14 @@ class GradientModel(Checked):
         between = weight @ (shifts**2).sum(1)
         return float(np.sqrt(within + group * between))
 
-    def micro_batch_mean(self, b: int, draggers: Any, draw: Any) -> MicroBatchMean:
+    def micro_batch_mean(self, micro_batch_size: int, draggers: Any, draw: Any) -> MicroBatchMean:
         """Law of the mean of b sample gradients, `draggers` of them draggers, without domains.
 
         `draw` is that of the benign samples' noise law. The two may be arrays of one shape.
         """
         [(_, noise)] = self.parts
-        return self.composition_mean(b, draggers, [(noise, b - draggers, draw)])
+        clean = micro_batch_size - draggers
+        return self.composition_mean(micro_batch_size, draggers, [(noise, clean, draw)])
 
     def composition_mean(
         self, b: int, draggers: Any, benign: Sequence[tuple[Noise, Any, Any]]
