@@ -13,7 +13,6 @@ OUTSTANDING = (
     *(f"sim/{room}/" for room in ("engines", "problems", "random", "sweep")),
     "figures/",
     "tests/figures/",
-    *(f"tests/sim/{room}/" for room in ("engines", "random", "sweep")),
 )
 FILES = [path for folder in (*PACKAGES, "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -92,7 +92,9 @@ class HostDevice:
     KERNELS = ("advance", "normals_only")
 
     def __init__(self, folder):
-        self.folder, self.processors, self.backwards = folder, 132, False
+        self.folder = folder
+        self.processors = 132
+        self.backwards = False
         self.compiler = shutil.which("g++")
 
     def put(self, array):

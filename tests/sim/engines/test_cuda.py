@@ -13,7 +13,9 @@ from sim.engines.cuda.layout import WARP, Shape, shape
 from sim.engines.readable import Stepwise
 from sim.random import philox
 
-KEY, STEP, STEPS = philox.key(1, 8, 0.1), 0.1, 50
+KEY = philox.key(1, 8, 0.1)
+STEP = 0.1
+STEPS = 50
 PHASES = (5, 12, 40, 70)
 CASES = {
     "1": (1, "fixed", {"axes": 0}),
@@ -112,7 +114,9 @@ def test_every_rule_in_many_dimensions(hand_made, host_device, case):
 def assert_independent(hand_made, device, case, layouts):
     """The first replicates' results for (form, replicates, processors), the same in all layouts."""
     d, rule, options = case
-    processors, found, used = device.processors, [], set()
+    processors = device.processors
+    found = []
+    used = set()
     for form, replicates, device.processors in layouts:
         changed = (d, rule, {**options, "form": form})
         _, state, engine = prepared(hand_made, device, changed, replicates)

@@ -10,7 +10,8 @@ import pytest
 from sim.engines.cuda.launch import Cuda, source
 from sim.random import philox
 
-KEY, STEP = philox.key(1, 8, 0.1), 0.1
+KEY = philox.key(1, 8, 0.1)
+STEP = 0.1
 
 
 def moved(device, state):
@@ -48,7 +49,10 @@ def test_the_spread_at_rest_is_that_of_an_autoregression(hand_made, device, prec
 @pytest.mark.parametrize("d", [2, 64])
 def test_throughput(hand_made, device, precision, d, capsys):
     """Prints normals per second, alone and in the engine; nothing is demanded."""
-    m, n, steps, count = 128, 2**14, 200, 10**5
+    m = 128
+    n = 2**14
+    steps = 200
+    count = 10**5
     plan = hand_made.plan(d, "adaptive", (m,))
     engine = Cuda(plan, KEY, STEP, precision=precision, replicates=n, device=device)
     state = moved(device, hand_made.start(plan, n, precision))

@@ -58,7 +58,8 @@ def test_a_vanishing_gradient_has_no_direction(law):
     if law == "persistent":
         dragger["direction"] = [-1.0, 0.0]
     mapping = {**e.to_mapping(), "model": {**e.model.to_mapping(), "dragger": dragger}}
-    mapping["algorithm"]["rule"], mapping["run"]["start"] = "sgd", 1.0
+    mapping["algorithm"]["rule"] = "sgd"
+    mapping["run"]["start"] = 1.0
     (estimate,) = simulate(Experiment.from_mapping(mapping), None, 1, False).values()
     assert estimate.bias < 1e-20  # not NaN
 

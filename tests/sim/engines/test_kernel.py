@@ -21,17 +21,18 @@ from sim.random.addresses import Draws
 from sim.reduction.compositions import composition, compositions, plan
 from sim.reference import Sample, loss_gradient, norm, trajectory
 
-STEPS, STEP = 50, 0.1
+STEPS = 50
+STEP = 0.1
 RARE = {"law": "rare", "probability": 0.2, "value": 3.0, "gaussian": 0.5}
 GAMMA = {"law": "gamma", "shape": 0.7, "scale": 1.5, "sign": -1, "gaussian": 0.5}
 NORMAL = {"law": "gaussian", "scale": 0.7}
 SILENT = {"law": "gaussian", "scale": 0.0}
-V = [-1.0, 0.5, 0.0]
-BACK = {"law": "persistent", "norm": 4.0, "direction": V}
+DIRECTION = [-1.0, 0.5, 0.0]
+BACK = {"law": "persistent", "norm": 4.0, "direction": DIRECTION}
 DRAGGERS = [
     BACK,
-    {"law": "additive", "norm": 4.0, "direction": V},
-    {"law": "orthogonal", "norm": 4.0, "direction": V},
+    {"law": "additive", "norm": 4.0, "direction": DIRECTION},
+    {"law": "orthogonal", "norm": 4.0, "direction": DIRECTION},
     {"law": "isotropic", "norm": 4.0},
     {"law": "opposing", "norm": 4.0},
 ]
@@ -133,7 +134,9 @@ def micro_batch(model, kinds, r, z, X):
 
 def walked(e, b, cuts=(STEPS,), threads=1):
     """The engine's iterates after each step [STEPS, 3], of replicate 1."""
-    state, at, found = start(e), 0, []
+    state = start(e)
+    at = 0
+    found = []
     with Workers(threads) as workers:
         machine = engine(e, b, STEP, workers)
         for end in cuts:
@@ -146,7 +149,8 @@ def walked(e, b, cuts=(STEPS,), threads=1):
 def distance(e, b, blunder=0.0):
     """Largest distance between the engine and the oracle over 50 steps."""
     found = walked(e, b, range(1, STEPS + 1))
-    w, largest = list(e.run.start), 0.0
+    w = list(e.run.start)
+    largest = 0.0
     for t in range(STEPS):
         samples = batch(e, b, t, w)
         if blunder and t == 7:
@@ -185,7 +189,8 @@ def test_the_oracle_goes_the_same_way(name):
 @pytest.mark.parametrize("name", ["persistent", "pure domains"])
 def test_clean_micro_batches_are_counted(name):
     """The fraction of micro-batches without any dragger, at each of the first steps."""
-    e, b = CASES[name], 3
+    e = CASES[name]
+    b = 3
     state, w = start(e), list(CASES[name].run.start)
     with Workers(1) as workers:
         machine = engine(e, b, STEP, workers)
@@ -229,7 +234,8 @@ def test_nothing_depends_on_how_the_work_is_cut():
     e = replace(e, run=replace(e.run, replicates=7, precision="float32"))
     states = []
     for threads, cuts in ((1, [STEPS]), (3, [1, 2, 17, STEPS]), (2, range(1, STEPS + 1))):
-        state, at = start(e), 0
+        state = start(e)
+        at = 0
         with Workers(threads) as workers:
             machine = engine(e, 3, STEP, workers)
             for end in cuts:

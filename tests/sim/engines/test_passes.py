@@ -38,7 +38,8 @@ def rows(z, layout, gradient, axes, terms, weight, total):
 @pytest.mark.parametrize("d", [1, 7, 8, 9, 15, 16, 19, 31, 32, 40, 63, 64, 100])
 def test_rows(kind, d):
     rng = np.random.default_rng(d)
-    n, stride = 5, d + 3
+    n = 5
+    stride = d + 3
     z, a, axes = (rng.normal(size=s).astype(kind) for s in (n * stride + 64, d, (2, d)))
     factor, spread, along, first, weight = rng.normal(size=(5, n)).astype(kind)
     total = rng.normal(size=d).astype(kind)

@@ -14,7 +14,9 @@ from sim.random import philox
 from sim.random.addresses import Draws
 from sim.reference import Sample, trajectory
 
-B, STEPS, KEY = 12, 16, philox.key(3, 3, 0.1)
+BATCH = 12
+STEPS = 16
+KEY = philox.key(3, 3, 0.1)
 THRESHOLD = {"fixed": {"threshold": 0.6}, "global": {"threshold": 0.6}}
 ORACLE = ("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains")
 EVERY = (
@@ -62,11 +64,11 @@ def oracle_samples(e, replicate, pure, b):
     edges = np.cumsum([weight for weight, _ in model.parts])[:-1]
     for t in range(STEPS):
         at = Draws(KEY, [replicate], t)
-        wrong = at.uniforms(philox.SAMPLE, B)[0] < model.dragger_fraction
-        normal = at.normals(philox.NORMALS, B * model.dimension)[0].reshape(B, -1)
-        u, rare = at.uniforms(philox.LABEL, B)[0], at.uniforms(philox.COMPOSITION, B)[0]
-        place = [i - i % b if pure else i for i in range(B)]
-        domain = [int((u[place[i]] >= edges).sum()) for i in range(B)]
+        wrong = at.uniforms(philox.SAMPLE, BATCH)[0] < model.dragger_fraction
+        normal = at.normals(philox.NORMALS, BATCH * model.dimension)[0].reshape(BATCH, -1)
+        u, rare = at.uniforms(philox.LABEL, BATCH)[0], at.uniforms(philox.COMPOSITION, BATCH)[0]
+        place = [i - i % b if pure else i for i in range(BATCH)]
+        domain = [int((u[place[i]] >= edges).sum()) for i in range(BATCH)]
         shape = [
             {"gamma": getattr(law, "shape", 0), "student-t": getattr(law, "degrees", 0) / 2}.get(
                 law.law, 0.0
@@ -78,7 +80,7 @@ def oracle_samples(e, replicate, pure, b):
             float(rare[i] < laws[domain[i]].probability) if laws[domain[i]].law == "rare" else g
             for i, g in enumerate(gamma)
         ]
-        yield [Sample(bool(wrong[i]), draw[i], normal[i], domain[i]) for i in range(B)]
+        yield [Sample(bool(wrong[i]), draw[i], normal[i], domain[i]) for i in range(BATCH)]
 
 
 @pytest.mark.parametrize("rule", Rule.names())
@@ -168,7 +170,7 @@ def test_the_result_does_not_depend_on_the_cut(name, experiment, monkeypatch):
     alone = simulate(e, replicates=[4, 1])
     assert np.array_equal(alone.w, whole.w[[4, 1]])
     assert np.array_equal(alone.sums, whole.sums[[4, 1]])
-    for chunk in (1, 2 * B * whole.w.shape[1]):
+    for chunk in (1, 2 * BATCH * whole.w.shape[1]):
         monkeypatch.setattr(engine, "CHUNK", chunk)
         assert equal(whole, simulate(e, replicates=range(6)))
 
@@ -227,7 +229,7 @@ def test_the_last_step_is_described(rule, experiment):
     w = start(problem, 6)[:4]
     found = simulate(e, steps=1)
     at = Draws(KEY, range(4), 0)
-    g, clean = problem.micro_batch_gradients(w, 3, B, at, np.ones(4, bool))
+    g, clean = problem.micro_batch_gradients(w, 3, BATCH, at, np.ones(4, bool))
     norms = np.linalg.norm(g, axis=-1)
     rho = {"sgd": [math.nan] * 4, "adaptive": norms.min(-1), "normalized": [1.0] * 4}
     assert found.last[:, 0] == pytest.approx(rho.get(rule, [0.6] * 4), nan_ok=True)

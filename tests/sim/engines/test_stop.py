@@ -60,7 +60,11 @@ CASES = {
 def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
     """Whatever the replicates had done, with another number of threads and other pieces."""
     e, end = CASES[name]
-    b, step, stop, whole, cut = e.algorithm.sizes[0], 0.1, np.zeros(1, bool), start(e), start(e)
+    b = e.algorithm.sizes[0]
+    step = 0.1
+    stop = np.zeros(1, bool)
+    whole = start(e)
+    cut = start(e)
     with Workers(2) as workers, Workers(3) as other:
         engine(e, b, step, workers).advance(whole, 0, end, True)
         stopped_after(0.02, engine(e, b, step, workers, None, stop), stop, cut, end)

@@ -40,7 +40,8 @@ def test_polynomials(error, coefficients, bound):
 
 def test_normals_to_float32_rounding():
     """U and the angle are rounded to 24 bits, so r is off by up to 2⁻²⁴/r and 2⁻²³ of itself."""
-    key, count = philox.key(1, 8, 0.1), 100_000
+    key = philox.key(1, 8, 0.1)
+    count = 100_000
     exact = philox.normals(key, philox.NORMALS, [3], 7, count)[0]
     found = bulk.normals(key, philox.NORMALS, [3], 7, count, np.float32)[0]
     radius = np.repeat(np.hypot(exact[::2], exact[1::2]), 2)

@@ -153,7 +153,8 @@ def test_a_run_whose_state_cannot_be_kept_goes_on(tmp_path, monkeypatch, capsys)
 
 def test_a_state_that_takes_long_to_write_is_written_seldom(tmp_path, monkeypatch):
     """At most one second in twenty-one goes into it."""
-    clock, written = [0.0], []
+    clock = [0.0]
+    written = []
 
     def write(store, *arguments):
         clock[0] += 12.0

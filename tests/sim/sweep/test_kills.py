@@ -49,7 +49,9 @@ def small(iterations):
 def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
     """SIGKILL, and every third time Ctrl-C; what was kept is used or refused, never wrong."""
     experiment, rng = small(60_000), random.Random(1)
-    text, kept, met = json.dumps(experiment.to_mapping()), 0, 0
+    text = json.dumps(experiment.to_mapping())
+    kept = 0
+    met = 0
     for kill in range(KILLS):
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(tmp_path)],

@@ -136,7 +136,9 @@ def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, watched, sp
 def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch, watched, device):
     """As a stop in the middle of a step leaves them; on a device only when they are."""
     small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
-    expected, store, places = run(small), Store(tmp_path / small.name), []
+    expected = run(small)
+    store = Store(tmp_path / small.name)
+    places = []
     centred = small.centred()
 
     def act(number, variant, progress):

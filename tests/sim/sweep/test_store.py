@@ -85,7 +85,8 @@ def one_line(text, path, reason):
 
 def test_a_state_is_used(tmp_path, expected, monkeypatch, capsys):
     """The power of the tests below: the right state is not begun anew."""
-    path, calls = interrupted(small(), tmp_path), []
+    path = interrupted(small(), tmp_path)
+    calls = []
     whole = sim.sweep.session.engine
     monkeypatch.setattr(sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a))
     assert run(small(), tmp_path) == expected
@@ -198,7 +199,9 @@ def test_a_state_with_flipped_bits_is_used_unchanged_or_not_at_all(
     tmp_path, capsys, count, width, record_property
 ):
     """One bit (width 0), or eight bytes anywhere: whatever the readers raise, nothing gets out."""
-    path, rng, used = interrupted(small(), tmp_path), random.Random(count + width), 0
+    path = interrupted(small(), tmp_path)
+    rng = random.Random(count + width)
+    used = 0
     store, whole = Store(path.parent), path.read_bytes()
     right = store.read_state(small(), 2)
     for _ in range(count):
@@ -312,7 +315,9 @@ def test_forged_results_of_other_measures(tmp_path, capsys, measure, fields):
 def test_a_result_with_flipped_bits_is_used_unchanged_or_not_at_all(
     tmp_path, capsys, count, record_property
 ):
-    path, rng, used = result_path(tmp_path), random.Random(count), 0
+    path = result_path(tmp_path)
+    rng = random.Random(count)
+    used = 0
     store, whole = Store(path.parent), path.read_bytes()
     right = store.read(small(), 2)
     for _ in range(count):
