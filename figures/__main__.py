@@ -59,14 +59,21 @@ def _act(options: argparse.Namespace) -> int:
     for option, path in (("--out", options.out), ("--results", options.results)):
         if not path:
             refuse(option, path, "a folder")
-    os.environ["MPLBACKEND"] = "agg"  # pictures go to files, whatever is set for windows
+    # pictures go to files, whatever is set for windows
+    os.environ["MPLBACKEND"] = "agg"
     figures = registry.gallery()
     chosen = {name: figures[name] for name in names or figures}
-    return _list(chosen, options.json) if options.list else make(chosen, list(figures), options)
+    return (
+        _list(chosen, options.json)
+        if options.list
+        else make(chosen, list(figures), options)
+    )
 
 
 def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
-    rows = [{"name": f.name, "title": f.title, "claims": f.claims} for f in figures.values()]
+    rows = [
+        {"name": f.name, "title": f.title, "claims": f.claims} for f in figures.values()
+    ]
     if as_json:
         print(common.to_json({"figures": rows}))
     else:
@@ -74,7 +81,9 @@ def _list(figures: "dict[str, Figure]", as_json: bool) -> int:
     return 0
 
 
-def make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace) -> int:
+def make(
+    chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Namespace
+) -> int:
     """Make the chosen figures, then the page about all `names` that are in --out."""
     from figures import report
 
@@ -95,7 +104,11 @@ def make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Na
         raise KeyboardInterrupt(state) from None
     if options.json:
         shown = None if page is None else str(page)
-        print(common.to_json({"figures": outcome.made, "failed": outcome.failed, "page": shown}))
+        print(
+            common.to_json(
+                {"figures": outcome.made, "failed": outcome.failed, "page": shown}
+            )
+        )
     elif page:
         print(page, flush=True)
     for entry in outcome.failed:
@@ -103,7 +116,9 @@ def make(chosen: "dict[str, Figure]", names: Sequence[str], options: argparse.Na
     return int(bool(outcome.failed))
 
 
-def _make_each(chosen: "dict[str, Figure]", options: argparse.Namespace, outcome: Outcome) -> None:
+def _make_each(
+    chosen: "dict[str, Figure]", options: argparse.Namespace, outcome: Outcome
+) -> None:
     """Make the figures one by one, and say so unless JSON is to be printed."""
     for i, (name, figure) in enumerate(chosen.items(), 1):
         began = time.perf_counter()
@@ -114,7 +129,9 @@ def _make_each(chosen: "dict[str, Figure]", options: argparse.Namespace, outcome
             print(f"{i}/{len(chosen)} {name}: {seconds:.1f} s", file=sys.stderr)
 
 
-def _make_one(figure: "Figure", options: argparse.Namespace, outcome: Outcome) -> list[str]:
+def _make_one(
+    figure: "Figure", options: argparse.Namespace, outcome: Outcome
+) -> list[str]:
     """Make one figure, or leave in its place why it failed; lines for a terminal."""
     from figures.kit.checks import CheckError
     from sim.sweep.measure import available_cores
@@ -135,7 +152,9 @@ def _make_one(figure: "Figure", options: argparse.Namespace, outcome: Outcome) -
     return [*lines, f"  {out / figure.name}.{{{formats}}}"]
 
 
-def _refused(figure: "Figure", error: "CheckError", profile: Profile, out: Path) -> dict[str, str]:
+def _refused(
+    figure: "Figure", error: "CheckError", profile: Profile, out: Path
+) -> dict[str, str]:
     """Leave the reason in the figure's place, and no picture."""
     from figures import report
 
@@ -175,20 +194,30 @@ def parser() -> common.Parser:
     """The command's parser."""
     top = common.Parser(prog="python -m figures", description=DESCRIPTION)
     top.set_defaults(act=_act)
-    top.add_argument("names", metavar="NAME", nargs="*", help="figures to make (default: all)")
+    top.add_argument(
+        "names", metavar="NAME", nargs="*", help="figures to make (default: all)"
+    )
     top.add_argument(
         "--profile",
         choices=[profile.value for profile in Profile],
         default="quick",
-        help="quick: at most 12 s a figure on 2 cores; full: more runs and sizes (default quick)",
+        help=(
+            "quick: at most 12 s a figure on 2 cores; full: more runs and "
+            "sizes (default quick)"
+        ),
     )
     top.add_argument(
         "--backend",
         choices=BACKENDS,
         default="auto",
-        help="where simulations run; auto: on a CUDA device if there is one (default auto)",
+        help=(
+            "where simulations run; auto: on a CUDA device if there is "
+            "one (default auto)"
+        ),
     )
-    top.add_argument("--out", default="figures/out", metavar="DIR", help="default: figures/out")
+    top.add_argument(
+        "--out", default="figures/out", metavar="DIR", help="default: figures/out"
+    )
     top.add_argument(
         "--formats",
         default=",".join(METADATA),

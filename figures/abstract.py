@@ -28,7 +28,10 @@ SENTENCES = (
             "Assume that some training samples hinder convergence, if only in some "
             "phases of training."
         ),
-        ("Draggers of every strength, draggers that come and go, and a size for each phase."),
+        (
+            "Draggers of every strength, draggers that come and go, and a "
+            "size for each phase."
+        ),
         ("dragger_strength", "schedule", "phases"),
     ),
     Sentence(
@@ -55,7 +58,10 @@ SENTENCES = (
     ),
     Sentence(
         "Clipping does less good when the data come from several distinct domains.",
-        ("Micro-batches that mix the domains, and micro-batches that hold one domain each."),
+        (
+            "Micro-batches that mix the domains, and micro-batches that "
+            "hold one domain each."
+        ),
         ("domains",),
     ),
 )

@@ -45,7 +45,9 @@ class BiasMap(Figure):
     def experiments(self, profile: Profile) -> list[Experiment]:
         """One for each marked cell, steps in proportion to a micro-batch's noise."""
         return [
-            _experiment(profile, fraction, b) for fraction, sizes in CELLS.items() for b in sizes
+            _experiment(profile, fraction, b)
+            for fraction, sizes in CELLS.items()
+            for b in sizes
         ]
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
@@ -219,7 +221,11 @@ def _cell(experiment: Experiment, simulated: dict[int, Estimate]) -> dict[str, A
 
 def _ratios(rows: list[dict[str, Any]]) -> list[float]:
     """Exact bias over radius, where there is one."""
-    pairs = [pair for row in rows for pair in zip(row["bias"], row["bias_radius"], strict=True)]
+    pairs = [
+        pair
+        for row in rows
+        for pair in zip(row["bias"], row["bias_radius"], strict=True)
+    ]
     return [bias / radius for bias, radius in pairs if radius is not None]
 
 
@@ -231,7 +237,9 @@ def _jump(row: dict[str, Any], sizes: list[int]) -> int:
 
 def _gains(rows: list[dict[str, Any]]) -> list[float]:
     """SGD's bias over the larger one of both best sizes."""
-    return [row["sgd"] / max(row["bias_at_guaranteed"], min(row["bias"])) for row in rows]
+    return [
+        row["sgd"] / max(row["bias_at_guaranteed"], min(row["bias"])) for row in rows
+    ]
 
 
 def _edges(centres: Any) -> Any:

@@ -64,7 +64,9 @@ class ClipOrder(Figure):
         }
         rest = estimates["running"][LOW].bias
         return {
-            "simulation": {rule: _points(estimates[rule], exact.get(rule)) for rule in RULES},
+            "simulation": {
+                rule: _points(estimates[rule], exact.get(rule)) for rule in RULES
+            },
             "apart": _differences(experiment, means),
             "price": _price(experiment, estimates),
             "experiment": experiment.to_mapping(),
@@ -95,7 +97,10 @@ class ClipOrder(Figure):
             ),
             Check.of(
                 "micro_batches",
-                f"at c = {HIGH:g} clipping micro-batches helps, the others hardly differ from SGD",
+                (
+                    f"at c = {HIGH:g} clipping micro-batches helps, the others "
+                    "hardly differ from SGD"
+                ),
                 checks.below("its bias over theirs, ends of intervals", ends, 0.5),
                 checks.within(
                     "their bias over SGD's",
@@ -114,7 +119,10 @@ class ClipOrder(Figure):
             ),
             Check.of(
                 "weights_at_rest",
-                "close to rest the last micro-batch weighs at least twice as much as the first",
+                (
+                    "close to rest the last micro-batch weighs at least twice "
+                    "as much as the first"
+                ),
                 checks.above("ratio", rest[-1] / rest[0], 2),
             ),
             Check.of(
@@ -125,7 +133,10 @@ class ClipOrder(Figure):
             ),
             Check.of(
                 "price",
-                f"the mistake at c = {LOW:g} needs more iterations than micro-batches at {HIGH:g}",
+                (
+                    f"the mistake at c = {LOW:g} needs more iterations than "
+                    f"micro-batches at {HIGH:g}"
+                ),
                 checks.significant([data["price"]["z"]], degrees),
             ),
         ]
@@ -151,7 +162,9 @@ class ClipOrder(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against the threshold on the left, weights by position on the right."""
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
+        canvas, (left, right) = panels.subplots(
+            1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1)
+        )
         _draw_biases(left, data)
         replicates = data["experiment"]["run"]["replicates"]
         left.set_title(panels.counted(self.title, replicates, intervals=False))
@@ -209,7 +222,9 @@ def _batch_means(experiment: Experiment) -> Array:
     return batch_means(gradients, directions, steps, run)
 
 
-def _estimates(experiment: Experiment, means: Array) -> dict[str, dict[float, Estimate]]:
+def _estimates(
+    experiment: Experiment, means: Array
+) -> dict[str, dict[float, Estimate]]:
     """The bias by rule and threshold. Raises CheckError where a run is not at rest."""
     estimates: dict[str, dict[float, Estimate]] = {}
     for rule, of_rule in zip(RULES, means, strict=True):
@@ -288,7 +303,9 @@ def _price(
     """
     gradients = partial(_fresh, experiment)
     running, single = (
-        log_variance(partial(RULES[rule], threshold=c), gradients, estimates[rule][c].bias)
+        log_variance(
+            partial(RULES[rule], threshold=c), gradients, estimates[rule][c].bias
+        )
         for rule, c in (("running", LOW), ("fixed", HIGH))
     )
     logarithm, n = running - single, experiment.run.replicates

@@ -1,7 +1,7 @@
 """NAME.json as the page needs it: its shape, stated as classes, and its only reader.
 
-Whoever hands on a folder of figures can change its files, so nothing is taken on trust: a
-document has this shape, or it is refused in one line.
+Whoever hands on a folder of figures can change its files, so nothing is taken on trust:
+a document has this shape, or it is refused in one line.
 """
 
 import errno
@@ -172,7 +172,9 @@ def _shaped(kind: Any, value: Any, place: str) -> Any:
         return tuple(_shaped(inner[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     if origin is Mapping:
         _require(isinstance(value, dict), place, value, "an object")
-        return {_plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()}
+        return {
+            _plain(str, k, place): _shaped(inner[1], v, place) for k, v in value.items()
+        }
     return value if kind is Any else _plain(kind, value, place)
 
 

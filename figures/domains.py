@@ -120,9 +120,14 @@ class Domains(Figure):
             ),
             Check.of(
                 "spread",
-                "the pure bound stays above the spread τ of the domains, the mixed one does not",
+                (
+                    "the pure bound stays above the spread τ of the domains, the "
+                    "mixed one does not"
+                ),
                 checks.above("smallest pure bound", min(data["pure"]["bound"]), spread),
-                checks.below("smallest mixed bound", min(data["mixed"]["bound"]), spread),
+                checks.below(
+                    "smallest mixed bound", min(data["mixed"]["bound"]), spread
+                ),
             ),
             Check.of(
                 "pure_rises",
@@ -143,7 +148,10 @@ class Domains(Figure):
             ),
             Check.of(
                 "ratios",
-                "single samples are the same either way; at b = 16 pure ones are 40 times worse",
+                (
+                    "single samples are the same either way; at b = 16 pure ones "
+                    "are 40 times worse"
+                ),
                 checks.within("pure / mixed at b = 1", pure[1] / mixed[1], 1, 1e-6),
                 checks.above("pure / mixed at b = 16", pure[16] / mixed[16], 40),
             ),
@@ -159,7 +167,9 @@ class Domains(Figure):
             Check.of(
                 "loss",
                 "the minority's loss doubles with the largest pure micro-batches",
-                checks.within("loss / loss at the centre", losses[-1] / data["centre"], 2, 0.05),
+                checks.within(
+                    "loss / loss at the centre", losses[-1] / data["centre"], 2, 0.05
+                ),
             ),
         ]
 
@@ -188,7 +198,9 @@ class Domains(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias on the left, the minority's loss on the right."""
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1))
+        canvas, (left, right) = panels.subplots(
+            1, 2, figsize=(6.4, 3.9), width_ratios=(1.35, 1)
+        )
         for kind in KINDS:
             _draw_kind(left, right, data, kind)
         _finish_bias(left, data)
@@ -256,13 +268,16 @@ def _line(
         "minority_loss": [_minority_loss(model, g) for g in gradients.values()],
         "bound": list(bound.values()),
         "simulation": [
-            _point(model, b, estimate, gradients[b]) | {"above": estimate.score(bound[b])}
+            _point(model, b, estimate, gradients[b])
+            | {"above": estimate.score(bound[b])}
             for b, estimate in estimates.items()
         ],
     }
 
 
-def _point(model: GradientModel, b: int, estimate: Estimate, gradient: float) -> dict[str, Any]:
+def _point(
+    model: GradientModel, b: int, estimate: Estimate, gradient: float
+) -> dict[str, Any]:
     """A simulated bias, and the minority's loss at the mean iterate.
 
     z is the distance of the mean gradient, with its sign, from the exact one.
@@ -271,7 +286,9 @@ def _point(model: GradientModel, b: int, estimate: Estimate, gradient: float) ->
     reach = quantile(0.995, estimate.degrees) * estimate.standard_error
     ends = sorted(_minority_loss(model, mean + x) for x in (-reach, reach))
     loss = Point(value=_minority_loss(model, mean), interval=(ends[0], ends[1]))
-    point = Point.of_bias(estimate).entry(micro_batch_size=b, without=("standard_error",))
+    point = Point.of_bias(estimate).entry(
+        micro_batch_size=b, without=("standard_error",)
+    )
     return point | {
         "minority_loss": loss.entry(micro_batch_size=b),
         "z": (mean - gradient) / estimate.standard_error,

@@ -88,8 +88,12 @@ class DraggerStrength(Figure):
             "radius": radius,
             "sgd": [(norm, _exact("sgd", 1, norm)) for norm in REACH],
             "normalized": [(norm, _exact("normalized", 1, norm)) for norm in FLAT],
-            "adaptive": [_line(m, sorted({*bends, *finer}), radius) for m, bends in BENDS.items()],
-            "simulation": [p for e in experiments for p in _points(e, simulated[e.name])],
+            "adaptive": [
+                _line(m, sorted({*bends, *finer}), radius) for m, bends in BENDS.items()
+            ],
+            "simulation": [
+                p for e in experiments for p in _points(e, simulated[e.name])
+            ],
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
@@ -192,7 +196,9 @@ def _experiment(
     """A rule with `count` micro-batches; SGD takes their samples as one."""
     model = worlds.line_model(dragger_fraction=FRACTION, noise=NOISE, dragger_norm=norm)
     size = SIZE * count if rule == "sgd" else SIZE
-    return worlds.experiment(name, model, run, rule=rule, batch_size=SIZE * count, sizes=[size])
+    return worlds.experiment(
+        name, model, run, rule=rule, batch_size=SIZE * count, sizes=[size]
+    )
 
 
 def model_with(norm: float) -> GradientModel:
@@ -239,7 +245,9 @@ def _line(count: int, norms: list[float], radius: float) -> dict[str, Any]:
         "dragger_norm": norms,
         "bias": [_exact("adaptive", count, norm) for norm in norms],
         "bound": [
-            few_micro_batches_radius(_update(count, norm), np.array([_root(count, norm)]))
+            few_micro_batches_radius(
+                _update(count, norm), np.array([_root(count, norm)])
+            )
             for norm in norms
         ],
         "leaves_radius_at": norm_at_bias(_update(count, 1.0), bias=radius, norms=REACH),
@@ -320,7 +328,9 @@ def _draw_labels(axes: Any, radius: float) -> None:
     panels.label(axes, 1.4e5, 3.2, text, color=palette.ADAPTIVE)
     panels.label(axes, 60, 0.055, "normalized", color=palette.NORMALIZED_TEXT, va="top")
     look = {"va": "top", "ha": "right"}
-    panels.label(axes, 1e6, radius * 0.88, "radius (normalized)", color=palette.BOUND, **look)
+    panels.label(
+        axes, 1e6, radius * 0.88, "radius (normalized)", color=palette.BOUND, **look
+    )
     text = "bounds for\nm = 2, 4, 8, 16"
     panels.label(axes, 3.2, 1.5, text, color=palette.BOUND, va="bottom")
 

@@ -82,7 +82,8 @@ class Figure(ABC):
         """
         experiments = self.experiments(profile)
         simulated = {
-            e.name: measure(e, results, workers, None, backend=backend) for e in experiments
+            e.name: measure(e, results, workers, None, backend=backend)
+            for e in experiments
         }
         self._require_rest(simulated)
         data = common.document(self.data(profile, simulated))
@@ -109,7 +110,9 @@ class Figure(ABC):
                     place = f"{self.name}: {run}, micro-batch size {b}"
                     raise CheckError(f"{place}: {problem}")
 
-    def _provenance(self, profile: Profile, experiments: Sequence[Experiment]) -> dict[str, Any]:
+    def _provenance(
+        self, profile: Profile, experiments: Sequence[Experiment]
+    ) -> dict[str, Any]:
         """What makes the figure again."""
         return {
             "command": f"python -m figures {self.name} --profile {profile}",

@@ -30,7 +30,9 @@ def require(out: Path, names: Iterable[str]) -> None:
             refuse("--out", str(out), f"a folder where {file} is no folder")
 
 
-def put(out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]) -> list[Path]:
+def put(
+    out: Path, name: str, document: bytes, pictures: Mapping[str, bytes]
+) -> list[Path]:
     """Put a figure into the folder, in place of what was there; the files written.
 
     `pictures` maps formats to contents. A picture in another format is removed, since

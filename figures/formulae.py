@@ -1,4 +1,4 @@
-"""The claims' formulae for a page: shorter by the notation's own names, every symbol explained."""
+"""The claims' formulae for a page: shortened by notation, every symbol explained."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Formula:
 
 
 def formula(claim: Claim) -> Formula:
-    """The claim's statement for reading, equations that define a value, and the words it uses.
+    """The claim's statement for reading, defining equations, and the words it uses.
 
     `notation` has the symbols of the notation that occur; `words` explains the others.
     """
@@ -45,20 +45,27 @@ def formula(claim: Claim) -> Formula:
         mathml(shown),
         tuple(joined(mathml(v.equation), *ZERO) for v in solved),
         tuple((mathml(sp.Symbol(name)), text) for name, text in words.items()),
-        tuple(entry.symbol for entry in NOTATION if names.get(str(entry.symbol)) == entry.symbol),
+        tuple(
+            entry.symbol
+            for entry in NOTATION
+            if names.get(str(entry.symbol)) == entry.symbol
+        ),
     )
 
 
 def shortened(claim: Claim) -> Relation:
-    """The statement with p for e^(-λb), κ for p - α(1-p), and β for the bias radius in another's.
+    """The statement with p for e^(-λb), κ for p - α(1-p), β for another's bias radius.
 
-    Nothing else is changed: putting the long forms back gives the statement. A statement with
-    exponentials of something else keeps them all, so that like is compared with like.
+    Nothing else is changed: putting the long forms back gives the statement. A
+    statement with exponentials of something else keeps them all, so that like is
+    compared with like.
     """
     sides = [claim.statement.lhs, claim.statement.rhs]
     if {e for side in sides for e in side.atoms(sp.exp)} == {CLEAN}:
         sides = [side.xreplace({CLEAN: p}) for side in sides]
-        sides = [side.xreplace({2 * MARGIN: 2 * kappa, MARGIN: kappa}) for side in sides]
+        sides = [
+            side.xreplace({2 * MARGIN: 2 * kappa, MARGIN: kappa}) for side in sides
+        ]
         if claim.name != "bias_radius":
             sides = [side.subs(RADIUS, BETA) for side in sides]
     return Relation(sides[0], claim.statement.relation, sides[1])

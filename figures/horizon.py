@@ -75,7 +75,9 @@ class Horizon(Figure):
         """Best size by horizon, its limits; averages of runs and their guarantees."""
         replicates = profile.pick(quick=4096, full=8192)
         last = profile.pick(quick=6, full=8)  # half decades
-        experiments = [run_of(round(10 ** (k / 2)), replicates) for k in range(2, last + 1)]
+        experiments = [
+            run_of(round(10 ** (k / 2)), replicates) for k in range(2, last + 1)
+        ]
         runs = [_averages(e) for e in experiments]
         horizon = np.geomspace(6, 1.5 * experiments[-1].run.iterations, 60)
         first = runs[0]["mean"]
@@ -99,7 +101,9 @@ class Horizon(Figure):
     def check(self, data: dict[str, Any]) -> list[Check]:
         """Growth, saturation and optimality of b_T; runs against the guarantees."""
         sizes, runs, n = data["sizes"], data["runs"], data["replicates"]
-        missing = [1 - of["micro_batch_size"][-1] / of["limit"] for of in sizes.values()]
+        missing = [
+            1 - of["micro_batch_size"][-1] / of["limit"] for of in sizes.values()
+        ]
         above = runs["mean"][0]["above"]
         return [
             Check.of(
@@ -107,7 +111,9 @@ class Horizon(Figure):
                 "b_T grows like T^(1/3) while it is small: its slope is in the window "
                 "of the claim's two-sided statement",
                 *(
-                    checks.between(f"slope over T = 10 to 100 (ε = {eps})", slope, low, high)
+                    checks.between(
+                        f"slope over T = 10 to 100 (ε = {eps})", slope, low, high
+                    )
                     for eps, of in sizes.items()
                     for low, slope, high in [of["growth"]]
                 ),
@@ -181,7 +187,9 @@ class Horizon(Figure):
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Sizes on the left, runs on the right."""
         scales = {"xscale": "log", "yscale": "log", "xlabel": "horizon T (iterations)"}
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.9), subplot_kw=scales)
+        canvas, (left, right) = panels.subplots(
+            1, 2, figsize=(6.4, 3.9), subplot_kw=scales
+        )
         _draw_sizes(left, data)
         _draw_runs(right, data)
         left.set_title(self.title)

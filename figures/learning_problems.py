@@ -163,7 +163,8 @@ class LearningProblems(Figure):
             "smallest_best": min(every),
             "largest_best": max(every),
             "ratio": {
-                name: {"single": norms[0], "sgd": norms[-1]} for name, norms in ratios.items()
+                name: {"single": norms[0], "sgd": norms[-1]}
+                for name, norms in ratios.items()
             },
             "single": {"least": min(single), "most": max(single)},
             "sgd": {"least": min(sgd), "most": max(sgd)},
@@ -207,7 +208,9 @@ def _training(preset: Experiment, label: str, profile: Profile) -> Experiment:
     return replace(preset, run=run, name=f"{label}_reached_{profile}")
 
 
-def _resting(preset: Experiment, name: str, label: str, *, b: int, profile: Profile) -> Experiment:
+def _resting(
+    preset: Experiment, name: str, label: str, *, b: int, profile: Profile
+) -> Experiment:
     """The bias at one size, from the optimum on."""
     problem: Any = build(preset)
     step = PROBLEMS[name].step * FASTER[b]
@@ -256,10 +259,14 @@ def _recording(preset: Experiment, batches: int) -> Recording:
     return Recording(optimum, lambda w: samples(w)[0], clean, problem.gradient)
 
 
-def _predicted(preset: Experiment, recording: Recording, displacement: float) -> dict[str, Any]:
+def _predicted(
+    preset: Experiment, recording: Recording, displacement: float
+) -> dict[str, Any]:
     """The predicted biases of Algorithm 1 by size: a list for each of COLUMNS."""
     sizes = preset.algorithm.sizes
-    predictions = predict_from_gradients(recording, rule("adaptive"), sizes, displacement)
+    predictions = predict_from_gradients(
+        recording, rule("adaptive"), sizes, displacement
+    )
     rows = [
         (p.micro_batch_size, p.bias, p.standard_error, p.square_error, p.contraction)
         for p in predictions
@@ -278,7 +285,9 @@ def _reached(runs: dict[Any, Any], replicates: int) -> list[dict[str, Any]]:
     return points
 
 
-def _at_rest(estimates: dict[Any, Estimate], predicted: dict[str, Any]) -> list[dict[str, Any]]:
+def _at_rest(
+    estimates: dict[Any, Estimate], predicted: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Biases, with the error that their square has if the prediction is right."""
     value = dict(zip(predicted[SIZE], predicted["value"], strict=True))
     return [
@@ -336,7 +345,9 @@ def _may_be_best(points: list[dict[str, Any]], alarm: float) -> list[int]:
     """Sizes that may be best; the best is left out with probability `alarm` at most."""
     limit = quantile(1 - alarm / (len(points) - 1), points[0]["degrees"])
     return [
-        point[SIZE] for point in points if max(_distance(point, other) for other in points) <= limit
+        point[SIZE]
+        for point in points
+        if max(_distance(point, other) for other in points) <= limit
     ]
 
 

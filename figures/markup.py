@@ -59,7 +59,10 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 def joined(*children: object) -> Markup:
     """One after the other; escaped unless they are Markup."""
     return Markup(
-        "".join(c if isinstance(c, Markup) else escape(str(c), quote=False) for c in children)
+        "".join(
+            c if isinstance(c, Markup) else escape(str(c), quote=False)
+            for c in children
+        )
     )
 
 

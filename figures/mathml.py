@@ -1,7 +1,8 @@
-"""Expressions as presentation MathML, which browsers set without scripts or fonts from elsewhere.
+"""Expressions as presentation MathML, set by browsers without scripts or foreign fonts.
 
-SymPy's own printer writes E as e and cannot set cases. This one also puts positive and short terms
-first and joins square roots: √2√Δ√L/√T becomes √(2ΔL/T). No radicand of the claims is negative.
+SymPy's own printer writes E as e and cannot set cases. This one also puts positive and
+short terms first and joins square roots: √2√Δ√L/√T becomes √(2ΔL/T). No radicand of the
+claims is negative.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ def _symbol(symbol: sp.Symbol) -> str:
 
 
 def _letter(name: str) -> str:
-    """A letter, a Greek letter from its name, a number, or a word, which is set upright."""
+    """A letter, a Greek letter from its name, a number, or an upright word."""
     if name.isdigit():
         return f"<mn>{name}</mn>"
     shown = "ℓ" if name == "ell" else sp.pretty(sp.Symbol(name), use_unicode=True)
@@ -79,31 +80,39 @@ def _signed(expression: sp.Expr) -> str:
 
 
 def _product(number: sp.Rational, rest: sp.Expr) -> str:
-    """A number that is not negative times the factors of `rest`, as a fraction where there is one.
+    """A number >= 0 times the factors of `rest`, as a fraction where there is one.
 
     Square roots that are multiplied or divided are set as one.
     """
     above, below = ([sp.Integer(n)] if n != 1 else [] for n in (number.p, number.q))
     roots: tuple[list[sp.Expr], list[sp.Expr]] = ([], [])
     for factor in rest.as_ordered_factors() if rest != 1 else []:
-        base, power = (factor, sp.S.One) if isinstance(factor, sp.exp) else factor.as_base_exp()
+        base, power = (
+            (factor, sp.S.One) if isinstance(factor, sp.exp) else factor.as_base_exp()
+        )
         under = bool(power.is_negative)
         if abs(power) == HALF:
             roots[under].append(base)
         else:
-            (below if under else above).append(sp.Pow(base, abs(power) if under else power))
+            (below if under else above).append(
+                sp.Pow(base, abs(power) if under else power)
+            )
     root_above, root_below = ("" if not r else _factors(r) for r in roots)
     if root_above and root_below:
         top = [f"<msqrt><mfrac>{root_above}{root_below}</mfrac></msqrt>"]
         bottom = []
     else:
-        top, bottom = ([f"<msqrt>{r}</msqrt>"] if r else [] for r in (root_above, root_below))
+        top, bottom = (
+            [f"<msqrt>{r}</msqrt>"] if r else [] for r in (root_above, root_below)
+        )
     upper = _factors(above, top)
-    return f"<mfrac>{upper}{_factors(below, bottom)}</mfrac>" if below or bottom else upper
+    return (
+        f"<mfrac>{upper}{_factors(below, bottom)}</mfrac>" if below or bottom else upper
+    )
 
 
 def _factors(factors: Sequence[sp.Expr], roots: Sequence[str] = ()) -> str:
-    """The factors one after the other: roots before sums, integrals last; 1 where there is none."""
+    """The factors in a row: roots before sums, integrals last; 1 if there is none."""
     if not factors and not roots:
         return "<mn>1</mn>"
     first = [f for f in factors if not isinstance(f, (sp.Add, sp.Integral))]
@@ -111,7 +120,8 @@ def _factors(factors: Sequence[sp.Expr], roots: Sequence[str] = ()) -> str:
     last += [f for f in factors if isinstance(f, sp.Integral)]
     if not roots and len(factors) == 1:
         return _simple(factors[0])
-    return f"<mrow>{TIMES.join([*map(_simple, first), *roots, *map(_closed, last)])}</mrow>"
+    product = TIMES.join([*map(_simple, first), *roots, *map(_closed, last)])
+    return f"<mrow>{product}</mrow>"
 
 
 def _simple(factor: sp.Expr) -> str:
@@ -124,7 +134,7 @@ def _simple(factor: sp.Expr) -> str:
 
 
 def _closed(expression: sp.Expr) -> str:
-    """In parentheses unless it is a letter, a number, a function's value or a last integral."""
+    """Parenthesised unless a letter, a number, a function's value, a last integral."""
     plain = (sp.Symbol, E, AppliedUndef, sp.log, sp.Integral)
     if isinstance(expression, plain) or expression.is_Integer or expression is sp.pi:
         return _simple(expression)
@@ -151,7 +161,11 @@ def _exponential(expression: sp.exp) -> str:
 @_set.register(sp.log)
 @_set.register(AppliedUndef)
 def _function(expression: sp.Expr) -> str:
-    name = "<mi>ln</mi>" if isinstance(expression, sp.log) else _letter(expression.func.__name__)
+    name = (
+        "<mi>ln</mi>"
+        if isinstance(expression, sp.log)
+        else _letter(expression.func.__name__)
+    )
     argument = expression.args[0]
     if isinstance(expression, sp.log) and (argument.is_Symbol or argument.is_Integer):
         return f"<mrow>{name}{APPLY}{_set(argument)}</mrow>"
@@ -183,7 +197,8 @@ def _integral(integral: sp.Integral) -> str:
     sign = f"<msubsup><mo>∫</mo>{_set(low)}{_set(high)}</msubsup>"
     element = f'<mspace width="0.17em"></mspace><mi>d</mi>{_set(variable)}'
     inside = integral.function
-    return f"<mrow>{sign}{_closed(inside) if inside.is_Add else _set(inside)}{element}</mrow>"
+    integrand = _closed(inside) if inside.is_Add else _set(inside)
+    return f"<mrow>{sign}{integrand}{element}</mrow>"
 
 
 @_set.register(sp.Piecewise)

@@ -25,7 +25,10 @@ from figures.pictures import Picture
 
 TITLE = "Which micro-batch size should you clip at?"
 DESCRIPTION = "Bounds, exact bias and simulation of micro-batch clipping."
-NOTE = "The page holds no date: made again from the same results it is the same, byte for byte."
+NOTE = (
+    "The page holds no date: made again from the same results it is the "
+    "same, byte for byte."
+)
 KEY = {
     "adaptive": palette.ADAPTIVE,
     "normalized": palette.NORMALIZED,
@@ -66,7 +69,10 @@ def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> 
         ),
         _symbols(formulae),
     )
-    lead = "Bounds, exact bias and simulation of SGD with micro-batch clipping, side by side."
+    lead = (
+        "Bounds, exact bias and simulation of SGD with micro-batch "
+        "clipping, side by side."
+    )
     version = f"micro-batch-clipping {__version__}, MIT licence. {NOTE}"
     body = element(
         "body",
@@ -86,9 +92,12 @@ def page(figures: Sequence[Shown], damaged: Mapping[str, str] | None = None) -> 
 def _head() -> Markup:
     """The policy comes first.
 
-    No script, no form, nothing from elsewhere, this one style.
+    It allows no script, no form, nothing from elsewhere, and this one style.
     """
-    colours = (f".key .{name} {{ border-top-color: {colour}; }}\n" for name, colour in KEY.items())
+    colours = (
+        f".key .{name} {{ border-top-color: {colour}; }}\n"
+        for name, colour in KEY.items()
+    )
     style = joined(packaged("report.css"), *colours)
     hashed = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; "
@@ -176,8 +185,14 @@ def _sentences(documents: Sequence[Document]) -> list[Sentence]:
 def _damaged(damaged: Mapping[str, str]) -> Markup:
     if not damaged:
         return joined()
-    items = [element("li", element("code", name), f": {why}") for name, why in damaged.items()]
-    notice = "Left out, because they are not what this command wrote; make these figures again:"
+    items = [
+        element("li", element("code", name), f": {why}")
+        for name, why in damaged.items()
+    ]
+    notice = (
+        "Left out, because they are not what this command wrote; make "
+        "these figures again:"
+    )
     return element("div", element("p", notice), element("ul", *items), class_="notice")
 
 
@@ -202,12 +217,16 @@ def _failure(document: Failed) -> Markup:
         " The title is what the figure was to show. A sentence of its caption is not "
         "true of the data, so it was not drawn:",
     )
-    return element("div", element("p", notice), element("p", document.failed), class_="notice")
+    return element(
+        "div", element("p", notice), element("p", document.failed), class_="notice"
+    )
 
 
 def _figure(document: Drawn, shown: Shown) -> Markup:
     name, picture = document.name, shown.picture
-    links = [element("a", form.upper(), href=f"{name}.{form}") for form in shown.formats]
+    links = [
+        element("a", form.upper(), href=f"{name}.{form}") for form in shown.formats
+    ]
     if picture is None:
         notice = "No picture in a format that a page can show (png, svg)."
         image = element("p", notice, class_="quiet")
@@ -247,7 +266,9 @@ def _notes(notes: Sequence[str]) -> Markup:
 
 
 def _separated(separator: object, items: Sequence[Markup]) -> Markup:
-    return joined(*(joined(separator if i else "", item) for i, item in enumerate(items)))
+    return joined(
+        *(joined(separator if i else "", item) for i, item in enumerate(items))
+    )
 
 
 def _checks(checks: Sequence[Check]) -> Markup:
@@ -262,7 +283,9 @@ def _checks(checks: Sequence[Check]) -> Markup:
 
 
 def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
-    what = f"{len(names)} formulae and their" if len(names) != 1 else "The formula and its"
+    what = (
+        f"{len(names)} formulae and their" if len(names) != 1 else "The formula and its"
+    )
     blocks = [_claim(name, formulae[name]) for name in names]
     return element("details", element("summary", f"{what} assumptions"), *blocks)
 
@@ -270,19 +293,28 @@ def _claims(names: Sequence[str], formulae: Mapping[str, Formula]) -> Markup:
 def _claim(name: str, shown: Formula) -> Markup:
     claim = CLAIMS[name]
     behind = grounds(claim, CLAIMS)
-    lines = [element("math", line, display="block") for line in (shown.statement, *shown.solved)]
-    words = [joined(element("math", symbol), f": {text}") for symbol, text in shown.words]
+    lines = [
+        element("math", line, display="block")
+        for line in (shown.statement, *shown.solved)
+    ]
+    words = [
+        joined(element("math", symbol), f": {text}") for symbol, text in shown.words
+    ]
     return element(
         "div",
         element("h4", claim.title[0].upper() + claim.title[1:]),
         element("p", element("code", name), f": {claim.kind}", class_="quiet"),
         _scroll("formula", *lines),
         element("p", _separated("; ", words), ".") if words else "",
-        element("p", "Attained: ", _prose(claim.attained), ".") if claim.attained else "",
+        element("p", "Attained: ", _prose(claim.attained), ".")
+        if claim.attained
+        else "",
         element("p", "Assumptions:"),
         element("ul", *(element("li", _prose(str(a))) for a in claim.assumptions)),
         element("p", f"How it is proved: {checked(claim, CLAIMS)}:"),
-        element("ul", *(element("li", f"{kind}: {names}") for kind, names in behind.items())),
+        element(
+            "ul", *(element("li", f"{kind}: {names}") for kind, names in behind.items())
+        ),
         class_="claim",
     )
 
@@ -307,21 +339,29 @@ def _experiment(experiment: Recorded) -> list[object]:
     """A row of the table: name, measure, rule, and how it was run."""
     run, rule = experiment.specification.run, experiment.specification.algorithm.rule
     steps = ", ".join(f"{step:g}" for step in run.steps)
-    digests = ", ".join(f"{b}:\u00a0{digest}" for b, digest in experiment.results.items())
+    digests = ", ".join(
+        f"{b}:\u00a0{digest}" for b, digest in experiment.results.items()
+    )
     counts = [run.replicates, run.iterations, steps, run.seed]
     return [experiment.name, run.measure, rule, *counts, element("code", digests)]
 
 
-def _table(header: Iterable[str], rows: Iterable[Sequence[object]], label: str) -> Markup:
+def _table(
+    header: Iterable[str], rows: Iterable[Sequence[object]], label: str
+) -> Markup:
     """A table that scrolls by itself."""
     head = element("tr", *(element("th", cell, scope="col") for cell in header))
     body = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return _scroll(label, element("table", element("thead", head), element("tbody", *body)))
+    return _scroll(
+        label, element("table", element("thead", head), element("tbody", *body))
+    )
 
 
 def _scroll(label: str, *children: Markup) -> Markup:
     """A part that is scrolled by itself where too wide, with the keyboard too."""
-    return element("div", *children, class_="scroll", tabindex=0, role="group", aria_label=label)
+    return element(
+        "div", *children, class_="scroll", tabindex=0, role="group", aria_label=label
+    )
 
 
 def _symbols(formulae: Mapping[str, Formula]) -> Markup:
@@ -332,7 +372,9 @@ def _symbols(formulae: Mapping[str, Formula]) -> Markup:
             unit = element("span", f"({e.unit})", class_="quiet")
             entries.append(element("dt", element("math", mathml(e.symbol))))
             entries.append(element("dd", _prose(e.meaning), " ", unit))
-    about = "Those of the formulae above; E is the expectation, W the Lambert function. "
+    about = (
+        "Those of the formulae above; E is the expectation, W the Lambert function. "
+    )
     return element(
         "section",
         element("h2", "Symbols", id="symbols"),

@@ -78,7 +78,9 @@ LOOKS = {
     ("normalized", 32): Look(
         palette.NORMALIZED, "D", "normalized, b = 32", palette.NORMALIZED_TEXT
     ),
-    ("adaptive", 8): Look(palette.ADAPTIVE, "o", "Algorithm 1, b = 8", palette.ADAPTIVE),
+    ("adaptive", 8): Look(
+        palette.ADAPTIVE, "o", "Algorithm 1, b = 8", palette.ADAPTIVE
+    ),
 }
 
 
@@ -93,7 +95,9 @@ class Phases(Figure):
     def experiments(self, profile: Profile) -> list[Experiment]:
         """One for each panel, rule and size, with its own step."""
         return [
-            _experiment(panel, line, profile) for panel, lines in LINES.items() for line in lines
+            _experiment(panel, line, profile)
+            for panel, lines in LINES.items()
+            for line in lines
         ]
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
@@ -111,7 +115,9 @@ class Phases(Figure):
             "smallest_drift": _smallest_drift(32, sigma),
             "passed": {
                 "sgd": NORM * BAND[0] / _sgd_bias(sgd["step"], sigma),
-                "32": optimize.brentq(lambda norm: _bias(32, norm) - BAND[0], 10, NORM, rtol=1e-3),
+                "32": optimize.brentq(
+                    lambda norm: _bias(32, norm) - BAND[0], 10, NORM, rtol=1e-3
+                ),
                 "8": [_bias(8, norm) for norm in BEYOND],
             },
         }
@@ -141,8 +147,12 @@ class Phases(Figure):
             Check.of(
                 "order",
                 "with draggers SGD is worst and b = 8 best, without them SGD is best",
-                checks.ordered({"b = 8": during[2], "b = 1": during[1], "SGD": during[0]}),
-                checks.ordered({"SGD": before[0], "b = 8": before[2], "b = 1": before[1]}),
+                checks.ordered(
+                    {"b = 8": during[2], "b = 1": during[1], "SGD": during[0]}
+                ),
+                checks.ordered(
+                    {"SGD": before[0], "b = 8": before[2], "b = 1": before[1]}
+                ),
             ),
             Check.of(
                 "end",

@@ -16,7 +16,8 @@ from figures.formats import SHOWN
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SHAPES = re.compile(
-    "svg|metadata|RDF|Work|type|format|defs|style|g|path|use|clipPath|rect|text|tspan|image|pattern"
+    "svg|metadata|RDF|Work|type|format|defs|style|g|path|use|clipPath|rect|text|"
+    "tspan|image|pattern"
 )
 
 
@@ -30,7 +31,9 @@ class Picture:
     @property
     def address(self) -> str:
         """The picture as a data URI."""
-        return f"data:{SHOWN[self.form]};base64,{base64.b64encode(self.content).decode()}"
+        return (
+            f"data:{SHOWN[self.form]};base64,{base64.b64encode(self.content).decode()}"
+        )
 
 
 def read(path: Path) -> Picture | None:
@@ -68,7 +71,9 @@ def require_still(content: bytes) -> None:
         for name, value in attributes.items():
             name = name.split(" ")[-1].lower()
             if not _harmless(name, value):
-                raise SpecificationError(f"holds the attribute {name[:20]} = {value[:40]!r}")
+                raise SpecificationError(
+                    f"holds the attribute {name[:20]} = {value[:40]!r}"
+                )
 
     def refuse(*_: object) -> None:
         raise SpecificationError("holds an entity or an instruction")
@@ -94,4 +99,6 @@ def _harmless(name: str, value: str) -> bool:
 def _local(text: str) -> bool:
     """Whether style in the text takes nothing from elsewhere."""
     plain = text.replace("url(#", "").lower()
-    return not any(word in plain for word in ("url(", "//", "@import", "expression(", "\\"))
+    return not any(
+        word in plain for word in ("url(", "//", "@import", "expression(", "\\")
+    )

@@ -17,8 +17,8 @@ from figures.page import DESCRIPTION, Shown, page
 def write(names: Sequence[str], out: Path) -> Path | None:
     """Write `out`/index.html about the figures of `names` there; its path.
 
-    A page that would show nothing is removed, and None is returned, as it is where another
-    index.html stands. Raises OSError when the page cannot be written.
+    A page that would show nothing is removed, and None is returned, as it is where
+    another index.html stands. Raises OSError when the page cannot be written.
     """
     path = out / folder.PAGE
     contents = read(names, out)
@@ -61,7 +61,9 @@ def read(names: Sequence[str], out: Path) -> tuple[list[Shown], dict[str, str]]:
     return shown, damaged
 
 
-def _with_pictures(content: document.Document, out: Path, damaged: dict[str, str]) -> Shown:
+def _with_pictures(
+    content: document.Document, out: Path, damaged: dict[str, str]
+) -> Shown:
     """The document with the pictures beside it; the page shows the smallest file."""
     if isinstance(content, Failed):
         return Shown(content)
@@ -78,7 +80,9 @@ def _with_pictures(content: document.Document, out: Path, damaged: dict[str, str
     others = {form for form in METADATA if form not in SHOWN}
     linked = {form for form in others if (out / f"{content.name}.{form}").is_file()}
     formats = [form for form in METADATA if form in sound or form in linked]
-    smallest = min(sound.values(), key=lambda picture: len(picture.content), default=None)
+    smallest = min(
+        sound.values(), key=lambda picture: len(picture.content), default=None
+    )
     return Shown(content, smallest, (*formats, "json"))
 
 

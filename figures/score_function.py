@@ -75,7 +75,8 @@ class ScoreFunction(Figure):
         experiments = dict(zip(COUNTS, self.experiments(profile), strict=True))
         points = [p for e in experiments.values() for p in _bins(e, profile)]
         norms = [
-            _norm_point(count, *simulated[e.name].values()) for count, e in experiments.items()
+            _norm_point(count, *simulated[e.name].values())
+            for count, e in experiments.items()
         ]
         return {
             "noise": noise,
@@ -152,7 +153,9 @@ class ScoreFunction(Figure):
     def draw(self, data: dict[str, Any]) -> Canvas:
         """The score on the left, the pull on the right."""
         widths = {"width_ratios": [1.45, 1]}
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 4.0), gridspec_kw=widths)
+        canvas, (left, right) = panels.subplots(
+            1, 2, figsize=(6.4, 4.0), gridspec_kw=widths
+        )
         _draw_score(left, data)
         few, many = _mini_batches(data["points"])
         count = f"n = {few} to {many} mini-batches, 99 % intervals"

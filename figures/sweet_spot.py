@@ -126,9 +126,13 @@ class SweetSpot(Figure):
                 "minimax",
                 "the best threshold's radius is the minimax bound at b = 1, rises with "
                 "b, and is below the normalized rule's",
-                checks.within("first radius / bound", radius[0] / data["minimax"], 1, 1e-9),
+                checks.within(
+                    "first radius / bound", radius[0] / data["minimax"], 1, 1e-9
+                ),
                 checks.increasing("radius", radius),
-                checks.below("ratio of radii", radius / data["bound"]["bias_radius"], 1),
+                checks.below(
+                    "ratio of radii", radius / data["bound"]["bias_radius"], 1
+                ),
             ),
         ]
 
@@ -147,7 +151,9 @@ class SweetSpot(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Bias against b: Algorithm 1 above, other rules below."""
-        canvas, (top, bottom) = panels.subplots(2, 1, figsize=(6.4, 7.6), sharex=True, sharey=True)
+        canvas, (top, bottom) = panels.subplots(
+            2, 1, figsize=(6.4, 7.6), sharex=True, sharey=True
+        )
         panels.log_log(top, xlim=(0.85, 400), ylim=(0.032, 1.6))
         for axes in (top, bottom):
             _draw_frame(axes, data)
@@ -195,7 +201,9 @@ def _bounds(breakdown: float, given: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _normalized(experiment: Experiment, estimates: Mapping[int, Estimate]) -> dict[str, Any]:
+def _normalized(
+    experiment: Experiment, estimates: Mapping[int, Estimate]
+) -> dict[str, Any]:
     """The normalized rule; from the breakdown on it has no radius."""
     exact = _exact(experiment, "normalized", FINE_SIZES)
     return {
@@ -206,7 +214,9 @@ def _normalized(experiment: Experiment, estimates: Mapping[int, Estimate]) -> di
     }
 
 
-def _fixed(experiment: Experiment, runs: Sequence[Mapping[int, Estimate]]) -> dict[str, Any]:
+def _fixed(
+    experiment: Experiment, runs: Sequence[Mapping[int, Estimate]]
+) -> dict[str, Any]:
     """Clipping at the threshold with the smallest guaranteed bias."""
     best = [_best_threshold(experiment, b) for b in THRESHOLD_SIZES]
     exact = _exact(experiment, "fixed", THRESHOLD_SIZES)

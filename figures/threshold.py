@@ -50,7 +50,9 @@ class Threshold(Figure):
             "value": RARE,
             "gaussian": GAUSSIAN,
         }
-        model = worlds.line_model(dragger_fraction=EPSILON, noise=noise, dragger_norm=DRAGGER)
+        model = worlds.line_model(
+            dragger_fraction=EPSILON, noise=noise, dragger_norm=DRAGGER
+        )
         run = {
             "steps": profile.pick(quick=[0.2, 0.1], full=[0.2, 0.1, 0.05]),
             "iterations": profile.pick(quick=4000, full=16_000),
@@ -72,7 +74,9 @@ class Threshold(Figure):
         sizes = np.geomspace(1, 0.97 * normalized["breakdown"], 200)
         radii = _best(sizes)
         many = profile.pick(quick=9, full=60)
-        runs = {b: {c: simulated[name][b] for name, c in _named(profile, b)} for b in SIZES}
+        runs = {
+            b: {c: simulated[name][b] for name, c in _named(profile, b)} for b in SIZES
+        }
         return {
             "run": first.to_mapping()["run"],
             "panels": [_panel(model, b, runs[b], many=many) for b in SIZES],
@@ -115,7 +119,10 @@ class Threshold(Figure):
             ),
             Check.of(
                 "minimum",
-                "the worst case is smallest at c*, where it is as large as the closed form says",
+                (
+                    "the worst case is smallest at c*, where it is as large as "
+                    "the closed form says"
+                ),
                 checks.within("drawn / closed form", _minima(lines), 1, 1e-9),
             ),
             Check.of(
@@ -130,9 +137,14 @@ class Threshold(Figure):
             ),
             Check.of(
                 "price",
-                f"micro-batches of {SIZES[1]} cost 8 %, the normalized rule more than 100 %",
+                (
+                    f"micro-batches of {SIZES[1]} cost 8 %, the normalized "
+                    "rule more than 100 %"
+                ),
                 checks.within("added cost in %", 100 * _price(data), 8, 0.5),
-                checks.above("normalized / minimax", data["normalized_best"]["ratio"], 2),
+                checks.above(
+                    "normalized / minimax", data["normalized_best"]["ratio"], 2
+                ),
             ),
         ]
 
@@ -156,7 +168,9 @@ class Threshold(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Against the threshold on the left, against the size on the right."""
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.9), width_ratios=(1.75, 1))
+        canvas, (left, right) = panels.subplots(
+            1, 2, figsize=(6.4, 3.9), width_ratios=(1.75, 1)
+        )
         panels.log_log(left, xlim=RANGE, ylim=(0.019, 1.25))
         dashes, markers = (palette.SOLID, palette.DASHED), "os"
         for line, style, marker in zip(data["panels"], dashes, markers, strict=True):
@@ -186,7 +200,9 @@ def _best(sizes: Any) -> dict[str, Any]:
     return CLAIMS["optimal_threshold"].evaluate(micro_batch_size=sizes, **given)
 
 
-def exact_biases(model: GradientModel, b: int, thresholds: Iterable[float]) -> dict[float, float]:
+def exact_biases(
+    model: GradientModel, b: int, thresholds: Iterable[float]
+) -> dict[float, float]:
     """The exact bias by threshold. Raises CheckError where there is none."""
     exact = {}
     for c in thresholds:
@@ -197,7 +213,9 @@ def exact_biases(model: GradientModel, b: int, thresholds: Iterable[float]) -> d
     return exact
 
 
-def _panel(model: GradientModel, b: int, runs: dict[float, Any], *, many: int) -> dict[str, Any]:
+def _panel(
+    model: GradientModel, b: int, runs: dict[float, Any], *, many: int
+) -> dict[str, Any]:
     """Everything at one size; `many` exact values where the lines bend."""
     best, bend = _best(b), np.geomspace(0.4, DRAGGER, many) / b**0.5
     grid = np.unique([*RANGE, *bend, *THRESHOLDS[b], best["threshold"]])

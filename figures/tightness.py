@@ -58,17 +58,21 @@ class Tightness(Figure):
             name = f"{self.name}_{law}_{size}_{profile}"
             model, rule = worst_model(law, size, scaled), {"rule": "normalized"}
             runs.append(
-                worlds.experiment(name, model, run, batch_size=COUNT * size, sizes=[size], **rule)
+                worlds.experiment(
+                    name, model, run, batch_size=COUNT * size, sizes=[size], **rule
+                )
             )
         return runs
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
-        """Shares of the radius: of the worse law over λb, of simulated and random laws."""
+        """Shares of the radius: of the worse law over λb, simulated and random ones."""
         experiments = self.experiments(profile)
         scaled_sizes = np.linspace(0.005, 0.69, profile.pick(quick=275, full=1371))
         crossing = float(np.log(2 / (1 + _claimed(1, 0.1)["margin"])))
         run = experiments[0].run
-        shares = [{"micro_batch_size": b, "share": _share(b, scaled_sizes)} for b in SIZES]
+        shares = [
+            {"micro_batch_size": b, "share": _share(b, scaled_sizes)} for b in SIZES
+        ]
         return {
             "scaled_size": scaled_sizes,
             "constant": _claimed(1, 0.1)["share"],
@@ -148,7 +152,9 @@ class Tightness(Figure):
     def draw(self, data: dict[str, Any]) -> Canvas:
         """Shares of the worst laws over λb, and a histogram of those of random laws."""
         heights = {"height_ratios": [2, 1]}
-        canvas, (top, bottom) = panels.subplots(2, figsize=(6.4, 5.6), gridspec_kw=heights)
+        canvas, (top, bottom) = panels.subplots(
+            2, figsize=(6.4, 5.6), gridspec_kw=heights
+        )
         _draw_worst(top, data)
         top.set_title(panels.counted(self.title, data["replicates"]))
         _draw_random(bottom, data)

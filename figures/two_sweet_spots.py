@@ -232,7 +232,9 @@ def _points(runs: Sequence[Experiment], simulated: Simulated) -> list[dict[str, 
     return entries
 
 
-def _set(fraction: float, runs: Sequence[Experiment], simulated: Simulated) -> dict[str, Any]:
+def _set(
+    fraction: float, runs: Sequence[Experiment], simulated: Simulated
+) -> dict[str, Any]:
     """Simulated sizes at one dragger fraction, and those that may be the best."""
     entries = _points(runs, simulated)
     estimates = {b: x for e in runs for b, x in simulated[e.name].items()}

@@ -17,7 +17,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, read when it is asked for: `python -m sim` must start before its engine."""
+    """A public name, read when it is asked for.
+
+    `python -m sim` must start before its engine.
+    """
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -188,17 +188,23 @@ def parser() -> common.Parser:
     top = common.Parser(prog="python -m sim", description=DESCRIPTION)
     commands = top.add_subparsers()
     details = "example: python -m sim list"
-    new = common.add_command(commands, "list", _list, "list the presets", details=details)
+    new = common.add_command(
+        commands, "list", _list, "list the presets", details=details
+    )
     common.add_json(new)
     new = common.add_command(commands, "run", _run, "run an experiment", details=RUN)
     new.add_argument("experiment", metavar="EXPERIMENT.toml|PRESET")
     new.add_argument("--out", default="results", metavar="DIR", help="default: results")
-    new.add_argument("--workers", type=int, metavar="N", help="threads (default: all cores)")
+    new.add_argument(
+        "--workers", type=int, metavar="N", help="threads (default: all cores)"
+    )
     _add_backend(new)
     common.add_json(new)
     summary = "compare with other programs"
     new = common.add_command(commands, "bench", _bench, summary, details=BENCH)
-    new.add_argument("variants", nargs="*", metavar="VARIANT", help="default: all that suit")
+    new.add_argument(
+        "variants", nargs="*", metavar="VARIANT", help="default: all that suit"
+    )
     new.add_argument("--rounds", type=int, default=5, metavar="N", help="default: 5")
     _add_backend(new)
     common.add_json(new)

@@ -6,11 +6,15 @@ from typing import Any
 from analysis.spec.checking import choice, refuse
 
 BACKENDS = ("auto", "cpu", "cuda")
-INSTALL = "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"
-PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block has without asking for more
+INSTALL = (
+    "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"
+)
+# bytes of shared memory that a block has without asking for more
+PLAIN_SHARED = 48 * 1024
 
 
-Launch = Callable[[int, int, tuple[Any, ...]], None]  # blocks, threads of each, arguments
+# blocks, threads of each, arguments
+Launch = Callable[[int, int, tuple[Any, ...]], None]
 
 
 def obstacle() -> str | None:
@@ -66,12 +70,15 @@ class Device:
     def kernel(
         self, source: str, name: str, macros: Mapping[str, object], shared: int = 0
     ) -> Launch:
-        """Compile a kernel; the result launches it on (blocks, threads, arguments) and waits.
+        """Compile a kernel; it is launched on (blocks, threads, arguments) and waits.
 
-        shared: bytes of dynamic shared memory. Arguments are the device's arrays and NumPy
-        scalars. CuPy keeps compiled kernels in ~/.cupy.
+        shared: bytes of dynamic shared memory. Arguments are the device's arrays and
+        NumPy scalars. CuPy keeps compiled kernels in ~/.cupy.
         """
-        options = ("--std=c++17", *(f"-D{key}={value}" for key, value in macros.items()))
+        options = (
+            "--std=c++17",
+            *(f"-D{key}={value}" for key, value in macros.items()),
+        )
         function = self.xp.RawModule(code=source, options=options).get_function(name)
         if shared > PLAIN_SHARED:
             function.max_dynamic_shared_size_bytes = shared

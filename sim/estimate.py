@@ -1,4 +1,4 @@
-"""From batch means to the bias: extrapolation to zero step, intervals, the set of best sizes.
+"""From batch means to the bias: extrapolation to zero step, intervals, best sizes.
 
 The stationary mean of ∇f depends smoothly on the step size, so a polynomial through two
 or three step sizes is evaluated at zero, component by component. The extrapolated
@@ -92,7 +92,9 @@ class Estimate:
     @property
     def square(self) -> SquaredBias:
         """The square of the bias, for comparisons."""
-        return SquaredBias(self.bias, self.squared, self.along, self.across, self.degrees)
+        return SquaredBias(
+            self.bias, self.squared, self.along, self.across, self.degrees
+        )
 
     def error_at(self, bias: float) -> float:
         """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if larger."""
@@ -109,7 +111,9 @@ class Estimate:
         low = self.squared - z * self.error_at(0.0)
         middle = self.squared + z**2 * self.along / 2
         root = middle**2 - self.squared**2 + z**2 * self.across
-        high = max(middle + np.sqrt(max(root, 0.0)), self.squared + z * self.error_at(0.0))
+        high = max(
+            middle + np.sqrt(max(root, 0.0)), self.squared + z * self.error_at(0.0)
+        )
         return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
 
     @property
@@ -123,13 +127,14 @@ class Estimate:
             return "diverged: try smaller run.steps"
         if not math.isfinite(self.unrest):
             return (
-                "not stationary (the gradient is not zero, but does not fluctuate): raise "
-                "run.steps, which are lost in rounding, or run.iterations"
+                "not stationary (the gradient is not zero, but does not fluctuate): "
+                "raise run.steps, which are lost in rounding, or run.iterations"
             )
         if not self.unrest <= quantile(1 - 1e-5 / (6 * len(self.mean)), self.degrees):
             return (
-                f"not stationary (z = {self.unrest:.1f} between the halves of the recorded run): "
-                "raise run.iterations or run.burn_in; where draggers win it never becomes so"
+                f"not stationary (z = {self.unrest:.1f} between the halves of the "
+                "recorded run): raise run.iterations or run.burn_in; where draggers "
+                "win it never becomes so"
             )
         return None
 
@@ -145,23 +150,25 @@ class Estimate:
         """
         if not self.memory <= LONGEST_MEMORY:
             return (
-                f"successive batch means are correlated ({self.memory:.2f}), so the interval is "
-                "too narrow: raise run.iterations or run.steps (with opposing draggers there may "
-                "also be stationary points at several distances)"
+                f"successive batch means are correlated ({self.memory:.2f}), so the "
+                "interval is too narrow: raise run.iterations or run.steps (with "
+                "opposing draggers there may also be stationary points at several "
+                "distances)"
             )
         significant_shift = max(self.shift - 3 * self.standard_error, 0.0)
         negligible = significant_shift**2 <= self.bias * self.standard_error
         small = self.shift <= LARGEST_SHIFT * self.bias + 4 * self.standard_error
         if not (negligible and small):  # so written that NaN is a warning
             return (
-                f"extrapolation to zero step moves the mean gradient by {self.shift:.3g}, so terms "
-                "of higher order may matter: use smaller run.steps"
+                "extrapolation to zero step moves the mean gradient by "
+                f"{self.shift:.3g}, so terms of higher order may matter: use smaller "
+                "run.steps"
             )
         if not self.drift <= quantile(1 - 5e-4 / len(self.mean), self.degrees):
             return (
-                f"perhaps not stationary (z = {self.drift:.1f} between the halves of the "
-                "extrapolated run), so the interval may miss the bias: raise run.iterations or "
-                "run.burn_in"
+                f"perhaps not stationary (z = {self.drift:.1f} between the halves of "
+                "the extrapolated run), so the interval may miss the bias: raise "
+                "run.iterations or run.burn_in"
             )
         return None
 
@@ -176,10 +183,14 @@ def quantile(probability: float, degrees: int) -> float:
 def extrapolation_weights(steps: Sequence[float]) -> Array:
     """Weights c_i: Σ c_i P(step_i) = P(0) for polynomials of degree < len(steps)."""
     h = np.array(steps)
-    return np.array([np.prod(np.delete(h, i) / (np.delete(h, i) - h[i])) for i in range(h.size)])
+    return np.array(
+        [np.prod(np.delete(h, i) / (np.delete(h, i) - h[i])) for i in range(h.size)]
+    )
 
 
-def estimate(batch_means: Array, steps: Sequence[float], squared: bool = False) -> Estimate:
+def estimate(
+    batch_means: Array, steps: Sequence[float], squared: bool = False
+) -> Estimate:
     """Estimate from batch means of ∇f and ‖∇f‖² [steps, replicates, batches, d + 1].
 
     With at least 32 replicates each of them counts as one independent vector; with
@@ -263,7 +274,7 @@ class _Moments:
 
 
 def _unit(batch_means: Array, squared: bool) -> float:
-    """A unit of gradients, at most 1, in which squares of small numbers do not underflow.
+    """A unit of gradients, at most 1, in which small squares do not underflow.
 
     It is a power of two, so that nothing is rounded.
     """
@@ -305,18 +316,24 @@ def _unrest(means: Array, zero: float) -> float:
     constant = error <= ROUNDING * largest
     nonzero = np.abs(means).max((0, 1)) > max(zero, ROUNDING * largest)
     scores = np.where(nonzero, math.inf, 0.0)
-    return float(np.divide(np.abs(difference), error, out=scores, where=~constant).max())
+    return float(
+        np.divide(np.abs(difference), error, out=scores, where=~constant).max()
+    )
 
 
 def _memory(means: Array) -> float:
-    """Correlation between successive batch means, over all replicates and coordinates."""
+    """Correlation between successive batch means, over replicates and coordinates."""
     deviation = means - means.mean((0, 1))
     total = (deviation**2).sum() * (1 - 1 / means.shape[1])
-    return float((deviation[:, 1:] * deviation[:, :-1]).sum() / total) if total > 0 else 0.0
+    return (
+        float((deviation[:, 1:] * deviation[:, :-1]).sum() / total)
+        if total > 0
+        else 0.0
+    )
 
 
 def _trace_of_square(covariance: Array, trace: Any, n: int, d: int) -> Any:
-    """Unbiased tr Σ² from the sample covariance (Bai and Saranadasa 1996), at least (tr Σ)²/d."""
+    """Unbiased tr Σ² by Bai and Saranadasa (1996), at least (tr Σ)²/d."""
     raw = (covariance**2).sum()
     unbiased = (n - 1) ** 2 / ((n + 1) * (n - 2)) * (raw - trace**2 / (n - 1))
     return np.maximum(unbiased, trace**2 / d)
@@ -329,7 +346,9 @@ def confidence_set(estimates: dict[int, Estimate]) -> list[int]:
     quantile, its level divided by the number of comparisons (Bonferroni), or when it
     has a problem.
     """
-    known = {b: estimate for b, estimate in estimates.items() if estimate.problem is None}
+    known = {
+        b: estimate for b, estimate in estimates.items() if estimate.problem is None
+    }
 
     def worse(estimate: Estimate, rival: Estimate) -> bool:
         difference, error, degrees = estimate.square.excess(rival.square)

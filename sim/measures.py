@@ -1,9 +1,9 @@
 """What a simulation records: batch means, points of a trajectory, hitting times.
 
-A measure names the iterations at which the engine pauses, and collects from its state there.
-Replicates are averaged in at most GROUPS groups, so that the size of the record depends
-neither on the number of iterations nor on that of replicates; groups are independent, and
-intervals are computed from the variance between them.
+A measure names the iterations at which the engine pauses, and collects from its state
+there. Replicates are averaged in at most GROUPS groups, so that the size of the record
+depends neither on the number of iterations nor on that of replicates; groups are
+independent, and intervals are computed from the variance between them.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 
 def group_edges(replicates: int) -> NDArray[np.int64]:
-    """Where each group of replicates begins [groups]; their sizes differ by one at most."""
+    """Where groups of replicates begin [groups]; their sizes differ by one at most."""
     groups = min(replicates, GROUPS)
     return np.arange(groups) * replicates // groups
 
@@ -49,7 +49,7 @@ class Measure(ABC):
 
     @abstractmethod
     def pauses(self) -> list[int]:
-        """The numbers of steps after which to collect, increasing; the last ends the run."""
+        """The numbers of steps after which to collect, increasing to the run's end."""
 
     def records(self, step: int) -> bool:
         """Whether the sums of the state are needed from this step to the next pause."""
@@ -72,7 +72,9 @@ class Bias(Measure):
         self.length = self.run.recorded // self.run.batches
         self.first = self.run.iterations - self.length * self.run.batches
         groups = len(group_edges(self.run.replicates))
-        self.found = np.zeros((groups, self.run.batches, experiment.model.dimension + 1))
+        self.found = np.zeros(
+            (groups, self.run.batches, experiment.model.dimension + 1)
+        )
 
     def pauses(self) -> list[int]:
         """The end of burn-in, and the end of each batch."""
@@ -116,7 +118,9 @@ class Trajectory(Measure):
         with np.errstate(invalid="ignore", over="ignore"):
             for low in range(0, len(w), ROWS):
                 part = np.asarray(w[low : low + ROWS], np.float64)
-                values[low : low + ROWS, 0] = np.linalg.norm(self.problem.gradient(part), axis=1)
+                values[low : low + ROWS, 0] = np.linalg.norm(
+                    self.problem.gradient(part), axis=1
+                )
                 values[low : low + ROWS, 1] = self.problem.loss(part)
         self.found[:, self.points.index(steps)] = group_means(values)
 
@@ -146,7 +150,11 @@ class Hitting(Measure):
         return bool((state.hit >= 0).all())
 
 
-MEASURES: dict[str, type[Measure]] = {"bias": Bias, "trajectory": Trajectory, "hitting": Hitting}
+MEASURES: dict[str, type[Measure]] = {
+    "bias": Bias,
+    "trajectory": Trajectory,
+    "hitting": Hitting,
+}
 
 
 def points(run: Run) -> list[int]:
@@ -157,7 +165,7 @@ def points(run: Run) -> list[int]:
 
 
 def mean_and_error(values: Array) -> tuple[Array, Array]:
-    """Mean over groups [groups, …] and its standard error; the error of a single group is NaN."""
+    """Mean over groups [groups, …] and its standard error; a single group's is NaN."""
     with np.errstate(invalid="ignore", over="ignore"):  # of replicates that diverged
         mean = values.mean(0)
         if len(values) == 1:

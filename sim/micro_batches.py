@@ -14,7 +14,9 @@ from sim.rules import adaptive
 Array = NDArray[np.float64]
 
 
-def micro_batch_gradients(experiment: Experiment, w: ArrayLike, mini_batches: int) -> Array:
+def micro_batch_gradients(
+    experiment: Experiment, w: ArrayLike, mini_batches: int
+) -> Array:
     """Gradients at w [d] of independent mini-batches [mini_batches, m, d].
 
     Every sample is drawn, for the one micro-batch size of the experiment and from its
@@ -54,7 +56,9 @@ class Bin(NamedTuple):
     number: int
 
 
-def binned(inside: NDArray[np.bool_], norms: Array, clip: Array, expected: Array) -> Bin:
+def binned(
+    inside: NDArray[np.bool_], norms: Array, clip: Array, expected: Array
+) -> Bin:
     """The bin of the micro-batches `inside` [n, m].
 
     `norms` [n, m] and `clip` [n, 1] are those of `clipped_norms`, `expected` [n, m] are
@@ -63,7 +67,9 @@ def binned(inside: NDArray[np.bool_], norms: Array, clip: Array, expected: Array
     for an empty bin.
     """
     number = int(inside.sum())
-    norm, clipped, target = (float((inside * x).sum()) / number for x in (norms, clip, expected))
+    norm, clipped, target = (
+        float((inside * x).sum()) / number for x in (norms, clip, expected)
+    )
     differences = (inside * (clip - expected)).sum(axis=1)
     error = float(np.sqrt((differences**2).sum())) / number
     return Bin(norm, clipped, target, error, number)

@@ -1,4 +1,4 @@
-"""Several update rules on the same random numbers, so that their differences are precise."""
+"""Several update rules on the same random numbers, for precise differences."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,10 +25,11 @@ def batch_means(
 
     The loss is w²/2 on a line, ∇f = w, and every replicate starts at its minimum.
 
-    gradients: micro-batch gradients [rules, …, R, m, 1] at iteration t and w [rules, …, R]; the
-    same draws for every rule are what makes them comparable. directions: the rules, functions of
-    g [..., R, m, 1]. steps […, 1] are the step sizes, one for every run of a rule. run: says how
-    many replicates, iterations and batches there are, and when the first batch begins.
+    gradients: micro-batch gradients [rules, …, R, m, 1] at iteration t and w [rules, …,
+    R]; the same draws for every rule are what makes them comparable. directions: the
+    rules, functions of g [..., R, m, 1]. steps […, 1] are the step sizes, one for every
+    run of a rule. run: says how many replicates, iterations and batches there are, and
+    when the first batch begins.
     """
     shape = np.broadcast_shapes(steps.shape, (run.replicates,))
     w = np.zeros((len(directions), *shape))

@@ -1,8 +1,9 @@
-"""Algorithm 1 and its relatives, sample by sample, in plain loops: the oracle. Start reading here.
+"""Algorithm 1 and relatives by sample in plain loops: the oracle. Start here.
 
-One step takes B samples, splits them into micro-batches of b, the last of which has what is left,
-averages each one, clips it, averages the results and moves w against them. Nothing here is fast,
-and nothing here is shared with the engines, which the tests compare with it.
+One step takes B samples, splits them into micro-batches of b, the last of which has
+what is left, averages each one, clips it, averages the results and moves w against
+them. Nothing here is fast, and nothing here is shared with the engines, which the tests
+compare with it.
 """
 
 import math
@@ -21,9 +22,9 @@ Vector = list[float]
 class Sample:
     """The random part of one sample: its kind, and standard normals for the noise [d].
 
-    `draw` is the random number of the noise's own distribution: 1 for a rare sample and 0
-    for others, X ~ Γ(shape) for gamma noise, X ~ Γ(degrees/2) for student-t noise. `domain`
-    is the index of a benign sample's domain in the model's list.
+    `draw` is the random number of the noise's own distribution: 1 for a rare sample and
+    0 for others, X ~ Γ(shape) for gamma noise, X ~ Γ(degrees/2) for student-t noise.
+    `domain` is the index of a benign sample's domain in the model's list.
     """
 
     dragger: bool
@@ -33,9 +34,11 @@ class Sample:
 
 
 def bowl(model: GradientModel, x: Vector) -> Vector:
-    """Gradient of the quadratic loss at x from its minimum: Λx, or PΛPx, flat along draggers."""
+    """Gradient of the quadratic at x from its minimum: Λx, or PΛPx, v flat."""
     d = model.dimension
-    curvature = model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
+    curvature = (
+        model.curvature if isinstance(model.curvature, tuple) else [model.curvature] * d
+    )
     if model.dragger.law != "orthogonal":
         return [curvature[i] * x[i] for i in range(d)]
     v = model.dragger.unit_vector(d).tolist()
@@ -60,7 +63,10 @@ def loss_gradient(model: GradientModel, w: Vector) -> Vector:
     """Gradient ∇f of the benign loss at w: the weighted mean of the domains'."""
     total = [0.0] * model.dimension
     for k, (weight, _) in enumerate(model.parts):
-        total = [x + weight * y for x, y in zip(total, domain_gradient(model, w, k), strict=True)]
+        total = [
+            x + weight * y
+            for x, y in zip(total, domain_gradient(model, w, k), strict=True)
+        ]
     return total
 
 
@@ -97,7 +103,9 @@ def sample_gradient(model: GradientModel, w: Vector, sample: Sample) -> Vector:
     if isinstance(law, Rare):
         noise[0] += law.hit if sample.draw else law.miss
     elif isinstance(law, Gamma):
-        noise[0] += law.scale * law.sign * (sample.draw - law.shape) / math.sqrt(law.shape)
+        noise[0] += (
+            law.scale * law.sign * (sample.draw - law.shape) / math.sqrt(law.shape)
+        )
     gradient = domain_gradient(model, w, sample.domain)
     return [x + y for x, y in zip(gradient, noise, strict=True)]
 
@@ -112,7 +120,9 @@ def mean(vectors: Sequence[Vector]) -> Vector:
     total = [sum(column) for column in zip(*vectors, strict=True)]
     if all(map(math.isfinite, total)):
         return [x / len(vectors) for x in total]
-    return [sum(x / len(vectors) for x in column) for column in zip(*vectors, strict=True)]
+    return [
+        sum(x / len(vectors) for x in column) for column in zip(*vectors, strict=True)
+    ]
 
 
 def scaled(g: Vector, factor: float) -> Vector:
@@ -148,7 +158,9 @@ def normalized(gradients: list[Vector], threshold: float | None) -> list[Vector]
 def fixed(gradients: list[Vector], threshold: float | None) -> list[Vector]:
     """Clip each micro-batch gradient to the threshold."""
     assert threshold is not None
-    return [scaled(direction(g), threshold) if norm(g) > threshold else g for g in gradients]
+    return [
+        scaled(direction(g), threshold) if norm(g) > threshold else g for g in gradients
+    ]
 
 
 def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[Vector]:
@@ -156,7 +168,9 @@ def average_then_clip(gradients: list[Vector], threshold: float | None) -> list[
     return fixed([mean(gradients)], threshold)
 
 
-def clipped(rule: Rule, gradients: list[Vector], threshold: float | None) -> list[Vector]:
+def clipped(
+    rule: Rule, gradients: list[Vector], threshold: float | None
+) -> list[Vector]:
     """What the rule makes of the micro-batch gradients: their mean is the update."""
     match rule:
         case Rule.SGD:
@@ -186,13 +200,19 @@ def trajectory(
     b = micro_batch_size
     m = -(-algorithm.batch_size // b)
     start = experiment.run.start
-    w = list(start) if isinstance(start, tuple) else [start] + [0.0] * (model.dimension - 1)
+    w = (
+        list(start)
+        if isinstance(start, tuple)
+        else [start] + [0.0] * (model.dimension - 1)
+    )
     iterates = [w]
     for samples in batches:
         gradients = []
         for j in range(m):
             micro_batch = samples[j * b : (j + 1) * b]
-            gradients.append(mean([sample_gradient(model, w, sample) for sample in micro_batch]))
+            gradients.append(
+                mean([sample_gradient(model, w, sample) for sample in micro_batch])
+            )
         update = mean(clipped(algorithm.rule, gradients, algorithm.threshold))
         if algorithm.aggregate == "sum":
             update = scaled(update, m)

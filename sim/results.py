@@ -19,7 +19,7 @@ DIVERGED = "some replicates diverged: try smaller run.steps"
 
 @dataclass(frozen=True)
 class Trajectories:
-    """Means over replicates and their standard errors [steps, points, sim.measures.QUANTITIES]."""
+    """Replicate means and standard errors [steps, points, sim.measures.QUANTITIES]."""
 
     mean: Table
     standard_error: Table
@@ -29,7 +29,9 @@ class Trajectories:
     @property
     def problem(self) -> str | None:
         """Why numbers are missing, or None."""
-        finite = all(math.isfinite(point[0]) for points in self.mean for point in points)
+        finite = all(
+            math.isfinite(point[0]) for points in self.mean for point in points
+        )
         return None if finite else DIVERGED
 
 
@@ -55,8 +57,8 @@ Measured = Estimate | Trajectories | HittingTimes
 def from_document(experiment: Experiment, table: Mapping[str, Any]) -> Measured:
     """The result in a table of a JSON document: the fields of its class, null for NaN.
 
-    Raises ValueError or TypeError when a field is missing, unknown, of another type or shape than
-    the experiment's results have, or out of range.
+    Raises ValueError or TypeError when a field is missing, unknown, of another type or
+    shape than the experiment's results have, or out of range.
     """
     model = experiment.model
     run = experiment.run
@@ -152,7 +154,7 @@ class Result:
 
 @dataclass(frozen=True)
 class MeasuredResult:
-    """What `sim run` prints with another measure: one row for each size and step size."""
+    """What `sim run` prints with another measure: a row for each size and step."""
 
     rule: str
     batch_size: int
@@ -160,12 +162,16 @@ class MeasuredResult:
     results: list[dict[str, Any]]
 
 
-def summary(experiment: Experiment, done: dict[Variant, Measured]) -> Result | MeasuredResult:
+def summary(
+    experiment: Experiment, done: dict[Variant, Measured]
+) -> Result | MeasuredResult:
     """The documented result."""
     algorithm = experiment.algorithm
     run = experiment.run
     if run.measure == "bias":
-        return _bias(experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)})
+        return _bias(
+            experiment, {b: e for b, e in done.items() if isinstance(e, Estimate)}
+        )
     rows = []
     for b, result in done.items():
         for i, step in enumerate(run.steps):

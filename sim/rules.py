@@ -1,17 +1,21 @@
-"""The five update rules, written once for every array library: xp is NumPy, CuPy or a strict one.
+"""The five update rules, written once for every array library.
 
-Each rule maps the micro-batch gradients g [..., m, d] of one step to the direction [..., d] that is
-subtracted from w after multiplication with the step size. Edge cases, tested one by one:
+The library xp is NumPy, CuPy or a strict one.
 
-| case                        | sgd, global | adaptive          | normalized | fixed       |
-| --------------------------- | ----------- | ----------------- | ---------- | ----------- |
-| one micro-batch has norm 0  | counts as 0 | the step is 0     | counts as 0| counts as 0 |
-| m = 1 (b = B)               | the mean    | the mean (= sgd)  | unit vector| = global    |
-| a gradient is not finite    | not finite  | not finite        | not finite | not finite  |
+Each rule maps the micro-batch gradients g [..., m, d] of one step to the direction
+[..., d] that is subtracted from w after multiplication with the step size. Edge cases,
+tested one by one:
 
-Non-finite results are passed on, never repaired: a run that diverges must be seen to diverge.
-Finite gradients give the right direction whatever their size, also where squares overflow or
-vanish. Numbers of less than 32 bits are computed with in float32; the result has the type of g.
+| case                     | sgd, global | adaptive       | normalized  | fixed       |
+| ------------------------ | ----------- | -------------- | ----------- | ----------- |
+| a micro-batch has norm 0 | counts as 0 | the step is 0  | counts as 0 | counts as 0 |
+| m = 1 (b = B)            | the mean    | the mean (sgd) | unit vector | = global    |
+| a gradient is not finite | not finite  | not finite     | not finite  | not finite  |
+
+Non-finite results are passed on, never repaired: a run that diverges must be seen to
+diverge. Finite gradients give the right direction whatever their size, also where
+squares overflow or vanish. Numbers of less than 32 bits are computed with in float32;
+the result has the type of g.
 """
 
 import math
@@ -27,14 +31,16 @@ from analysis.spec.checking import choice, refuse
 from analysis.spec.rule import Rule
 
 Direction = Callable[[Any], Any]
-WIDE = ("float32", "float64", "longdouble")  # types of g that are computed with as they are
+# types of g that are computed with as they are
+WIDE = ("float32", "float64", "longdouble")
 NOT_REAL = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("complex64", "complex128"),
 )
 NO_NUMBERS = tuple("OSUTMm")  # kinds of NumPy's types: objects, texts, dates
 
-quiet = np.errstate(over="ignore", invalid="ignore")  # squares are looked at, divergence is seen
+# squares are looked at, divergence is seen
+quiet = np.errstate(over="ignore", invalid="ignore")
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +52,8 @@ def _working_type(dtype: Any, xp: Any) -> Any:
 
     if among(NOT_REAL) or getattr(dtype, "kind", "") in NO_NUMBERS:
         refuse("g.dtype", str(dtype), "a real floating-point type")
-    if not getattr(dtype, "isnative", True):  # NumPy's, with its bytes in the other order
+    # NumPy's, with its bytes in the other order
+    if not getattr(dtype, "isnative", True):
         native = dtype.newbyteorder("=")
         return _working_type(native, xp) or native
     return None if among(WIDE) else xp.float32
@@ -60,7 +67,7 @@ def _squares(dtype: Any, xp: Any) -> tuple[float, float]:
 
 
 def _ordinary(g: Any, xp: Any) -> Any | None:
-    """The norms of g [..., 1] if no square overflows, loses digits or is zero, else None."""
+    """The norms of g [..., 1] if no square overflows, underflows or is 0, else None."""
     square = xp.sum(g * g, axis=-1, keepdims=True)
     low, high = _squares(g.dtype, xp)
     fits = float(xp.min(square)) > low and float(xp.max(square)) <= high
@@ -68,10 +75,10 @@ def _ordinary(g: Any, xp: Any) -> Any | None:
 
 
 def _polar(g: Any, xp: Any) -> tuple[Any, Any, Any]:
-    """Vectors h of ordinary size, a number and the norm of h, with g = number·h [..., d], [..., 1].
+    """Vectors h of normal size, a number, norm of h; g = number·h [..., d], [..., 1].
 
-    The number is 1 where g is ordinary itself, zero or not finite: a mini-batch's result does not
-    depend on what stands beside it.
+    The number is 1 where g is ordinary itself, zero or not finite: a mini-batch's
+    result does not depend on what stands beside it.
     """
     square = xp.sum(g * g, axis=-1, keepdims=True)
     low, high = _squares(g.dtype, xp)
@@ -83,7 +90,7 @@ def _polar(g: Any, xp: Any) -> tuple[Any, Any, Any]:
 
 
 def _scaled(h: Any, norm: Any, length: Any, xp: Any) -> Any:
-    """Vectors h [..., d] of the given norm rescaled to `length` [..., 1]; zero stays zero.
+    """Vectors h [..., d] of that norm rescaled to `length` [..., 1]; zero stays zero.
 
     Where the factor itself would lose digits, h is normalised first.
     """
@@ -111,7 +118,7 @@ def sgd(g: Any, xp: Any = np) -> Any:
 
 @quiet
 def adaptive(g: Any, xp: Any = np) -> Any:
-    """Algorithm 1: every micro-batch gradient is scaled down to the smallest norm among them."""
+    """Algorithm 1: each micro-batch gradient is shortened to the smallest norm."""
     norm = _ordinary(g, xp)
     if norm is not None:
         return _mean(g * (xp.min(norm, axis=-2, keepdims=True) / norm), xp)
@@ -126,7 +133,7 @@ def adaptive(g: Any, xp: Any = np) -> Any:
 
 @quiet
 def normalized(g: Any, xp: Any = np) -> Any:
-    """The mean of the micro-batches' unit vectors: Algorithm 1 at constant clipping norm."""
+    """The mean of the micro-batches' unit vectors: Algorithm 1 at constant norm."""
     norm = _ordinary(g, xp)
     if norm is not None:
         return _mean(g * (1 / norm), xp)
@@ -136,9 +143,10 @@ def normalized(g: Any, xp: Any = np) -> Any:
 
 @quiet
 def fixed(g: Any, threshold: Any, xp: Any = np) -> Any:
-    """Each micro-batch gradient is clipped to `threshold`, then averaged: per-core clipping.
+    """Each micro-batch gradient is clipped at `threshold`, averaged: per-core clipping.
 
-    The threshold is a number, or an array that broadcasts against the norms [..., m, 1].
+    The threshold is a number, or an array that broadcasts against the norms [..., m,
+    1].
     """
     norm = _ordinary(g, xp)
     if norm is not None:
@@ -163,7 +171,11 @@ def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
         if threshold is not None:
             refuse("threshold", threshold, f"absent with rule {rule.value!r}")
         limit = math.inf
-    elif isinstance(threshold, Real) and not isinstance(threshold, bool) and threshold > 0:
+    elif (
+        isinstance(threshold, Real)
+        and not isinstance(threshold, bool)
+        and threshold > 0
+    ):
         try:
             limit = float(threshold)
         except OverflowError:  # an integer of hundreds of digits
@@ -171,7 +183,9 @@ def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
         if limit == math.inf:
             return sgd
     else:
-        refuse("threshold", threshold, f"a number > 0, or inf, with rule {rule.value!r}")
+        refuse(
+            "threshold", threshold, f"a number > 0, or inf, with rule {rule.value!r}"
+        )
     match rule:
         case Rule.SGD:
             return sgd
@@ -186,10 +200,10 @@ def _direction(rule: Rule, threshold: float | None) -> Callable[..., Any]:
 
 
 def running_sum(g: Any, threshold: Any, xp: Any = np) -> Any:
-    """A mistake that is no rule of an experiment: S ← clip(S + g_j/m), j = 1 … m; the last S.
+    """A mistake, no rule of an experiment: S ← clip(S + g_j/m), j = 1 … m; the last S.
 
-    It is what a loop does that accumulates gradients and clips after each micro-batch. For
-    gradients of ordinary size: their squares neither overflow nor vanish.
+    It is what a loop does that accumulates gradients and clips after each micro-batch.
+    For gradients of ordinary size: their squares neither overflow nor vanish.
     """
     return _accumulated(g, threshold, xp)[0]
 
@@ -197,7 +211,8 @@ def running_sum(g: Any, threshold: Any, xp: Any = np) -> Any:
 def running_sum_weights(g: Any, threshold: Any, xp: Any = np) -> Any:
     """The weight W_j of each micro-batch in the running sum Σ W_j g_j/m [..., m].
 
-    W_j = f_j f_(j+1) … f_m, with f_j the factor by which the j-th clipping shortens the sum.
+    W_j = f_j f_(j+1) … f_m, with f_j the factor by which the j-th clipping shortens the
+    sum.
     """
     weights: list[Any] = []
     for factor in reversed(_accumulated(g, threshold, xp)[1]):
@@ -225,12 +240,13 @@ def rule(
     threshold: float | None = None,
     xp: Any = np,
 ) -> Direction:
-    """The rule of that name as a function of g [..., m, d] alone, real numbers of any precision.
+    """The rule of that name as function of g [..., m, d] alone, reals of any precision.
 
-    aggregate "sum" adds the micro-batches up instead of averaging: m times the direction.
-    `threshold`, for fixed and global only, is a number > 0 in units of g; inf is no clipping: sgd.
-    Raises SpecificationError, a ValueError, for another name, aggregate or threshold, and the
-    function that is returned does so for an array that holds no gradient.
+    aggregate "sum" adds the micro-batches up instead of averaging: m times the
+    direction. `threshold`, for fixed and global only, is a number > 0 in units of g;
+    inf is no clipping: sgd. Raises SpecificationError, a ValueError, for another name,
+    aggregate or threshold, and the function that is returned does so for an array that
+    holds no gradient.
     """
     chosen = Rule.check("rule", name)
     choice("mean", "sum")("aggregate", aggregate)
@@ -238,7 +254,9 @@ def rule(
 
     def applied(g: Any) -> Any:
         if g.ndim < 2 or 0 in g.shape[-2:]:
-            refuse("g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch")
+            refuse(
+                "g.shape", tuple(g.shape), "[..., m, d] with at least one micro-batch"
+            )
         if 0 in g.shape:  # no steps
             return xp.sum(g, axis=-2)
         wide = _working_type(g.dtype, xp)

@@ -32,7 +32,9 @@ def run_averages(experiment: Experiment, micro_batch_size: int, workers: int) ->
     return total / run.iterations
 
 
-def quantile_interval(values: Array, probability: float) -> tuple[float, tuple[float, float]]:
+def quantile_interval(
+    values: Array, probability: float
+) -> tuple[float, tuple[float, float]]:
     """The quantile of independent values [n] at a probability, and its 99 % interval.
 
     The number of values below the true quantile is binomial, so that two order

@@ -1,4 +1,4 @@
-"""What an experiment is run at, one after the other: a micro-batch size, or its schedule."""
+"""What an experiment is run at, in turn: a micro-batch size, or its schedule."""
 
 from typing import TypeAlias
 

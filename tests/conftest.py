@@ -1,4 +1,4 @@
-"""Families of comparisons of simulation and theory, and the page that `make soak` writes.
+"""Families of comparisons of simulation and theory, and the page of `make soak`.
 
 A family of comparisons that are true is refused with probability ALARM at most, by the
 extremes of Student's t (Bonferroni) and, for exact values, by the sum of the squared
@@ -22,7 +22,7 @@ DOUBTFUL = 0.15  # the share of runs that may still be in doubt at the finest st
 
 
 class Family:
-    """Comparisons for one claim, with exact values or with a bound; one row of the page.
+    """Comparisons for one claim, with exact values or a bound; a row of the page.
 
     A score z is positive where the simulation is on the wrong side of a bound. `factor`
     says how the theory is spoilt; the scores against the spoilt theory must be refused.
@@ -39,7 +39,7 @@ class Family:
         self.doubts = []
 
     def add(self, label, z, degrees, ratio=math.nan, spoilt=None):
-        """One comparison: its score, the simulated value over the bound, the score if spoilt."""
+        """One comparison: its score, simulated value over bound, score if spoilt."""
         self.models.add(label)
         self.labels.append(label)
         self.pairs.append((float(z), degrees))
@@ -52,7 +52,7 @@ class Family:
         self.spoilt.append((float(z), degrees))
 
     def mean(self, label, values, theory, spoilt=None, sign=1):
-        """The mean of independent values [n] against theory, one number or one for each value.
+        """The mean of independent values [n] against theory, one number or one a value.
 
         sign -1 where theory bounds it below.
         """
@@ -68,7 +68,7 @@ class Family:
         self.add(label, score(theory), len(values) - 1, ratio, spoilt)
 
     def rest(self, experiment):
-        """The stationary bias; what is in doubt is run again, twice at most, with finer steps."""
+        """Stationary bias; in doubt it is run again, twice at most, in finer steps."""
         from sim.sweep.measure import simulate
 
         self.runs += 1
@@ -78,8 +78,13 @@ class Family:
                 return estimate
             self.finer += attempt == 0
             run = experiment.run
-            steps, iterations = tuple(step / 2 for step in run.steps), 3 * run.iterations
-            experiment = replace(experiment, run=replace(run, steps=steps, iterations=iterations))
+            steps, iterations = (
+                tuple(step / 2 for step in run.steps),
+                3 * run.iterations,
+            )
+            experiment = replace(
+                experiment, run=replace(run, steps=steps, iterations=iterations)
+            )
         self.doubts.append(estimate.problem or estimate.warning)
         return None
 
@@ -98,7 +103,9 @@ class Family:
         """What a score must not exceed."""
         from scipy import special
 
-        return -special.stdtrit(degrees, ALARM / (2 if self.exact else 1) / len(self.pairs))
+        return -special.stdtrit(
+            degrees, ALARM / (2 if self.exact else 1) / len(self.pairs)
+        )
 
     def square(self, pairs):
         """The mean square of scores (z, degrees), made normal."""
@@ -108,10 +115,12 @@ class Family:
         return float((stats.norm.isf(np.exp(tail)) ** 2).mean())
 
     def refused(self, pairs):
-        """Which scores (z, degrees) are refused; of exact values all, where their sum is."""
+        """Which scores (z, degrees) are refused; all exact ones where their sum is."""
         from scipy import stats
 
-        beyond = [(abs(z) if self.exact else z) > self.limit(degrees) for z, degrees in pairs]
+        beyond = [
+            (abs(z) if self.exact else z) > self.limit(degrees) for z, degrees in pairs
+        ]
         if not self.exact:
             return beyond
         n, total = len(pairs), len(pairs) * self.square(pairs)
@@ -122,7 +131,10 @@ class Family:
         """Nothing is refused but what is spoilt; the row is recorded first."""
         from scipy import stats
 
-        size = [(abs(z) if self.exact else z) / self.limit(degrees) for z, degrees in self.pairs]
+        size = [
+            (abs(z) if self.exact else z) / self.limit(degrees)
+            for z, degrees in self.pairs
+        ]
         worst = int(np.argmax(size))
         row = {
             "claim": self.claim,
@@ -137,7 +149,10 @@ class Family:
             "doubtful": len(self.doubts),
         }
         if self.exact:
-            row |= {"square": self.square(self.pairs), "spoilt": self.square(self.spoilt)}
+            row |= {
+                "square": self.square(self.pairs),
+                "spoilt": self.square(self.spoilt),
+            }
             row |= {"intervals": self.intervals, "missed": self.missed}
         else:
             row |= {"ratio": max(self.ratios)}
@@ -181,7 +196,8 @@ EXACT = """
 without the exact value; *spoilt* says by which factor the exact values are made wrong,
 and χ²/n then.
 
-| claim | test | models | values | largest z (limit) | χ²/n | missed | spoilt | finer, doubtful |
+| claim | test | models | values | largest z (limit) \
+| χ²/n | missed | spoilt | finer, doubtful |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 BOUNDS = """
@@ -205,16 +221,20 @@ REST = """
 
 
 def pytest_addoption(parser):
-    parser.addoption("--soak-page", metavar="PATH", help="write what the soak tests found there")
+    parser.addoption(
+        "--soak-page", metavar="PATH", help="write what the soak tests found there"
+    )
 
 
 def pytest_configure(config):
     if config.getoption("--soak-page") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Page(Path(config.getoption("--soak-page"))), "soak_page")
+        config.pluginmanager.register(
+            Page(Path(config.getoption("--soak-page"))), "soak_page"
+        )
 
 
 class Page:
-    """Collects what the tests record, from all workers, and writes the page in the end."""
+    """Collects what tests record, from all workers, and writes the page last."""
 
     def __init__(self, path):
         self.path, self.began = path, time.monotonic()
@@ -238,7 +258,9 @@ class Page:
         minutes = (time.monotonic() - self.began) / 60
         counts = {"passed": self.outcomes["passed"], "failed": self.outcomes["failed"]}
         text = INTRODUCTION.format(minutes=minutes, cores=os.cpu_count(), **counts)
-        compared = sorted((r for r in self.rows if "claim" in r), key=lambda r: r["claim"])
+        compared = sorted(
+            (r for r in self.rows if "claim" in r), key=lambda r: r["claim"]
+        )
         text += EXACT + "".join(exact_row(r) for r in compared if "square" in r)
         text += BOUNDS + "".join(bound_row(r) for r in compared if "square" not in r)
         text += REST + "".join(
@@ -260,7 +282,8 @@ def exact_row(r):
 def bound_row(r):
     return (
         f"| `{r['claim']}` | `{r['test']}` | {r['models']} | {r['ratio']:.3f} | "
-        f"{r['largest']:.2f} ({r['limit']:.1f}) | {r['factor']}: {r['spoilt']:.1f} | {runs(r)} |\n"
+        f"{r['largest']:.2f} ({r['limit']:.1f}) | {r['factor']}: {r['spoilt']:.1f} | "
+        f"{runs(r)} |\n"
     )
 
 

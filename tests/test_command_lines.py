@@ -1,7 +1,8 @@
 """Command lines drawn from the parsers themselves: most of them compute something.
 
-Every command and option of the three parsers occurs, with values that suit it. What a line does is
-judged by its exit code, its stdout and its stderr; then it is spoilt, and judged again.
+Every command and option of the three parsers occurs, with values that suit it. What a
+line does is judged by its exit code, its stdout and its stderr; then it is spoilt, and
+judged again.
 """
 
 import argparse
@@ -22,7 +23,11 @@ from analysis.claims import CLAIMS
 from analysis.proof.evaluate import inputs
 from figures import registry
 
-COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
+COMMANDS = {
+    "analysis": analysis.__main__,
+    "sim": sim.__main__,
+    "figures": figures.__main__,
+}
 LONG = {"analysis bounds", "analysis check", "sim bench"}
 SHOWN = {"-h", "--help", "--version"}  # what is printed in place of a result
 QUICK = ["drift", "minimax", "threshold_size"]  # claims that are checked at once
@@ -43,7 +48,9 @@ def parsers():
     for name, module in COMMANDS.items():
         top = module.parser()
         below = [a for a in top._actions if isinstance(a, argparse._SubParsersAction)]
-        by_words |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {name: top}
+        by_words |= {f"{name} {c}": p for a in below for c, p in a.choices.items()} or {
+            name: top
+        }
     return by_words
 
 
@@ -55,7 +62,7 @@ batches = st.sampled_from([1, 2, 8, 12, 64])
 
 
 def numbers(action):
-    """Numbers that suit the option, by its name; any positive one where nothing is known of it."""
+    """Numbers that suit the option by name; any positive one for unknown names."""
     if "fraction" in action.dest or action.dest == "alignment":
         return fractions
     if action.dest == "micro_batch_size" and action.type is int:
@@ -81,7 +88,9 @@ def models(draw):
         )
     )
     divisors = [b for b in range(1, B + 1) if B % b == 0]
-    sizes = draw(st.lists(st.sampled_from(divisors), min_size=1, max_size=2, unique=True))
+    sizes = draw(
+        st.lists(st.sampled_from(divisors), min_size=1, max_size=2, unique=True)
+    )
     measure = draw(st.sampled_from(["bias", "trajectory", "hitting"]))
     lines = [
         "[model]",
@@ -129,7 +138,7 @@ def evaluations(draw):
 
 @st.composite
 def lines(draw, file, long):
-    """A command line as a list of words; an experiment, if it needs one, is written to `file`.
+    """A command line as a list of words; any experiment it needs is written to `file`.
 
     `long`: with commands that take seconds each.
     """
@@ -140,7 +149,10 @@ def lines(draw, file, long):
     if command in ("analysis bounds", "sim bench"):
         return [*words, "--help"]
     for action in actions(PARSERS[command]):
-        if not (action.required or draw(st.booleans())) or action.dest in ("version", "list"):
+        if not (action.required or draw(st.booleans())) or action.dest in (
+            "version",
+            "list",
+        ):
             continue
         if action.dest == "help":
             words += draw(st.sampled_from([[], [], [], ["--help"]]))
@@ -177,8 +189,34 @@ def values(command, action, file):
 
 
 HOSTILE = [
-    *("", "-", "--", "nan", "inf", "-inf", "1e400", "-1", "0", "1e-320", "0,5", "5%", "½", "٣"),
-    *("\u202e", "a\nb", "a\0b", "\udcff", "9" * 5000, "x" * 300, "=", "b=", "b=1:2:0", "b=1:2:3:4"),
+    *(
+        "",
+        "-",
+        "--",
+        "nan",
+        "inf",
+        "-inf",
+        "1e400",
+        "-1",
+        "0",
+        "1e-320",
+        "0,5",
+        "5%",
+        "½",
+        "٣",
+    ),
+    *(
+        "\u202e",
+        "a\nb",
+        "a\0b",
+        "\udcff",
+        "9" * 5000,
+        "x" * 300,
+        "=",
+        "b=",
+        "b=1:2:0",
+        "b=1:2:3:4",
+    ),
     *(
         "--json",
         "--json=1",
@@ -191,7 +229,15 @@ HOSTILE = [
         "@file",
         "{}",
     ),
-    *("epsilon=0.1", "sweet_spot", "--batch-size", "/dev/null", "/dev/stdin", ".toml", "None"),
+    *(
+        "epsilon=0.1",
+        "sweet_spot",
+        "--batch-size",
+        "/dev/null",
+        "/dev/stdin",
+        ".toml",
+        "None",
+    ),
 ]
 
 
@@ -200,7 +246,8 @@ def spoilt_lines(draw, file):
     """A line with a word or two replaced, inserted, dropped, doubled or mutilated."""
     words = draw(lines(file, long=False))
     for _ in range(draw(st.integers(1, 2))):
-        first = min(draw(st.sampled_from([1, 2, 2, 2])), len(words))  # seldom the command's name
+        # seldom the command's name
+        first = min(draw(st.sampled_from([1, 2, 2, 2])), len(words))
         i, how = draw(st.integers(first, len(words))), draw(st.integers(0, 4))
         if how == 0 or i == len(words):
             words.insert(i, draw(st.sampled_from(HOSTILE)))
@@ -234,7 +281,9 @@ def judge(words):
     assert code in (0, 1, 2), words
     assert "Traceback" not in err
     messages = err.removesuffix("\n").split("\n") if err else []
-    assert all(message.isprintable() and len(message) < 2000 for message in messages), words
+    assert all(message.isprintable() and len(message) < 2000 for message in messages), (
+        words
+    )
     if code == 2:
         assert out == ""
         assert len(messages) == 1
@@ -243,7 +292,9 @@ def judge(words):
         pass  # none is made here, so that nothing is printed but help
     elif code == 0 and not SHOWN.intersection(words):
         if "--json" in words:
-            json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} in JSON: {words}"))
+            json.loads(
+                out, parse_constant=lambda word: pytest.fail(f"{word} in JSON: {words}")
+            )
         elif "--csv" in words:
             rows = list(csv.DictReader(io.StringIO(out)))
             assert rows
@@ -253,7 +304,7 @@ def judge(words):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Results and whatever a spoilt line writes stay here; figures are listed, never made."""
+    """Results, and what a spoilt line writes, stay here; figures are only listed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(figures.__main__, "make", lambda *_: 0)
     return tmp_path
@@ -268,7 +319,7 @@ def fuzz(count, strategy, test):
 
 @pytest.mark.parametrize("count", [40, full(3000)])
 def test_most_lines_compute_something(count, folder, record_property):
-    """At least half exit with 0 and do more than show help; the others are refused in one line.
+    """Half or more exit with 0 and do more than help; others are refused in one line.
 
     With the full count every option of every command has been part of a line that did.
     """
@@ -285,7 +336,9 @@ def test_most_lines_compute_something(count, folder, record_property):
     fuzz(count, lines(folder / "drawn.toml", long=count > 1000), test)
     share = computed.total() / codes.total()
     record_property("soak", {"what": "command lines", "count": codes.total()})
-    record_property("soak", {"what": "of them computed something", "count": computed.total()})
+    record_property(
+        "soak", {"what": "of them computed something", "count": computed.total()}
+    )
     assert codes[1] == 0
     assert share >= 0.5, codes
     if count > 1000:
@@ -302,7 +355,7 @@ def test_most_lines_compute_something(count, folder, record_property):
 
 @pytest.mark.parametrize("count", [120, full(3000)])
 def test_spoilt_lines_are_answered(count, folder, record_property):
-    """Many are refused, some still mean something; no traceback, one line for each message."""
+    """Many fail, some still mean something; no traceback, a line each."""
     codes = Counter()
 
     def test(words):
@@ -310,6 +363,8 @@ def test_spoilt_lines_are_answered(count, folder, record_property):
 
     fuzz(count, spoilt_lines(folder / "drawn.toml"), test)
     for code, name in enumerate(("accepted", "failed", "refused")):
-        record_property("soak", {"what": f"spoilt command lines {name}", "count": codes[code]})
+        record_property(
+            "soak", {"what": f"spoilt command lines {name}", "count": codes[code]}
+        )
     assert codes[0]
     assert codes[2] > codes.total() / 4

@@ -85,5 +85,7 @@ def test_the_rule_is_its_oracle():
 
 
 def test_the_files_that_are_named_exist():
-    for path in re.findall(r"`((?:analysis|sim|figures|tests|paper_notes)/[\w./]+)`", PAGE):
+    for path in re.findall(
+        r"`((?:analysis|sim|figures|tests|paper_notes)/[\w./]+)`", PAGE
+    ):
         assert "NAME" in path or (ROOT / path).exists(), path

@@ -1,4 +1,4 @@
-"""Files that nobody meant: whatever stands in them is accepted, or refused in one line, code 2."""
+"""Files that nobody meant: what they say is accepted, or refused in a line, code 2."""
 
 import contextlib
 import io
@@ -23,10 +23,16 @@ def full(count):
     return pytest.param(count, marks=pytest.mark.soak)
 
 
-numbers = st.integers() | st.floats() | st.sampled_from([0, 1, -1, 2, 0.5, 1e-300, 1e300, 10**30])
+numbers = (
+    st.integers()
+    | st.floats()
+    | st.sampled_from([0, 1, -1, 2, 0.5, 1e-300, 1e300, 10**30])
+)
 values = st.recursive(
     st.none() | st.booleans() | numbers | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+    ),
     max_leaves=5,
 )
 
@@ -42,7 +48,7 @@ def places(table, path=()):
 
 @st.composite
 def spoilt_tables(draw):
-    """A preset with some entries replaced, removed or added, here or from another preset."""
+    """A preset with some entries replaced, removed, added, here or from others."""
     table = json.loads(json.dumps(draw(st.sampled_from(TABLES))))
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(sorted(places(table), key=str) or [("model",)]))
@@ -68,14 +74,22 @@ def spoilt_texts(draw):
     for _ in range(draw(st.integers(1, 4))):
         low = draw(st.integers(0, len(data)))
         high = min(len(data), low + draw(st.integers(0, 20)))
-        data[low:high] = draw(st.binary(max_size=8) | st.just(bytes(data[low:high]) * 2))
+        data[low:high] = draw(
+            st.binary(max_size=8) | st.just(bytes(data[low:high]) * 2)
+        )
     return bytes(data)
 
 
 def fuzz(count, strategy, test):
     quiet = {"deadline": None, "database": None, "derandomize": True}
-    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    settings(max_examples=count, suppress_health_check=checks, **quiet)(given(strategy)(test))()
+    checks = [
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ]
+    settings(max_examples=count, suppress_health_check=checks, **quiet)(
+        given(strategy)(test)
+    )()
 
 
 def refusal(read):

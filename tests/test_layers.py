@@ -1,7 +1,7 @@
 """The arrows of the house.
 
-The description of the problem, the proofs and the exact values know nothing of what is above them,
-analysis knows no simulation, and sim of analysis only the description.
+The description of the problem, the proofs and the exact values know nothing of what is
+above them, analysis knows no simulation, and sim of analysis only the description.
 """
 
 import ast
@@ -52,7 +52,9 @@ PARTS = {
 
 def upward(part: str, source: Path) -> list[str]:
     """What a file of that part of `analysis` imports of parts that stand above it."""
-    names = [name.split(".") for name in imported(source) if name.startswith("analysis.")]
+    names = [
+        name.split(".") for name in imported(source) if name.startswith("analysis.")
+    ]
     others = set(PARTS) - {part} - PARTS[part]
     return [".".join(name) for name in names if len(name) > 1 and name[1] in others]
 
@@ -71,7 +73,9 @@ def test_arrows(package):
 
 def test_a_forbidden_import_is_seen(tmp_path):
     source = tmp_path / "bad.py"
-    source.write_text("from analysis.rest.stable import exact_bias\nfrom sim import run\n")
+    source.write_text(
+        "from analysis.rest.stable import exact_bias\nfrom sim import run\n"
+    )
     assert violations("sim", source) == ["analysis.rest.stable.exact_bias"]
     assert violations("analysis", source) == ["sim.run"]
     assert upward("spec", source) == ["analysis.rest.stable.exact_bias"]

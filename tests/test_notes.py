@@ -40,7 +40,9 @@ def test_the_readme_shows_the_preset():
 
 def test_links_resolve():
     for page in [ROOT / "README.md", *(ROOT / "paper_notes").glob("*.md")]:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        for target in re.findall(
+            r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")
+        ):
             assert (page.parent / target).exists(), (page.name, target)
 
 
@@ -52,5 +54,7 @@ def test_public_functions_have_docstrings(folder):
         assert ast.get_docstring(tree), source
         classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for node in [*tree.body, *(inner for c in classes for inner in c.body)]:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            if isinstance(
+                node, (ast.FunctionDef, ast.ClassDef)
+            ) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), (source, node.name)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 OURS = "micro-batch-clipping"
-TOOLS = {"pip", "setuptools", OURS}  # the first two come with Python's own virtual environments
+# the first two come with Python's own virtual environments
+TOOLS = {"pip", "setuptools", OURS}
 
 PINNED_BY_ITS_PARTS = {"cuda-toolkit"}
 
@@ -23,7 +24,11 @@ PINNED_BY_ITS_PARTS = {"cuda-toolkit"}
 def pins():
     """Version by canonical name; every line is a name and one exact version."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    matches = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines if line[:1] not in "#"]
+    matches = [
+        re.fullmatch(r"([\w.-]+)==([\w.]+)", line)
+        for line in lines
+        if line[:1] not in "#"
+    ]
     assert all(matches)
     names = [canonicalize_name(pin[1]) for pin in matches]
     assert len(set(names)) == len(names)
@@ -31,13 +36,15 @@ def pins():
 
 
 def needed(requirements, extras=frozenset()):
-    """Names of what the requirements ask for in this environment, as far as it is installed."""
+    """Names of what the requirements ask for here, as far as installed."""
     names = set()
     pending = [(Requirement(r), extras) for r in requirements]
     while pending:
         requirement, extras = pending.pop()
         wanted = [{"extra": extra} for extra in extras] or [{"extra": ""}]
-        if requirement.marker and not any(requirement.marker.evaluate(e) for e in wanted):
+        if requirement.marker and not any(
+            requirement.marker.evaluate(e) for e in wanted
+        ):
             continue
         name = canonicalize_name(requirement.name)
         if name in names:
@@ -54,12 +61,18 @@ def needed(requirements, extras=frozenset()):
 def unpinned(installed, pinned):
     """What is installed, version by name, but not pinned to that version."""
     free = TOOLS | PINNED_BY_ITS_PARTS
-    return {f"{n}=={v}" for n, v in installed.items() if n not in free and pinned.get(n) != v}
+    return {
+        f"{n}=={v}"
+        for n, v in installed.items()
+        if n not in free and pinned.get(n) != v
+    }
 
 
 def test_every_package_is_pinned_by_name():
     """All that the project and its extras ask for, and what these ask for in turn."""
-    asked = needed([*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)])
+    asked = needed(
+        [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
+    )
     assert {"numpy", "tzdata", "pytest", "jax", "cupy-cuda13x"} <= asked
     assert asked - pins().keys() - PINNED_BY_ITS_PARTS == set()
 
@@ -68,7 +81,9 @@ def test_everything_in_our_environment_is_pinned():
     """In the environment that make sets up; another one may hold anything."""
     if not list(Path(sys.prefix).glob(".installed*")):
         pytest.skip("this environment was not set up by make")
-    installed = {canonicalize_name(d.metadata["Name"]): d.version for d in distributions()}
+    installed = {
+        canonicalize_name(d.metadata["Name"]): d.version for d in distributions()
+    }
     assert unpinned(installed, pins()) == set()
 
 
@@ -107,19 +122,25 @@ def parts(package):
     ignored = {"out"}  # figures left there
     return [
         package,
-        *(p for p in plain if p.name not in ignored and not (p / "__init__.py").exists()),
+        *(
+            p
+            for p in plain
+            if p.name not in ignored and not (p / "__init__.py").exists()
+        ),
     ]
 
 
 def test_the_source_archive_is_complete():
-    """It holds all that the README, make and the tests use, and all data of the packages."""
+    """It holds all README, make and tests use, and all data of the packages."""
     patterns = archived()
     for name in ("constraints.txt", "Makefile", "CITATION.cff", "CHANGELOG.md"):
         assert name in patterns
     assert {"CONTRIBUTING.md", ".pre-commit-config.yaml"} <= set(patterns)
     for word in patterns:
         assert list(ROOT.glob(word.replace("/*", "/**/*"))), word
-    beside = [p for folder in ("tests", "paper_notes") for p in (ROOT / folder).rglob("*.*")]
+    beside = [
+        p for folder in ("tests", "paper_notes") for p in (ROOT / folder).rglob("*.*")
+    ]
     for path in beside:
         name = path.relative_to(ROOT).as_posix()
         if path.is_file() and "__pycache__" not in name:
@@ -157,7 +178,9 @@ def test_hooks_and_checks_run_what_make_runs():
 
 
 def test_every_package_is_listed():
-    listed = {name.replace(".", "/") for name in PROJECT["tool"]["setuptools"]["packages"]}
+    listed = {
+        name.replace(".", "/") for name in PROJECT["tool"]["setuptools"]["packages"]
+    }
     tops = {name.split("/")[0] for name in listed}
     folders = {p.parent for top in tops for p in (ROOT / top).rglob("__init__.py")}
     assert {p.relative_to(ROOT).as_posix() for p in folders} == listed

@@ -1,4 +1,4 @@
-"""The bound for few micro-batches, for a given model: its own clipping norm lets draggers in."""
+"""The bound for few micro-batches of a model, whose clipping norm lets draggers in."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def few_micro_batches_radius(update: Update, a: Array) -> float | None:
-    """The bound of claims/finite_micro_batches.py at ∇f = a [axes], α = 1; None if it says nothing.
+    """The bound of finite_micro_batches at ∇f = a [axes], α = 1; None if not finite.
 
     For Algorithm 1, with R_m = H(∞)/H(s) of the distribution there.
     """

@@ -49,10 +49,10 @@ def at_horizon(
 ) -> dict[str, Any]:
     """The document of `analysis horizon`, from the claims sgd_rate to finite_horizon.
 
-    clipping_bound is the normalized rule's, at the given size, else at the one where it is
-    smallest: among all real numbers from 1 to B for `normalized`, for `adaptive` among the whole
-    sizes with enough micro-batches. case.dragger_norm must be known. Raises SpecificationError for
-    a value outside its domain.
+    clipping_bound is the normalized rule's, at the given size, else at the one where it
+    is smallest: among all real numbers from 1 to B for `normalized`, for `adaptive`
+    among the whole sizes with enough micro-batches. case.dragger_norm must be known.
+    Raises SpecificationError for a value outside its domain.
     """
     from analysis.claims import CLAIMS
 
@@ -67,7 +67,9 @@ def at_horizon(
         if not 1 <= micro_batch_size <= batch_size:
             allowed = f"a number from 1 to the batch size {batch_size}"
             refuse("micro_batch_size", micro_batch_size, allowed)
-        enough = enough_micro_batches(case, batch_size, math.ceil(micro_batch_size), chosen)
+        enough = enough_micro_batches(
+            case, batch_size, math.ceil(micro_batch_size), chosen
+        )
     b = micro_batch_size
     if b is None and chosen is Rule.NORMALIZED:
         b = _best_real_size(case, training, batch_size)
@@ -124,7 +126,7 @@ def _clipping_bound(case: WorstCase, training: Training, b: float) -> Any:
 def _crossover(
     case: WorstCase, training: Training, batch_size: int, b: float
 ) -> list[float] | None:
-    """From where to where in T the normalized rule's bound is below SGD's, at size b."""
+    """The range of T in which the normalized rule's bound is below SGD's, at size b."""
     from analysis.claims.crossover import claim
 
     ends = claim.evaluate(

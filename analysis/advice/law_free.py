@@ -1,40 +1,44 @@
 """A guarantee for Algorithm 1 itself, for all distributions: from ε, σ, D, α and sizes.
 
-Algorithm 1 clips micro-batch 1 at c = min_{j≥2} ‖g_j‖, which does not depend on g_1: it is the
-rule `fixed` at a random threshold. So, with e = ∇f/G and what is proved about fixed thresholds,
+Algorithm 1 clips micro-batch 1 at c = min_{j≥2} ‖g_j‖, which does not depend on g_1: it
+is the rule `fixed` at a random threshold. So, with e = ∇f/G and what is proved about
+fixed thresholds,
 
     E⟨e, ρu_1⟩ >= E K(c),    K(c) = p h_c(G, s) - α(1-p) min(c, r).
 
-- A clean micro-batch (probability p, noise scale s = σ/√b) pulls with h_c(G, s) at least,
-  the bound of the claim huber_lemma, for every distribution of the noise.
-- A contaminated one pushes back with min(c, ‖g‖) at most, and E min(c, ‖g‖) <= min(c, E‖g‖). With k
-  draggers E‖g‖ <= [kD + √((b-k)²G² + (b-k)σ²)]/b, concave in k, and E[k | k >= 1] = εb/(1-p); r is
-  the value there. For α < 1 it is assumed that E⟨e, ψ_c(g)⟩ >= -α min(c, r) for them at every
-  threshold c: up to c = r this is (A4) for the rule `fixed`, and beyond it says a little more.
+- A clean micro-batch (probability p, noise scale s = σ/√b) pulls with h_c(G, s) at
+  least, the bound of the claim huber_lemma, for every distribution of the noise.
+- A contaminated one pushes back with min(c, ‖g‖) at most, and E min(c, ‖g‖) <= min(c,
+  E‖g‖). With k draggers E‖g‖ <= [kD + √((b-k)²G² + (b-k)σ²)]/b, concave in k, and E[k |
+  k >= 1] = εb/(1-p); r is the value there. For α < 1 it is assumed that E⟨e, ψ_c(g)⟩ >=
+  -α min(c, r) for them at every threshold c: up to c = r this is (A4) for the rule
+  `fixed`, and beyond it says a little more.
 
-c is random, but not free. One micro-batch norm exceeds t with a probability S(t) for which
+c is random, but not free. One micro-batch norm exceeds t with a probability S(t) for
+which
 
     p (G-t)²/((G-t)² + s²) [t < G]  <=  S(t)  <=  (1-p) + p U(t),
 
-on the left Cantelli's inequality for ⟨e, g⟩, on the right U = 1, (G²+s²)/t² or s²/(s²+(t-G)²),
-whichever is smallest: E‖g-ae‖²/(t-|a|)² at a = 0 and, for t >= G + s²/G, at a = G - s²/(t-G). As
-P(c > t) = S(t)^(m-1), the value that c exceeds with probability v lies between t_low and t_high,
-where the two bounds equal v^(1/(m-1)). K(c) rises and then falls in c, for G >= Bias(b) at least:
-there its slope at 0, p(G²-s²)/(G²+s²) - α(1-p), is not negative, and h_c is first convex and then
-concave in c; from r on K rises again. So K is smallest at an end of that interval, or at r if that
+on the left Cantelli's inequality for ⟨e, g⟩, on the right U = 1, (G²+s²)/t² or
+s²/(s²+(t-G)²), whichever is smallest: E‖g-ae‖²/(t-|a|)² at a = 0 and, for t >= G +
+s²/G, at a = G - s²/(t-G). As P(c > t) = S(t)^(m-1), the value that c exceeds with
+probability v lies between t_low and t_high, where the two bounds equal v^(1/(m-1)).
+K(c) rises and then falls in c, for G >= Bias(b) at least: there its slope at 0,
+p(G²-s²)/(G²+s²) - α(1-p), is not negative, and h_c is first convex and then concave in
+c; from r on K rises again. So K is smallest at an end of that interval, or at r if that
 lies inside. With v = e^(-E) and t* = max{t_low, min(t_high, r)}
 
     E⟨e, ρu_1⟩ >= ∫_0^∞ e^(-E) min{K(t_low), K(t*)} dE.
 
-Where the right side is positive for all larger G too, there is no stationary point beyond
-G. Both are computed numerically: the integral by Gauss's rule, and the largest G at which
-the right side is not positive on a grid, then by bisection.
+Where the right side is positive for all larger G too, there is no stationary point
+beyond G. Both are computed numerically: the integral by Gauss's rule, and the largest G
+at which the right side is not positive on a grid, then by bisection.
 
-The radius is never below that of the normalized rule. Up to λb = 0.35, at α = 1 and so at b* as
-well, it is equal to it as soon as there are enough micro-batches; how many depends on the logarithm
-of D. For larger micro-batches a gap remains, however many there are: with strong draggers 7 % at
-λb = 0.4 and 58 % at 0.5. It is a gap of this proof, which lets the quantiles of c be anywhere
-between t_low and t_high.
+The radius is never below that of the normalized rule. Up to λb = 0.35, at α = 1 and so
+at b* as well, it is equal to it as soon as there are enough micro-batches; how many
+depends on the logarithm of D. For larger micro-batches a gap remains, however many
+there are: with strong draggers 7 % at λb = 0.4 and 58 % at 0.5. It is a gap of this
+proof, which lets the quantiles of c be anywhere between t_low and t_high.
 """
 
 from collections.abc import Callable
@@ -57,7 +61,8 @@ LARGEST = 1e12  # dragger norm, in units of σ
 class _Size:
     """Micro-batches of b samples: p, 1-p, and the noise scale s in units of σ.
 
-    `draggers` is E[k | k >= 1], the mean number of draggers in a contaminated micro-batch.
+    `draggers` is E[k | k >= 1], the mean number of draggers in a contaminated
+    micro-batch.
     """
 
     b: int
@@ -86,7 +91,7 @@ class _Size:
         return np.asarray(np.maximum(G - self.noise * np.sqrt(S / remainder), 0.0))
 
     def high(self, G: Array, S: Array) -> Array:
-        """t_high: the norm exceeds it with probability S or less; infinite up to S = 1-p."""
+        """t_high: the norm exceeds it with chance S or less; infinite up to S = 1-p."""
         tail = np.maximum((S - self.dirty) / self.clean, 0.0)
         with np.errstate(divide="ignore"):
             about_zero = np.sqrt((G**2 + self.noise**2) / tail)
@@ -98,7 +103,9 @@ class _Size:
         width, square = np.hypot(G - c, self.noise), (G + c) ** 2
         far = c * (square - self.noise**2) / (square + self.noise**2)
         bound = np.where(width <= 2 * c, (G + c - width) / 2, far)
-        return np.asarray(self.clean * bound - alignment * self.dirty * np.minimum(c, r))
+        return np.asarray(
+            self.clean * bound - alignment * self.dirty * np.minimum(c, r)
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ class _Cut:
     def certified(self, G: Array) -> NDArray[np.bool_]:
         """Whether the bound of the module is positive at the gradient norms G [n].
 
-        With two sizes it must be so for each, and the other micro-batches may be of either.
+        With two sizes it must be so for each, and the other micro-batches may be of
+        either.
         """
         G = G[:, None]
         reaches = [size.reach(G, self.norm, self.additive) for size in self.sizes]
@@ -132,9 +140,9 @@ class _Cut:
 class _Threshold:
     """Bounds t_low and t_high [n, nodes] on the threshold c that v = e^(-E) exceeds.
 
-    The nodes E [n, nodes], with weights that sum to the length of the interval, run from
-    E = 0, where S is its lower bound at t = 0, to `end` [n, 1], where S has come down to
-    1-p. `highest` [n, 1] is t_high at E = 0.
+    The nodes E [n, nodes], with weights that sum to the length of the interval, run
+    from E = 0, where S is its lower bound at t = 0, to `end` [n, 1], where S has come
+    down to 1-p. `highest` [n, 1] is t_high at E = 0.
     """
 
     E: Array
@@ -221,12 +229,12 @@ def adaptive_radius(
 ) -> float:
     """The gradient norm beyond which Algorithm 1 has no stationary point at worst.
 
-    In the unit of σ; needs case.dragger_norm. Infinite where nothing is guaranteed: from
-    the breakdown on. A single micro-batch is plain SGD, whose radius is αεD/(1-ε).
-    `additive`: a dragger's gradient is ∇f + d with E‖d‖ <= D, else it is d. Where the last
-    micro-batch is smaller, the guarantee is that of the less favourable of the two sizes.
-    The derivation is the module's docstring; its attack and the exact bias beside it:
-    tests/analysis/advice/test_law_free.py.
+    In the unit of σ; needs case.dragger_norm. Infinite where nothing is guaranteed:
+    from the breakdown on. A single micro-batch is plain SGD, whose radius is αεD/(1-ε).
+    `additive`: a dragger's gradient is ∇f + d with E‖d‖ <= D, else it is d. Where the
+    last micro-batch is smaller, the guarantee is that of the less favourable of the two
+    sizes. The derivation is the module's docstring; its attack and the exact bias
+    beside it: tests/analysis/advice/test_law_free.py.
     """
     if micro_batch_size >= batch_size:
         return case.sgd_radius * (1 - case.dragger_fraction if additive else 1.0)
@@ -260,11 +268,11 @@ def _last_failure(cut: _Cut, below: float, above: float) -> float:
 def largest_norm(
     case: WorstCase, batch_size: int, micro_batch_size: int, radius: float
 ) -> float | None:
-    """The largest dragger norm for which `adaptive_radius` is still at most that radius.
+    """The largest dragger norm for which `adaptive_radius` is at most that radius.
 
-    For two or more micro-batches; by bisection, to 0.1 %, in the unit of σ. 10¹² σ stands
-    for that or more. None where even draggers of norm 0 are too much. case.dragger_norm is
-    not used.
+    For two or more micro-batches; by bisection, to 0.1 %, in the unit of σ. 10¹² σ
+    stands for that or more. None where even draggers of norm 0 are too much.
+    case.dragger_norm is not used.
     """
     if case.dragger_fraction == 0 or case.alignment == 0:
         weakest = replace(case, dragger_norm=0.0)

@@ -1,8 +1,9 @@
-"""ε, σ and D from recorded per-sample gradients: the numbers that the guarantees ask for.
+"""ε, σ and D from recorded per-sample gradients: what the guarantees ask for.
 
-Draggers are counted as outliers in length. What that cannot see: draggers about as long as the
-others (wrong labels often are), and the difference between a dragger and an honest sample with a
-long gradient. Where labels known to be wrong can be counted, their fraction is the better ε.
+Draggers are counted as outliers in length. What that cannot see: draggers about as long
+as the others (wrong labels often are), and the difference between a dragger and an
+honest sample with a long gradient. Where labels known to be wrong can be counted, their
+fraction is the better ε.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ TAIL = 0.025  # probability that ε lies below the interval, and that it lies ab
 class Reading:
     """Estimates from n gradients.
 
-    `dragger_fraction` is the fraction of outliers, `interval` its Clopper-Pearson limits (95 %, for
-    independent samples), `noise_scale` the root of the summed variances of all others and
-    `dragger_norm` the mean norm of the outliers (None without any), both in the gradients' unit;
-    `outliers` [n] says which they are.
+    `dragger_fraction` is the fraction of outliers, `interval` its Clopper-Pearson
+    limits (95 %, for independent samples), `noise_scale` the root of the summed
+    variances of all others and `dragger_norm` the mean norm of the outliers (None
+    without any), both in the gradients' unit; `outliers` [n] says which they are.
     """
 
     dragger_fraction: float
@@ -35,17 +36,18 @@ class Reading:
 
 
 def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
-    """Read ε, σ and D from per-sample gradients [n, d], recorded at one point near a run's end.
+    """Read ε, σ and D from per-sample gradients [n, d] at one point near a run's end.
 
-    An outlier is a gradient whose distance from the vector of coordinate medians exceeds `multiple`
-    times the median of these distances. Of many clean Gaussian samples a fraction of
-    2.4·10⁻⁶ is taken for outliers at the multiple 7, if all the noise lies on one axis:
-    P(|Z| > 7·0.6745). With more axes the fraction is smaller, and in many dimensions a
-    smaller multiple will do. With few samples the medians are uncertain, and the fraction
-    is larger: on one axis 7 % of 3 samples, 0.6 % of 10 and 0.003 % of 100.
-    Fewer than half of the samples may be draggers. Raises SpecificationError unless the gradients
-    are a matrix of real numbers of at most 1e300, none of them masked, with at least two rows, not
-    more than half of them equal.
+    An outlier is a gradient whose distance from the vector of coordinate medians
+    exceeds `multiple` times the median of these distances. Of many clean Gaussian
+    samples a fraction of 2.4·10⁻⁶ is taken for outliers at the multiple 7, if all the
+    noise lies on one axis: P(|Z| > 7·0.6745). With more axes the fraction is smaller,
+    and in many dimensions a smaller multiple will do. With few samples the medians are
+    uncertain, and the fraction is larger: on one axis 7 % of 3 samples, 0.6 % of 10 and
+    0.003 % of 100. Fewer than half of the samples may be draggers. Raises
+    SpecificationError unless the gradients are a matrix of real numbers of at most
+    1e300, none of them masked, with at least two rows, not more than half of them
+    equal.
     """
     from scipy import special
 
@@ -54,7 +56,9 @@ def read_gradients(gradients: Any, multiple: float = MULTIPLE) -> Reading:
     distance = _lengths(g - np.median(g, axis=0))
     median = float(np.median(distance))
     if median == 0:
-        raise SpecificationError("gradients: must not be equal for more than half of the samples")
+        raise SpecificationError(
+            "gradients: must not be equal for more than half of the samples"
+        )
     outliers = distance > multiple * median
     n = g.shape[0]
     k = int(outliers.sum())

@@ -1,4 +1,4 @@
-"""The exact bias of an experiment at each of its sizes, and what is guaranteed there."""
+"""The exact bias of an experiment at each of its sizes, and the guarantees there."""
 
 import math
 from collections.abc import Sequence
@@ -12,20 +12,27 @@ from analysis.advice.sizes import bias_radius, finite_or_none, fixed_radius
 from analysis.advice.worst_case import WorstCase, cut_radius
 from analysis.rest.discrete import discrete
 from analysis.rest.fluctuation import fluctuation
-from analysis.rest.stable import ExactBias, StationaryPoint, bias_at, exact_bias, stationary_points
+from analysis.rest.stable import (
+    ExactBias,
+    StationaryPoint,
+    bias_at,
+    exact_bias,
+    stationary_points,
+)
 from analysis.rest.update import Update
 from analysis.spec.algorithm import Algorithm
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
 from analysis.spec.rule import Clipping, Rule
 
-MOVING = 0.5  # fraction of steps that are not zero, from which on a rule is said to move
+# fraction of steps that are not zero, from which on a rule is said to move
+MOVING = 0.5
 ZERO = 1e-9  # a norm that counts as zero, in units of the noise
 
 
 @dataclass(frozen=True)
 class _AtRest:
-    """A rule at one size: its update, its stable stationary points and its exact bias."""
+    """A rule at one size: its update, stable stationary points and exact bias."""
 
     update: Update
     points: Sequence[StationaryPoint]
@@ -40,19 +47,22 @@ class _AtRest:
     def with_size(self, clipping: Clipping) -> Self:
         """The same at another size, which has no influence on the points."""
         exact = replace(self.exact, micro_batch_size=clipping.micro_batch_size)
-        return replace(self, update=replace(self.update, clipping=clipping), exact=exact)
+        return replace(
+            self, update=replace(self.update, clipping=clipping), exact=exact
+        )
 
 
 def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, Any]:
-    """The document of `analysis bias`: exact bias, guarantee and SGD beside them, at each size.
+    """Document of `analysis bias`: exact bias, guarantee and SGD beside them, by size.
 
-    With `finite_step` also how the iterates behave at the stationary point nearest to 0. Raises
-    SpecificationError for a model that is only simulated, and for a schedule.
+    With `finite_step` also how the iterates behave at the stationary point nearest to
+    0. Raises SpecificationError for a model that is only simulated, and for a schedule.
     """
     model, algorithm = experiment.gradient_model, experiment.algorithm
     if algorithm.schedule is not None:
         raise SpecificationError(
-            "algorithm.schedule: must be absent for an exact bias, which belongs to one size"
+            "algorithm.schedule: must be absent for an exact bias, which "
+            "belongs to one size"
         )
     batch_size, pure = algorithm.batch_size, algorithm.domains == "pure"
     sgd = exact_bias(model, Rule.SGD, batch_size, batch_size, pure=pure).bias
@@ -63,7 +73,9 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
             result |= _finite_step(at_rest, algorithm)
         results.append(result)
     finite = [r for r in results if r["bias"] is not None]
-    moving = [r for r in finite if r["moving_share"] is None or r["moving_share"] >= MOVING]
+    moving = [
+        r for r in finite if r["moving_share"] is None or r["moving_share"] >= MOVING
+    ]
     return {
         "rule": algorithm.rule.value,
         "batch_size": batch_size,
@@ -110,7 +122,7 @@ def _bias_radius(update: Update) -> float | None:
 
 
 def guaranteed_radius(update: Update) -> float | None:
-    """The radius that is guaranteed for the rule itself; None where there is none or no noise."""
+    """The radius guaranteed for the rule itself; None without one or without noise."""
     model, clipping = update.model, update.clipping
     B, b = clipping.batch_size, clipping.micro_batch_size
     scale = model.noise_scale(b if clipping.pure else 1)
@@ -135,15 +147,18 @@ def guaranteed_radius(update: Update) -> float | None:
 
 
 def moving_fraction(update: Update, points: Sequence[StationaryPoint]) -> float | None:
-    """The fraction of Algorithm 1's steps that are not zero at the nearest stationary point.
+    """The fraction of nonzero steps of Algorithm 1 at the nearest stationary point.
 
-    A step is zero when one micro-batch gradient is: the fraction is Π_j P(‖g_j‖ > 0), S(0)^m where
-    b divides B. 1 wherever every micro-batch has Gaussian or gamma noise; None for the other rules,
-    and where nothing comes to rest. A norm below 1e-9 of the noise scale counts as zero.
+    A step is zero when one micro-batch gradient is: the fraction is Π_j P(‖g_j‖ > 0),
+    S(0)^m where b divides B. 1 wherever every micro-batch has Gaussian or gamma noise;
+    None for the other rules, and where nothing comes to rest. A norm below 1e-9 of the
+    noise scale counts as zero.
     """
     if update.clipping.rule is not Rule.ADAPTIVE:
         return None
-    if not any(((law.scale == 0) & (law.weight > 0)).any() for law, _ in update.gradients):
+    if not any(
+        ((law.scale == 0) & (law.weight > 0)).any() for law, _ in update.gradients
+    ):
         return 1.0
     if not points:
         return None

@@ -1,7 +1,7 @@
 """What the guarantees depend on, and how a mini-batch is best cut into micro-batches.
 
-A mini-batch of B samples is cut into m = ⌈B/b⌉ micro-batches of b samples; the last one has what is
-left, and each has the weight 1/m (`analysis.spec.algorithm.micro_batches`).
+A mini-batch of B samples is cut into m = ⌈B/b⌉ micro-batches of b samples; the last one
+has what is left, and each has the weight 1/m (`analysis.spec.algorithm.micro_batches`).
 """
 
 import math
@@ -28,11 +28,11 @@ INDIFFERENT = 1.02  # costs that differ by less than this factor count as equal
 class WorstCase:
     """All that is known of noise and draggers; guarantees hold for every such problem.
 
-    `dragger_fraction` ε in [0, 1) and `alignment` α in [0, 1] are dimensionless; `noise_scale`
-    σ, from 1e-100 to 1e100, is the standard deviation of a benign gradient over all coordinates;
-    `dragger_norm` D >= 0, in the same unit, bounds E‖d‖ of a dragger's gradient d, and is None
-    where it is unknown.
-    Raises SpecificationError for a value outside its domain.
+    `dragger_fraction` ε in [0, 1) and `alignment` α in [0, 1] are dimensionless;
+    `noise_scale` σ, from 1e-100 to 1e100, is the standard deviation of a benign
+    gradient over all coordinates; `dragger_norm` D >= 0, in the same unit, bounds E‖d‖
+    of a dragger's gradient d, and is None where it is unknown. Raises
+    SpecificationError for a value outside its domain.
     """
 
     dragger_fraction: float
@@ -49,7 +49,7 @@ class WorstCase:
 
     @property
     def rate(self) -> float:
-        """λ = -ln(1-ε): a micro-batch of b samples is clean with probability p = e^(-λb)."""
+        """λ = -ln(1-ε): a micro-batch of b samples is clean with chance p = e^(-λb)."""
         return float(-np.log1p(-self.dragger_fraction))
 
     @property
@@ -61,15 +61,19 @@ class WorstCase:
         odds = self.dragger_fraction / (1 - self.dragger_fraction)
         if odds == 0 or self.alignment == 0:
             return 0.0
-        return np.inf if self.dragger_norm is None else self.alignment * odds * self.dragger_norm
+        return (
+            np.inf
+            if self.dragger_norm is None
+            else self.alignment * odds * self.dragger_norm
+        )
 
 
 def even_sizes(batch_size: int) -> Sizes:
     """The candidate sizes [n], increasing: ⌈B/m⌉ for every number m of micro-batches.
 
-    All divisors of B are among them, and n is about 2√B. For given m no other cut is as even: with
-    one of these the radius of the normalized rule is as small as with the best of all sizes from 1
-    to B (measured: tests/analysis/advice/test_worst_case.py).
+    All divisors of B are among them, and n is about 2√B. For given m no other cut is as
+    even: with one of these the radius of the normalized rule is as small as with the
+    best of all sizes from 1 to B (measured: tests/analysis/advice/test_worst_case.py).
     """
     B = integer(1, LARGEST_STEP)("batch_size", batch_size)
     small = np.arange(1, math.isqrt(B) + 2)
@@ -87,12 +91,14 @@ def last(batch_size: int, sizes: Sizes) -> Sizes:
     return batch_size - (count(batch_size, sizes) - 1) * sizes
 
 
-def cut_drift(case: WorstCase, batch_size: int, sizes: Sizes, gradient_norm: float) -> Array:
+def cut_drift(
+    case: WorstCase, batch_size: int, sizes: Sizes, gradient_norm: float
+) -> Array:
     """The guaranteed pull of the normalized rule at gradient norm G, for each size [n].
 
-    Micro-batch j pulls with h_{b_j}(G) at least (claim drift), whatever its size; the update is
-    their mean, so the pull is (1/m) Σ_j h_{b_j}(G), in the unit of G. It is -αG where all
-    micro-batches are contaminated.
+    Micro-batch j pulls with h_{b_j}(G) at least (claim drift), whatever its size; the
+    update is their mean, so the pull is (1/m) Σ_j h_{b_j}(G), in the unit of G. It is
+    -αG where all micro-batches are contaminated.
     """
     G = gradient_norm
     square = G**2
@@ -108,14 +114,15 @@ def cut_drift(case: WorstCase, batch_size: int, sizes: Sizes, gradient_norm: flo
 def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
     """The normalized rule's bias radius [n] for a mini-batch cut at these sizes [n].
 
-    No stationary point lies beyond the root of Σ_j h_{b_j}(G) = 0, the sum of `cut_drift`.
-    Divided by G each term rises with y = G², so there is one root at most; with m-1
-    micro-batches of b samples (p, s²) and one of what is left (p', s'²) it is that of
+    No stationary point lies beyond the root of Σ_j h_{b_j}(G) = 0, the sum of
+    `cut_drift`. Divided by G each term rises with y = G², so there is one root at most;
+    with m-1 micro-batches of b samples (p, s²) and one of what is left (p', s'²) it is
+    that of
 
         (m-1) p (y-s²)/(y+s²) + p' (y-s'²)/(y+s'²) = α[(m-1)(1-p) + (1-p')],
 
-    a quadratic equation in y. Where b divides B it is Bias(b) of the claim bias_radius. Infinite
-    where there is no root: too many micro-batches hold a dragger.
+    a quadratic equation in y. Where b divides B it is Bias(b) of the claim bias_radius.
+    Infinite where there is no root: too many micro-batches hold a dragger.
     """
     m = count(batch_size, sizes) - 1
     remainder = last(batch_size, sizes)
@@ -132,7 +139,9 @@ def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
         linear = (clean - 1) * (t2 - s2) - push * (s2 + t2)
         constant = (clean + 1 + push) * s2 * t2
         root = np.sqrt(linear**2 + 4 * square * constant)
-        y = np.where(linear > 0, 2 * constant / (linear + root), (root - linear) / (2 * square))
+        y = np.where(
+            linear > 0, 2 * constant / (linear + root), (root - linear) / (2 * square)
+        )
         radius = np.where(square > 0, np.sqrt(np.where(square > 0, y, 0.0)), np.inf)
     return np.asarray(case.noise_scale * radius)
 
@@ -140,10 +149,10 @@ def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
 def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> Array:
     """The bound of averaged_guarantee [n] for a mini-batch cut at these sizes [n].
 
-    The bound on the mean gradient norm of the normalized rule over a run; pace = √(2LΔ/T), in the
-    unit of σ. A micro-batch of size b pulls with κG - ps at least (claim drift, 'linear bound');
-    the update is the mean over all of them, so κ and ps become their means. Infinite from the
-    breakdown on.
+    The bound on the mean gradient norm of the normalized rule over a run; pace =
+    √(2LΔ/T), in the unit of σ. A micro-batch of size b pulls with κG - ps at least
+    (claim drift, 'linear bound'); the update is the mean over all of them, so κ and ps
+    become their means. Infinite from the breakdown on.
     """
 
     def mean(value: Callable[[Array, Sizes], Array]) -> Array:
@@ -160,13 +169,17 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
 
 
 def cheapest(
-    batch_size: int, sizes: Sizes, least: Array, cost: Callable[[int], float] | None = None
+    batch_size: int,
+    sizes: Sizes,
+    least: Array,
+    cost: Callable[[int], float] | None = None,
 ) -> int | None:
     """The best divisor of B within 2 % of the smallest cost, else the smallest size.
 
-    `least` [n] bounds the costs of the sizes [n] from below and is their cost where `cost` is
-    not given; cost(b) is computed no more often than necessary, and infinite for a size that is
-    not allowed. The smallest size has the most micro-batches. None where every cost is infinite.
+    `least` [n] bounds the costs of the sizes [n] from below and is their cost where
+    `cost` is not given; cost(b) is computed no more often than necessary, and infinite
+    for a size that is not allowed. The smallest size has the most micro-batches. None
+    where every cost is infinite.
     """
 
     @cache

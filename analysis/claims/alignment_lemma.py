@@ -37,7 +37,9 @@ terms = {
 }
 
 steps = (
-    Definition("radius", Relation(R, "=", G + s**2 / G), "the best point to measure from is Re"),
+    Definition(
+        "radius", Relation(R, "=", G + s**2 / G), "the best point to measure from is Re"
+    ),
     Axiom(
         "length",
         Relation(R**2 * x**2, "=", G**2 + 2 * G * z1 + z2),
@@ -128,7 +130,8 @@ claim = Claim(
     shown={"mean_cosine_bound": "conclusion"},
     random=(k, x, z1, z2),
     attained=(
-        "in the limit z → -G: noise z = -G with probability s²/(G² + s²), else s²/G, along ∇f"
+        "in the limit z → -G: noise z = -G with probability s²/(G² + s²), "
+        "else s²/G, along ∇f"
     ),
     figure="sweet_spot",
     agreement=("test_one_step",),

@@ -125,7 +125,8 @@ witness = (
         "no better step size",
         Relation(Delta / (any_length * T) + L * any_length / 2, ">=", speed),
         "for every step size γ₀: arithmetic and geometric mean",
-        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2)) ** 2,
+        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2))
+        ** 2,
     ),
     Identity(
         "averaged bias",
@@ -201,7 +202,9 @@ claim = Claim(
         A1,
         A2,
         *radius_claim.assumptions,
-        Assumption("step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"),
+        Assumption(
+            "step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"
+        ),
     ),
     statement=statement,
     steps=steps,
@@ -218,7 +221,10 @@ claim = Claim(
     },
     random=(progress, G, drift, pull, square),
     uses=("drift",),
-    attained=("as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of alignment_lemma at every w"),
+    attained=(
+        "as ε → 0 and T → ∞ at b = 1: a quadratic, the noise of "
+        "alignment_lemma at every w"
+    ),
     figure="rates",
     agreement=("test_runs",),
     remarks=(

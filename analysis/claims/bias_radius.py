@@ -27,7 +27,9 @@ b_break = sp.Symbol("b_break", positive=True)
 w = sp.Symbol("w", positive=True)
 
 factored = kappa * G * (G**2 - beta**2) / (G**2 + s**2)
-radius = sigma / sp.sqrt(b) * sp.sqrt(clean_probability + push) / sp.sqrt(margin_of_size)
+radius = (
+    sigma / sp.sqrt(b) * sp.sqrt(clean_probability + push) / sp.sqrt(margin_of_size)
+)
 
 statement = Relation(G, "<=", radius)
 
@@ -133,7 +135,10 @@ witness = (
 quoted_noise = Earlier(  # as the lemmas on other rules need it
     "hypothesis of the lemma",
     Relation(spread, "<=", s**2),
-    ("spread = E‖z‖², z the noise of a clean micro-batch, the mean of b independent samples"),
+    (
+        "spread = E‖z‖², z the noise of a clean micro-batch, the mean of b "
+        "independent samples"
+    ),
     claim="bias_radius",
 )
 
@@ -142,7 +147,9 @@ claim = Claim(
     part="Where the rule comes to rest",
     title="the largest gradient at which the normalized rule can come to rest",
     kind="upper bound, tight at b = 1",
-    summary=("the normalized rule rests only where G ≤ (σ/√b) √((p + α(1-p))/(p - α(1-p)))"),
+    summary=(
+        "the normalized rule rests only where G ≤ (σ/√b) √((p + α(1-p))/(p - α(1-p)))"
+    ),
     assumptions=(A3, A4, NOISE, setting.BELOW_BREAKDOWN, setting.NORMALIZED),
     statement=statement,
     steps=steps,

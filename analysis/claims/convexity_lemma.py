@@ -43,7 +43,9 @@ def slope(length: sp.Expr) -> sp.Expr:
     return H(length) / (2 * length)
 
 
-some_score = Axiom("some score", Relation(H(s), ">", sp.S.Zero), "H does not vanish at s")
+some_score = Axiom(
+    "some score", Relation(H(s), ">", sp.S.Zero), "H does not vanish at s"
+)
 rise_beyond_noise = Axiom(
     "rise beyond s",
     Relation(potential(s) - potential(G), "<=", (s - G) * H(s)),
@@ -61,10 +63,15 @@ steps = (
     Axiom(
         "pull",
         Relation(pull, "=", H(r) * (r - along)),
-        ("X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, z_v = ⟨v, z⟩/r; zero where v = 0, as H(0) = 0"),
+        (
+            "X = ⟨ψ(v), Ge⟩ with Ge = v - z; r = ‖v‖, z_v = ⟨v, z⟩/r; zero where "
+            "v = 0, as H(0) = 0"
+        ),
         axiom="inner product",
     ),
-    Axiom("noise along v", Relation(along, "<=", r_z), "r_z = ‖z‖", axiom="Cauchy-Schwarz"),
+    Axiom(
+        "noise along v", Relation(along, "<=", r_z), "r_z = ‖z‖", axiom="Cauchy-Schwarz"
+    ),
     Axiom(
         "potential at v",
         Relation(at_v, "=", potential(r)),
@@ -99,7 +106,9 @@ steps = (
             (r - r_z) * H(r) - (potential(r) - potential(r_z)),
         ),
     ),
-    Averaged("average", Relation(E(pull), ">=", E(at_v - at_z)), "monotone", ("pointwise",)),
+    Averaged(
+        "average", Relation(E(pull), ">=", E(at_v - at_z)), "monotone", ("pointwise",)
+    ),
     Axiom(
         "potential of the mean",
         Relation(E(at_v), ">=", potential(G)),
@@ -196,8 +205,12 @@ witness = (
             (potential(s) - potential(G)) / H(s),
         ),
     ),
-    Definition("noise of a micro-batch", Relation(scale, "=", sigma / sp.sqrt(b)), "σ/√b"),
-    Axiom("its noise", Relation(s, "=", scale), "s is that of a micro-batch of b samples"),
+    Definition(
+        "noise of a micro-batch", Relation(scale, "=", sigma / sp.sqrt(b)), "σ/√b"
+    ),
+    Axiom(
+        "its noise", Relation(s, "=", scale), "s is that of a micro-batch of b samples"
+    ),
     Chain(
         "radius of a micro-batch",
         Relation(G, "<=", scale),
@@ -207,7 +220,10 @@ witness = (
     Identity(
         "normalized rule",
         Relation(G * mean_cosine, "=", G - s + s * (G - s) ** 2 / (G**2 + s**2)),
-        ("H = 1, Π(G) - Π(s) = G - s: it touches the sharp bound of alignment_lemma at G = s"),
+        (
+            "H = 1, Π(G) - Π(s) = G - s: it touches the sharp bound of "
+            "alignment_lemma at G = s"
+        ),
     ),
 )
 
@@ -218,11 +234,13 @@ claim = Claim(
     title="the pull of a micro-batch under any concave score, Algorithm 1 included",
     kind="lower bound, tight for the normalized rule at G = s",
     summary=(
-        "without draggers every rule rests within G ≤ s, for every m: E⟨ψ(g), ∇f⟩ ≥ Π(G) - Π(s)"
+        "without draggers every rule rests within G ≤ s, for every m: "
+        "E⟨ψ(g), ∇f⟩ ≥ Π(G) - Π(s)"
     ),
     assumptions=(
         Assumption(
-            "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, as the limit c → 0)"
+            "H ≥ 0 is non-decreasing and concave, H(0) = 0 (H = 1 counts, "
+            "as the limit c → 0)"
         ),
         Assumption("E z = 0, E‖z‖² ≤ s²"),
         Assumption("G = ‖∇f‖ > 0"),
@@ -235,11 +253,16 @@ claim = Claim(
     shown={"bias_radius": "radius of a micro-batch"},
     random=(pull, along, r, r_z, at_v, at_z),
     about=("alignment_lemma",),
-    attained=("H = 1, G = s: z = -G or G with even probabilities, in the limit z → -G from below"),
+    attained=(
+        "H = 1, G = s: z = -G or G with even probabilities, in the "
+        "limit z → -G from below"
+    ),
     figure="score_function",
     agreement=(
         "test_one_step",
         "test_radii",
     ),
-    remarks=("bias_radius is the one without draggers; with them see finite_micro_batches",),
+    remarks=(
+        "bias_radius is the one without draggers; with them see finite_micro_batches",
+    ),
 )

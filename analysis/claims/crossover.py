@@ -60,7 +60,9 @@ steps = (
         ("rate",),
         certificate=sp.exp(-lam),
     ),
-    Definition("variance", Relation(V, "=", variance), "as in sgd_rate", ("not all draggers",)),
+    Definition(
+        "variance", Relation(V, "=", variance), "as in sgd_rate", ("not all draggers",)
+    ),
     setting.below_breakdown,
     setting.margin,
     Axiom("one sample or more", Relation(b, ">=", sp.S.One), "b ≥ 1"),
@@ -108,7 +110,9 @@ steps = (
         "coefficient of -2v in the difference",
         ("SGD suffers enough",),
     ),
-    Definition("C", Relation(C, "=", benign * (p * s) ** 2), "the rest of the difference"),
+    Definition(
+        "C", Relation(C, "=", benign * (p * s) ** 2), "the rest of the difference"
+    ),
     Axiom(
         "two roots",
         Relation(Q**2 - A * C, ">", sp.S.Zero),
@@ -146,7 +150,9 @@ steps = (
     ),
     Axiom("long enough", Relation(T, ">", shortest), "T_low < T"),
     Axiom("short enough", Relation(T, "<", longest), "T < T_high"),
-    Definition("speed", Relation(v, "=", sp.sqrt(2 * L * Delta / T)), "what both bounds share"),
+    Definition(
+        "speed", Relation(v, "=", sp.sqrt(2 * L * Delta / T)), "what both bounds share"
+    ),
     Inequality(
         "above the smaller root",
         Relation(v, ">", low),
@@ -224,7 +230,9 @@ witness = (
 # The same in the parameters; A without cancellation.
 share = 1 - epsilon
 first = (1 + alpha) * (1 - clean_probability) * (1 + margin_of_size) - epsilon
-middle = margin_of_size**2 * sp.sqrt(variance) - share * clean_probability * sigma / sp.sqrt(b)
+middle = margin_of_size**2 * sp.sqrt(
+    variance
+) - share * clean_probability * sigma / sp.sqrt(b)
 last = share * clean_probability**2 * sigma**2 / b
 larger = middle + sp.sqrt(middle**2 - first * last)
 exists = sp.And(margin_of_size > 0, middle > 0, b <= B)
@@ -243,12 +251,18 @@ claim = Claim(
     summary="clipping's bound is below SGD's between two horizons, or never",
     assumptions=(
         Assumption(
-            ("those of averaged_guarantee and of sgd_rate, each rule with its own step size"),
+            (
+                "those of averaged_guarantee and of sgd_rate, each rule "
+                "with its own step size"
+            ),
             includes=(*averaged_claim.assumptions, *sgd_claim.assumptions),
         ),
-        Assumption("ε > 0, b ≥ 1, and b is below the breakdown; m = B/b is a positive integer"),
         Assumption(
-            "T_low < T < T_high: horizons of the two roots; there are none if Q ≤ 0 or Q² ≤ AC"
+            "ε > 0, b ≥ 1, and b is below the breakdown; m = B/b is a positive integer"
+        ),
+        Assumption(
+            "T_low < T < T_high: horizons of the two roots; there are none "
+            "if Q ≤ 0 or Q² ≤ AC"
         ),
     ),
     statement=statement,
@@ -264,6 +278,9 @@ claim = Claim(
     figure="rates",
     remarks=(
         "it compares two guarantees, not two runs",
-        ("left side: clipping's bound on the mean of G, squared; right side: SGD's on that of G²"),
+        (
+            "left side: clipping's bound on the mean of G, squared; right side: "
+            "SGD's on that of G²"
+        ),
     ),
 )

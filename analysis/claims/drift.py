@@ -41,7 +41,10 @@ steps = (
     Axiom(
         "two cases",
         Relation(drift, "=", p * clean + (1 - p) * contaminated),
-        ("drift = E⟨∇f, u⟩; a micro-batch is clean with probability p, else contaminated"),
+        (
+            "drift = E⟨∇f, u⟩; a micro-batch is clean with probability "
+            "p, else contaminated"
+        ),
         axiom="total expectation",
     ),
     setting.at_most_one,
@@ -117,7 +120,9 @@ claim = Claim(
     assumptions=(
         A3,
         A4,
-        Assumption("the mean of a clean micro-batch is ∇f + z with E z = 0 and E‖z‖² ≤ s²"),
+        Assumption(
+            "the mean of a clean micro-batch is ∇f + z with E z = 0 and E‖z‖² ≤ s²"
+        ),
         setting.NORMALIZED,
     ),
     statement=statement,
@@ -128,7 +133,8 @@ claim = Claim(
     shown={"drift_bound": Shown("conclusion", {s: sigma / sp.sqrt(b)})},
     uses=("alignment_lemma",),
     attained=(
-        "in the limit: the lemma's two-point noise, contaminated micro-batches straight back"
+        "in the limit: the lemma's two-point noise, contaminated "
+        "micro-batches straight back"
     ),
     figure="schedule",
     agreement=("test_one_step",),

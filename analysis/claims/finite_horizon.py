@@ -61,11 +61,14 @@ steps = (
         "N falls",
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
         "all three terms of its slope are negative",
-        certificate=(1 + alpha) * sp.exp(-x) + 2 * alpha + 3 * (1 + alpha) * r * sp.sqrt(x),
+        certificate=(1 + alpha) * sp.exp(-x)
+        + 2 * alpha
+        + 3 * (1 + alpha) * r * sp.sqrt(x),
     ),
     *setting.signs_at_the_ends(
         condition,
-        -2 * alpha * scaled_breakdown - 2 * (1 + alpha) * r * sp.sqrt(scaled_breakdown) ** 3,
+        -2 * alpha * scaled_breakdown
+        - 2 * (1 + alpha) * r * sp.sqrt(scaled_breakdown) ** 3,
     ),
     setting.least(
         "conclusion",
@@ -76,21 +79,30 @@ steps = (
 )
 
 witness = (
-    Definition("size in samples", Relation(size, "=", sp.Max(1, best / lam)), "at least one"),
+    Definition(
+        "size in samples", Relation(size, "=", sp.Max(1, best / lam)), "at least one"
+    ),
     Axiom(
         "at the best size",
-        Relation(r, "=", long_run.subs(x, best) / (2 * (1 + alpha) * sp.sqrt(best) ** 3)),
+        Relation(
+            r, "=", long_run.subs(x, best) / (2 * (1 + alpha) * sp.sqrt(best) ** 3)
+        ),
         "x* is the zero of N: N(x*) = 0, solved for r",
     ),
     Inequality(
         "below the averaged sweet spot",
         Relation(long_run.subs(x, best), ">=", sp.S.Zero),
-        ("N of averaged_guarantee, which falls: its zero, the limit r → 0, is not smaller"),
+        (
+            "N of averaged_guarantee, which falls: its zero, the limit r "
+            "→ 0, is not smaller"
+        ),
         ("at the best size",),
         certificate=scaled,
     ),
     Tangent("exponential above", Relation(sp.exp(best), ">=", 1 + best), "e^x ≥ 1 + x"),
-    Tangent("exponential below", Relation(sp.exp(-best), ">=", 1 - best), "e^(-x) ≥ 1 - x"),
+    Tangent(
+        "exponential below", Relation(sp.exp(-best), ">=", 1 - best), "e^(-x) ≥ 1 - x"
+    ),
     Inequality(
         "growth from above",
         Relation(scaled, "<=", sp.S.One),
@@ -118,7 +130,9 @@ claim = Claim(
     part="Against SGD",
     title="the micro-batch size with the best guarantee at horizon T",
     kind="exact minimiser",
-    summary=("the best size at horizon T is the zero of one equation; it grows like T^(1/3)"),
+    summary=(
+        "the best size at horizon T is the zero of one equation; it grows like T^(1/3)"
+    ),
     assumptions=(
         *averaged_claim.assumptions,
         Assumption("α > 0 (at α = 0 there is no breakdown)"),

@@ -82,11 +82,16 @@ steps = (
     Axiom(
         "contaminated case",
         Relation(contaminated, ">=", -alpha * longest * G),
-        ("(A4) for this rule; contaminated = E[⟨∇f, ψ(g)⟩ | contaminated], and ‖ψ‖ ≤ H(∞)"),
+        (
+            "(A4) for this rule; contaminated = E[⟨∇f, ψ(g)⟩ | "
+            "contaminated], and ‖ψ‖ ≤ H(∞)"
+        ),
     ),
     Definition("ratio", Relation(R_m, "=", longest / usual), "H(∞)/H(s)"),
     *setting.balance("E⟨∇f, ψ(g)⟩"),
-    Axiom("the clean ones win", Relation(margin, ">", sp.S.Zero), "else nothing is said"),
+    Axiom(
+        "the clean ones win", Relation(margin, ">", sp.S.Zero), "else nothing is said"
+    ),
     Inequality(
         "clean pull beyond the push",
         Relation(p * usual - alpha * (1 - p) * longest, ">", sp.S.Zero),
@@ -189,23 +194,33 @@ witness = (
 claim = Claim(
     name="finite_micro_batches",
     part="Where the rule comes to rest",
-    title=("the largest gradient at which Algorithm 1 with m micro-batches can come to rest"),
+    title=(
+        "the largest gradient at which Algorithm 1 with m "
+        "micro-batches can come to rest"
+    ),
     kind="upper bound, tight without draggers",
     summary=(
-        "Algorithm 1 rests only where G ≤ ps/(p - α(1-p)R_m); R_m grows with the draggers' norm"
+        "Algorithm 1 rests only where G ≤ ps/(p - α(1-p)R_m); R_m grows with "
+        "the draggers' norm"
     ),
     assumptions=(
         A3,
-        A4.variant("for this rule: E[⟨∇f, ψ(g)⟩ | contaminated] ≥ -αH(∞)G; α = 1 always holds"),
+        A4.variant(
+            "for this rule: E[⟨∇f, ψ(g)⟩ | contaminated] ≥ -αH(∞)G; α = 1 always holds"
+        ),
         NOISE,
         Assumption("rule: adaptive (Algorithm 1), m ≥ 2; at rest E ψ(g) = 0"),
-        Assumption("R_m = H(∞)/H(s) at the point of rest, or its supremum; α(1-p)R_m < p"),
+        Assumption(
+            "R_m = H(∞)/H(s) at the point of rest, or its supremum; α(1-p)R_m < p"
+        ),
     ),
     statement=statement,
     steps=steps,
     witness=witness,
     values={
-        "bias_radius": sideways(sp.Piecewise((radius, margin_of_size > 0), (sp.nan, True))),
+        "bias_radius": sideways(
+            sp.Piecewise((radius, margin_of_size > 0), (sp.nan, True))
+        ),
         "largest_ratio": clean_probability / push,
     },
     shown={"bias_radius": "in the parameters", "largest_ratio": "largest ratio"},
@@ -217,6 +232,9 @@ claim = Claim(
         "largest_ratio is the R_m from which on nothing is said; R_m depends on the "
         "law of ‖g‖, so that the bound cannot be computed from ε, σ, D, m and b: "
         "analysis/advice/law_free.py has one",
-        ("tight without draggers only, where it is s; that ψ is the score: m_estimator_identity"),
+        (
+            "tight without draggers only, where it is s; that ψ is the score: "
+            "m_estimator_identity"
+        ),
     ),
 )

@@ -46,7 +46,10 @@ steps = (
     Axiom(
         "the second moment rests",
         Relation(E(2 * slope * w2 - gamma * variance), "=", sp.S.Zero),
-        ("E(w⁺)² = E w² means 2E[wF] = γ(C + E F²); E F² and the rest of wF add order γ²"),
+        (
+            "E(w⁺)² = E w² means 2E[wF] = γ(C + E F²); E F² and the rest "
+            "of wF add order γ²"
+        ),
         axiom="expansion",
     ),
     Expectation(
@@ -95,12 +98,17 @@ claim = Claim(
     kind="expansion, remainder checked numerically",
     summary="at step γ the stationary mean is shifted by -γF''C/(4F'²)",
     assumptions=(
-        Assumption("one dimension; F twice differentiable at the point of rest, F' > 0"),
+        Assumption(
+            "one dimension; F twice differentiable at the point of rest, F' > 0"
+        ),
         Assumption(
             "the update's noise is independent from step to step, of variance C "
             "at the point of rest"
         ),
-        Assumption("the step is small enough for the iterates to stay where the expansion holds"),
+        Assumption(
+            "the step is small enough for the iterates to stay where "
+            "the expansion holds"
+        ),
     ),
     statement=statement,
     terms=terms,

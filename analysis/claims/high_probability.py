@@ -50,7 +50,9 @@ from analysis.proof.values import Shown, sideways
 surprise = sp.Symbol("surprise", real=True)
 log_one, log_growth = sp.symbols("log_one log_growth", real=True)
 first_gradient = sp.Symbol("G_0", nonnegative=True)
-start, steepest, vartheta, unspent = sp.symbols("G_1 G_max vartheta kept", positive=True)
+start, steepest, vartheta, unspent = sp.symbols(
+    "G_1 G_max vartheta kept", positive=True
+)
 any_split, best = sp.symbols("zeta_0 zeta_star", positive=True)
 fixed, shared = sp.symbols("a_0 a_1", positive=True)
 
@@ -96,7 +98,10 @@ steps = (
     ),
     setting.descent(
         gamma,
-        ("progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = ‖ū‖², all of this run"),
+        (
+            "progress = f(w_t) - f(w_{t+1}), pull = ⟨∇f, ū⟩, square = "
+            "‖ū‖², all of this run"
+        ),
     ),
     setting.unit_vectors,
     Axiom(
@@ -148,7 +153,10 @@ steps = (
     Axiom(
         "one micro-batch",
         Relation(log_one, "<=", (vartheta / m) ** 2 * (2 * G) ** 2 / 8),
-        ("log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one micro-batch, -G ≤ X ≤ G"),
+        (
+            "log_one = ln E[e^{(ϑ/m)(E X - X)} | w_t], X = ⟨∇f, u⟩ of one "
+            "micro-batch, -G ≤ X ≤ G"
+        ),
         axiom="Hoeffding",
     ),
     Axiom(
@@ -269,7 +277,9 @@ witness = (
         Relation(bound_at, ">=", bound_at.subs(any_split, best)),
         "for every ζ₀: a square",
         ("another split", "optimality", "less than all"),
-        certificate=shared * (any_split - best) ** 2 / (best**2 * any_split * (1 - any_split)),
+        certificate=shared
+        * (any_split - best) ** 2
+        / (best**2 * any_split * (1 - any_split)),
     ),
 )
 
@@ -279,7 +289,10 @@ _best = deviation / (deviation + sp.sqrt(deviation * (deviation + speed + bias))
 claim = Claim(
     name="high_probability",
     part="How fast it gets there",
-    title=("the mean gradient norm of the normalized rule in a single run, with probability 1 - q"),
+    title=(
+        "the mean gradient norm of the normalized rule in a single run, "
+        "with probability 1 - q"
+    ),
     kind="upper bound",
     summary="the same for a single run, with probability 1 - q, up to a term ln(1/q)/m",
     assumptions=(
@@ -295,7 +308,9 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "probable_bound": sp.Piecewise((sideways(beyond(bound)), b <= B), (sp.nan, True)),
+        "probable_bound": sp.Piecewise(
+            (sideways(beyond(bound)), b <= B), (sp.nan, True)
+        ),
         "best_split": sp.Piecewise((sideways(beyond(_best)), b <= B), (sp.nan, True)),
         "step_size": sp.sqrt(2 * Delta / (L * T)),
     },

@@ -42,7 +42,9 @@ first_time = sp.Symbol("first", nonnegative=True)
 
 at_target = kappa * target * delta * (2 * beta + delta) / (target**2 + s**2)
 size = radius + delta
-pull_at_target = margin_of_size * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
+pull_at_target = (
+    margin_of_size * size * delta * (2 * radius + delta) / (size**2 + sigma**2 / b)
+)
 bound = 2 * L * Delta / pull_at_target**2
 
 statement = Relation(E(first_time), "<=", bound)
@@ -57,7 +59,9 @@ steps = (
     setting.below_breakdown,
     setting.margin,
     radius_of_drift,
-    Definition("target", Relation(target, "=", beta + delta), "what G is to come down to"),
+    Definition(
+        "target", Relation(target, "=", beta + delta), "what G is to come down to"
+    ),
     Definition("h", Relation(h, "=", at_target), "the drift bound at r"),
     sharp_bound,
     factored_drift,
@@ -169,7 +173,10 @@ witness = (
         Relation(h, ">=", kappa * delta),
         "βr ≥ s²",
         ("h", "target", "radius and noise"),
-        certificate=kappa * delta * (beta * delta + (beta - s) * (beta + s)) / (target**2 + s**2),
+        certificate=kappa
+        * delta
+        * (beta * delta + (beta - s) * (beta + s))
+        / (target**2 + s**2),
     ),
     Inequality(
         "simple form",
@@ -178,7 +185,12 @@ witness = (
         ("time", "h from below"),
         certificate=(
             2 * L * Delta / h**2 - E(first_time),
-            2 * L * Delta * (h - kappa * delta) * (h + kappa * delta) / (kappa * delta * h) ** 2,
+            2
+            * L
+            * Delta
+            * (h - kappa * delta)
+            * (h + kappa * delta)
+            / (kappa * delta * h) ** 2,
         ),
     ),
 )
@@ -195,7 +207,9 @@ claim = Claim(
         A1,
         A2,
         *radius_claim.assumptions,
-        Assumption("step size γ = h/L, h the drift bound at G = β + δ, β the bias radius"),
+        Assumption(
+            "step size γ = h/L, h the drift bound at G = β + δ, β the bias radius"
+        ),
     ),
     statement=statement,
     terms=terms,

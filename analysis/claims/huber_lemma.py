@@ -48,7 +48,9 @@ def _minorant(centre: sp.Expr, factor: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     return c - factor * distance, c - factor * ((G - centre) ** 2 + s**2)
 
 
-def _averaged(case: str, quadratic: sp.Expr, moments: sp.Expr, closed: sp.Expr) -> tuple[Step, ...]:
+def _averaged(
+    case: str, quadratic: sp.Expr, moments: sp.Expr, closed: sp.Expr
+) -> tuple[Step, ...]:
     """From the pointwise bound of a case to its closed form."""
     return (
         Averaged(
@@ -121,7 +123,10 @@ steps = (
     Inequality(
         "pointwise, near",
         Relation(pull, ">=", centre_near[0]),
-        ("c - ‖v - (c + r)e‖²/(4r); the slack is linear in k, and at k = ±1 no term is negative"),
+        (
+            "c - ‖v - (c + r)e‖²/(4r); the slack is linear in k, and at k = ±1 "
+            "no term is negative"
+        ),
         parts,
         certificate=(
             (1 + k) / 2 * (ell - c + r - o) ** 2 / (4 * r),
@@ -142,11 +147,20 @@ steps = (
     Inequality(
         "pointwise, far",
         Relation(pull, ">=", centre_far[0]),
-        ("c - 2c‖v - Re‖²/(R + c)²; the slack is linear in k, and at k = ±1 no term is negative"),
+        (
+            "c - 2c‖v - Re‖²/(R + c)²; the slack is linear in k, and at k = ±1 "
+            "no term is negative"
+        ),
         (*parts, "clipped", "centre beyond 3c"),
         certificate=(
-            (1 + k) / 2 * (2 * ell * (R - c - o) ** 2 + (c - ell) * wide) / (R + c) ** 2,
-            (1 - k) / 2 * ((c - ell) * wide + 2 * c * o * (2 * R + 2 * ell + o)) / (R + c) ** 2,
+            (1 + k)
+            / 2
+            * (2 * ell * (R - c - o) ** 2 + (c - ell) * wide)
+            / (R + c) ** 2,
+            (1 - k)
+            / 2
+            * ((c - ell) * wide + 2 * c * o * (2 * R + 2 * ell + o))
+            / (R + c) ** 2,
         ),
     ),
     *_averaged("far", *centre_far, far),
@@ -159,7 +173,9 @@ steps = (
 )
 
 
-def _law(case: str, law: tuple[sp.Expr, ...], pull: sp.Expr, reason: str) -> tuple[Step, ...]:
+def _law(
+    case: str, law: tuple[sp.Expr, ...], pull: sp.Expr, reason: str
+) -> tuple[Step, ...]:
     """Mean, variance and pull of v on e, from two points and their clipped values.
 
     The probabilities of the points are those that give v the mean G.
@@ -176,7 +192,9 @@ def _law(case: str, law: tuple[sp.Expr, ...], pull: sp.Expr, reason: str) -> tup
         ),
         Identity(
             f"{case} law, variance",
-            Relation(weight * (first - G) ** 2 + (1 - weight) * (second - G) ** 2, "=", s**2),
+            Relation(
+                weight * (first - G) ** 2 + (1 - weight) * (second - G) ** 2, "=", s**2
+            ),
             "second moment about the mean",
             using,
         ),
@@ -194,7 +212,10 @@ witness = (
         "near",
         (c - r, c + r, c - r, c),
         near,
-        ("v = c - r or c + r on e, G between the two; as r ≤ 2c, only the second is clipped"),
+        (
+            "v = c - r or c + r on e, G between the two; as r ≤ 2c, only "
+            "the second is clipped"
+        ),
     ),
     *_law(
         "far",
@@ -250,8 +271,12 @@ claim = Claim(
     values={"mean_pull_bound": bound},
     shown={"mean_pull_bound": "conclusion"},
     random=(ell, o, k, z1, z2),
-    attained=("on ∇f: v = c ± r with mean G where r = √((G-c)² + s²) ≤ 2c, else v = -c or R"),
+    attained=(
+        "on ∇f: v = c ± r with mean G where r = √((G-c)² + s²) ≤ 2c, else v = -c or R"
+    ),
     figure="threshold",
     agreement=("test_one_step",),
-    remarks=("the bound (G + c - r)/2 holds for every c; for r > 2c the other one is larger",),
+    remarks=(
+        "the bound (G + c - r)/2 holds for every c; for r > 2c the other one is larger",
+    ),
 )

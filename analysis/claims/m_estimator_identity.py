@@ -41,7 +41,10 @@ steps = (
     Axiom(
         "several",
         Relation(m, ">=", sp.S.One),
-        ("at least one micro-batch; with m = 1, where c = ∞, S^0 counts as 1 also where S = 0"),
+        (
+            "at least one micro-batch; with m = 1, where c = ∞, S^0 counts as "
+            "1 also where S = 0"
+        ),
     ),
     Axiom(
         "exchangeability",
@@ -65,7 +68,10 @@ steps = (
     Axiom(
         "given one micro-batch",
         Relation(E(u * sp.Min(r, c)), "=", E(u * H(r))),
-        ("by independence c has the same law whatever g_1 is: H(r) = E min(c, r) for fixed r"),
+        (
+            "by independence c has the same law whatever g_1 is: H(r) = E "
+            "min(c, r) for fixed r"
+        ),
         axiom="total expectation",
     ),
     Axiom(
@@ -172,10 +178,12 @@ claim = Claim(
     summary="the expected update of Algorithm 1 is E[H(‖g‖)u], H(r) = ∫_0^r S^(m-1)",
     assumptions=(
         Assumption(
-            "the m micro-batch gradients are independent and of one law (not one domain per core)"
+            "the m micro-batch gradients are independent and of one law (not "
+            "one domain per core)"
         ),
         Assumption(
-            "E‖g‖ is finite; for E ρ, ∫ S^m is; where S has a slope H is smooth, and concave anyway"
+            "E‖g‖ is finite; for E ρ, ∫ S^m is; where S has a slope H is smooth, "
+            "and concave anyway"
         ),
         Assumption("rule: Algorithm 1 (adaptive); u(0) = 0"),
     ),

@@ -35,7 +35,10 @@ steps = (
     Identity(
         "same law",
         Relation((1 - epsilon) * w, "=", epsilon),
-        ("mass at A: (1-ε)w benign in one world, ε draggers in the other; likewise at -A"),
+        (
+            "mass at A: (1-ε)w benign in one world, ε draggers in the "
+            "other; likewise at -A"
+        ),
         ("probability of a deviation",),
     ),
     Identity(
@@ -62,7 +65,10 @@ steps = (
     Axiom(
         "one outcome",
         Relation(plus + minus, ">=", 2 * mu),
-        ("the same law, so the same point of rest; triangle inequality between the two means"),
+        (
+            "the same law, so the same point of rest; triangle inequality "
+            "between the two means"
+        ),
         axiom="inner product",
     ),
     Inequality(
@@ -82,7 +88,9 @@ steps = (
         "definitions",
         ("mean", "probability of a deviation", "size", "minority", "not all"),
     ),
-    Chain("conclusion", statement, "transitivity", ("one of them is large", "closed form")),
+    Chain(
+        "conclusion", statement, "transitivity", ("one of them is large", "closed form")
+    ),
 )
 
 
@@ -94,9 +102,13 @@ claim = Claim(
     summary="no rule has a worst-case bias below σ√(ε/(1-2ε))",
     assumptions=(
         Assumption("0 < ε < 1/2"),
-        Assumption("benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are chosen against the rule"),
         Assumption(
-            "the rule sees gradients only, and comes to rest at a point that their law determines"
+            "benign noise: E ξ = 0, E‖ξ‖² ≤ σ²; the draggers are "
+            "chosen against the rule"
+        ),
+        Assumption(
+            "the rule sees gradients only, and comes to rest at a point that "
+            "their law determines"
         ),
     ),
     statement=statement,

@@ -38,7 +38,12 @@ M = sp.Symbol("M", real=True)
 best, beta = sp.symbols("c_star beta", positive=True)
 
 radius = sigma / sp.sqrt(b) * sp.sqrt(push) / sp.sqrt(margin_of_size)
-threshold = sigma / sp.sqrt(b) * clean_probability / (2 * sp.sqrt(push) * sp.sqrt(margin_of_size))
+threshold = (
+    sigma
+    / sp.sqrt(b)
+    * clean_probability
+    / (2 * sp.sqrt(push) * sp.sqrt(margin_of_size))
+)
 half = beta * (1 + 2 * theta) / (2 * (1 + theta))
 certified = s**2 / (4 * c * (1 - theta)) + theta * c
 
@@ -112,7 +117,9 @@ steps = (
         ),
         certificate=(1 - p) * (contaminated + alpha * c) / p,
     ),
-    Definition("middle", Relation(M, "=", G + (1 - 2 * theta) * c), "what r is compared with"),
+    Definition(
+        "middle", Relation(M, "=", G + (1 - 2 * theta) * c), "what r is compared with"
+    ),
     Inequality(
         "r at rest",
         Relation(reach, ">=", M),
@@ -191,7 +198,8 @@ witness = (
     Identity(
         "worst law, variance",
         Relation(
-            theta * (2 * best - 2 * theta * best) ** 2 + (1 - theta) * (2 * theta * best) ** 2,
+            theta * (2 * best - 2 * theta * best) ** 2
+            + (1 - theta) * (2 * theta * best) ** 2,
             "=",
             s**2,
         ),
@@ -235,7 +243,10 @@ witness = (
     Identity(
         "small thresholds",
         Relation(far.subs(G, beta - c), "=", theta * c),
-        ("where the lemma's other form is the sharp one, the rule may come to rest at G = β - c"),
+        (
+            "where the lemma's other form is the sharp one, the rule may come "
+            "to rest at G = β - c"
+        ),
         ("normalized radius",),
     ),
     Suppose(
@@ -286,10 +297,15 @@ claim = Claim(
     summary="at c* = s/(2√(θ(1-θ))) the rule `fixed` rests only where G ≤ s√(θ/(1-θ))",
     assumptions=(
         A3.variant(f"{A3.statement} > 0"),
-        A4.variant("for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds"),
+        A4.variant(
+            "for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; "
+            "α = 1 always holds"
+        ),
         NOISE,
         Assumption("b < ln(1 + 1/α)/λ, the breakdown; there θ = α(1-p)/p < 1"),
-        Assumption("rule: fixed, at the threshold c* = s/(2√(θ(1-θ))), which needs ε, σ and α"),
+        Assumption(
+            "rule: fixed, at the threshold c* = s/(2√(θ(1-θ))), which needs ε, σ and α"
+        ),
     ),
     statement=statement,
     steps=steps,
@@ -310,8 +326,13 @@ claim = Claim(
         "gain": Shown("gain", power=2),
     },
     uses=("huber_lemma", "bias_radius"),
-    attained=("at b = 1: clean gradients 2c* with probability θ, else 0, and a push straight back"),
+    attained=(
+        "at b = 1: clean gradients 2c* with probability θ, else 0, and a "
+        "push straight back"
+    ),
     figure="threshold",
     agreement=("test_sizes",),
-    remarks=("'no better threshold' compares certificates; 'nor a small one' points of rest",),
+    remarks=(
+        "'no better threshold' compares certificates; 'nor a small one' points of rest",
+    ),
 )

@@ -86,7 +86,9 @@ steps = (
         ("exponential", "tangent is enough"),
         certificate=above(best),
     ),
-    Identity("drift bound", Relation(in_b, "=", pull), "at α = 1, p = e^(-λb), s = σ/√b"),
+    Identity(
+        "drift bound", Relation(in_b, "=", pull), "at α = 1, p = e^(-λb), s = σ/√b"
+    ),
     Inequality(
         "conclusion",
         statement,
@@ -97,7 +99,9 @@ steps = (
 )
 
 witness = (
-    Definition("size in samples", Relation(whole, "=", sp.Max(1, best)), "at least one"),
+    Definition(
+        "size in samples", Relation(whole, "=", sp.Max(1, best)), "at least one"
+    ),
     Inequality(
         "falls in G",
         Relation(sp.diff(formula, G), "<", sp.S.Zero),
@@ -185,7 +189,10 @@ whole_size = sp.Max(1, 2 / (lam + sp.sqrt(lam**2 + 4 * lam * G**2 / sigma**2)))
 claim = Claim(
     name="phase_schedule",
     part="How fast it gets there",
-    title=("the micro-batch size with the strongest guaranteed pull at a given gradient norm"),
+    title=(
+        "the micro-batch size with the strongest guaranteed pull at a "
+        "given gradient norm"
+    ),
     kind="exact minimiser",
     summary="the pull at G is strongest at b = 2/(λ(1 + √(1 + 4G²/(λσ²))))",
     assumptions=(*drift_claim.assumptions, Assumption("α = 1, any draggers; ε > 0")),

@@ -113,11 +113,18 @@ steps = (
     Identity(
         "one rare sample",
         Relation(
-            ((b - 1) * sigma * sp.sqrt(w_y) * root(y) - sigma / (sp.sqrt(w_y) * root(y))) / b,
+            (
+                (b - 1) * sigma * sp.sqrt(w_y) * root(y)
+                - sigma / (sp.sqrt(w_y) * root(y))
+            )
+            / b,
             "=",
             -reach(w_y, y),
         ),
-        ("the noise of a clean micro-batch that holds one; with more of them it is more negative"),
+        (
+            "the noise of a clean micro-batch that holds one; with more of them "
+            "it is more negative"
+        ),
         ("rare probability, y",),
     ),
     tangent("tangent at y - ell", y - ell),
@@ -268,7 +275,10 @@ claim = Claim(
     witness=witness,
     values={"limiting_bias": in_parameters},
     shown={"limiting_bias": "in the parameters"},
-    attained=("approached by these laws; at the limit itself the points of rest fill an interval"),
+    attained=(
+        "approached by these laws; at the limit itself the points of "
+        "rest fill an interval"
+    ),
     figure="tightness",
     agreement=("test_known_laws",),
 )

@@ -35,7 +35,9 @@ def reach(rarity: sp.Expr) -> sp.Expr:
 
 unit = sigma / (sp.sqrt(b) * sp.sqrt(kappa))
 limit = sigma * sp.sqrt(ell) / sp.sqrt(b)
-in_parameters = sigma * sp.sqrt(sp.exp(sp.log(1 + 1 / (2 * clean_probability - 1)) / b) - 1)
+in_parameters = sigma * sp.sqrt(
+    sp.exp(sp.log(1 + 1 / (2 * clean_probability - 1)) / b) - 1
+)
 
 statement = Relation(bias, "=", in_parameters)
 terms = {
@@ -72,13 +74,17 @@ steps = (
     Identity(
         "mean",
         Relation((1 - 1 / jump(y)) * reach(y) / (jump(y) - 1), "=", reach(y) / jump(y)),
-        ("ξ = -a, a = σ√(e^(y/b) - 1), with probability e^(-y/b), else a/(e^(y/b) - 1); mean zero"),
+        (
+            "ξ = -a, a = σ√(e^(y/b) - 1), with probability e^(-y/b), else "
+            "a/(e^(y/b) - 1); mean zero"
+        ),
         ("rare samples exist, y",),
     ),
     Identity(
         "variance",
         Relation(
-            reach(y) ** 2 / jump(y) + (1 - 1 / jump(y)) * (reach(y) / (jump(y) - 1)) ** 2,
+            reach(y) ** 2 / jump(y)
+            + (1 - 1 / jump(y)) * (reach(y) / (jump(y) - 1)) ** 2,
             "=",
             sigma**2,
         ),
@@ -95,7 +101,10 @@ steps = (
     Inequality(
         "more than half point back",
         Relation(p * sp.exp(-y) + 1 - p, ">", sp.Rational(1, 2)),
-        ("at G < a: micro-batches without a rare sample, g = G - a, and contaminated ones"),
+        (
+            "at G < a: micro-batches without a rare sample, g = G - a, "
+            "and contaminated ones"
+        ),
         ("balance", "rarer", "tangent at ell - y"),
         certificate=(
             p * sp.exp(-ell) * (sp.exp(ell - y) - 1 - ell + y),
@@ -189,7 +198,10 @@ witness = (
     Identity(
         "large size",
         Relation(sp.Limit(b * (jump(fixed_rarity) - 1), b, sp.oo), "=", fixed_rarity),
-        ("at one λb, where ell keeps its value: √b times the bias tends to σ√ell as b → ∞"),
+        (
+            "at one λb, where ell keeps its value: √b times the bias "
+            "tends to σ√ell as b → ∞"
+        ),
     ),
 )
 
@@ -215,7 +227,10 @@ claim = Claim(
     values={"limiting_bias": in_parameters},
     shown={"limiting_bias": "in the parameters"},
     about=("bias_radius",),
-    attained=("approached by these laws; at the limit itself every G up to it is a point of rest"),
+    attained=(
+        "approached by these laws; at the limit itself every G up to it "
+        "is a point of rest"
+    ),
     figure="tightness",
     agreement=("test_known_laws",),
 )

@@ -44,7 +44,8 @@ NORMALIZED = Assumption(
 
 ON_A_LINE = Assumption("one dimension, rule: normalized, b < ln(2)/λ")
 ALL_STRAIGHT_BACK = Assumption(
-    "contaminated micro-batches point straight back: α = 1, draggers of sufficient length"
+    "contaminated micro-batches point straight back: α = 1, draggers "
+    "of sufficient length"
 )
 SOME_BENIGN = A3.variant(f"{A3.statement} < 1")
 
@@ -75,7 +76,10 @@ independent_noise = (
     Axiom(
         "independent samples",
         Relation(spread, "<=", b * (sigma / b) ** 2),
-        ("spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; E‖ξ_i/b‖² ≤ (σ/b)²"),
+        (
+            "spread = E‖z‖², z = Σ ξ_i/b the noise of a clean micro-batch; "
+            "E‖ξ_i/b‖² ≤ (σ/b)²"
+        ),
         axiom="independence",
     ),
     Identity(
@@ -99,7 +103,10 @@ def balance(update: str) -> tuple[Axiom, Axiom]:
         Axiom(
             "two cases",
             Relation(p * clean + (1 - p) * contaminated, "=", mean),
-            (f"mean = {update}; a micro-batch is clean with probability p, else contaminated"),
+            (
+                f"mean = {update}; a micro-batch is clean with probability "
+                "p, else contaminated"
+            ),
             axiom="total expectation",
         ),
         Axiom(
@@ -167,13 +174,17 @@ below_scaled_breakdown = (  # after `not_sideways`
 )
 
 
-ONE_ZERO = "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
+ONE_ZERO = (
+    "N has exactly one zero x*; φ falls strictly before it and rises strictly after it"
+)
 
 
 def signs_at_the_ends(numerator: sp.Expr, at_breakdown: sp.Expr) -> tuple[Step, Step]:
     """N, the slope's numerator, is 1 at x = 0 and negative at the breakdown."""
     return (
-        Identity("N at 0", Relation(sp.Subs(numerator, x, 0), "=", sp.S.One), "positive"),
+        Identity(
+            "N at 0", Relation(sp.Subs(numerator, x, 0), "=", sp.S.One), "positive"
+        ),
         Identity(
             "N at the breakdown",
             Relation(sp.Subs(numerator, x, scaled_breakdown), "=", at_breakdown),
@@ -215,7 +226,9 @@ def least(
     )
 
 
-def closed_form(numerator: sp.Expr, value: sp.Expr, reason: str) -> tuple[Axiom, Solution]:
+def closed_form(
+    numerator: sp.Expr, value: sp.Expr, reason: str
+) -> tuple[Axiom, Solution]:
     """The zero of N at α = 1, by SymPy's solve."""
     return (
         Axiom(
@@ -223,7 +236,9 @@ def closed_form(numerator: sp.Expr, value: sp.Expr, reason: str) -> tuple[Axiom,
             Relation(numerator.subs(alpha, 1), "=", sp.S.Zero),
             "x is the zero x* of N at α = 1",
         ),
-        Solution("closed form at α = 1", Relation(x, "=", value), reason, ("zero at α = 1",)),
+        Solution(
+            "closed form at α = 1", Relation(x, "=", value), reason, ("zero at α = 1",)
+        ),
     )
 
 
@@ -258,13 +273,17 @@ def two_points(
     return (
         Identity(
             "witness has mean zero",
-            Relation(-weight * distance + (1 - weight) * s**2 / distance, "=", sp.S.Zero),
+            Relation(
+                -weight * distance + (1 - weight) * s**2 / distance, "=", sp.S.Zero
+            ),
             "first moment",
             using,
         ),
         Identity(
             "witness has variance s²",
-            Relation(weight * distance**2 + (1 - weight) * s**4 / distance**2, "=", s**2),
+            Relation(
+                weight * distance**2 + (1 - weight) * s**4 / distance**2, "=", s**2
+            ),
             "second moment",
             using,
         ),
@@ -309,7 +328,10 @@ normalized_descent = (
     ),
     descent(
         gamma,
-        ("progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | w_t]; the step is -γū"),
+        (
+            "progress = E[f(w_t) - f(w_{t+1}) | w_t], square = E[‖ū‖² | "
+            "w_t]; the step is -γū"
+        ),
     ),
     unit_vectors,
 )
@@ -339,7 +361,9 @@ def total_progress(average: type[sp.Function]) -> Axiom:
 
 benign = sp.Symbol("benign", positive=True)
 
-not_all_draggers = Axiom("not all draggers", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1")
+not_all_draggers = Axiom(
+    "not all draggers", Relation(1 - epsilon, ">", sp.S.Zero), "ε < 1"
+)
 at_least_one_sample = Axiom("at least one sample", Relation(B, ">=", sp.S.One), "B ≥ 1")
 short_step = Axiom("short step", Relation(1 - L * eta, ">=", sp.S.Zero), "η ≤ 1/L")
 share = Definition(
@@ -348,4 +372,6 @@ share = Definition(
     "the probability that a sample is benign",
     ("not all draggers",),
 )
-sgd_descent = descent(eta, "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ")
+sgd_descent = descent(
+    eta, "progress = E[f(w_t) - f(w_{t+1}) | w_t], w_{t+1} = w_t - ηḡ"
+)

@@ -106,7 +106,10 @@ witness = (
     Identity(
         "mixed micro-batches",
         Relation(pure**2 - mixed**2, "=", tau**2 * (1 - 1 / b) * factor**2),
-        ("mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger for every other size"),
+        (
+            "mixed: σ² = σ_w² + τ² in bias_radius; the same at b = 1, larger "
+            "for every other size"
+        ),
         ("p at most 1", "margin", "clean probability", "some noise"),
     ),
     Inequality(
@@ -142,7 +145,10 @@ witness = (
     Definition(
         "rarer domain",
         Relation(w, "=", kappa / (2 * p)),
-        ("with draggers: its weight π_1 when the rule may rest at its o_1, so ‖∇f‖ = (1 - w)Δ_o"),
+        (
+            "with draggers: its weight π_1 when the rule may rest at its o_1, "
+            "so ‖∇f‖ = (1 - w)Δ_o"
+        ),
     ),
     Identity(
         "it balances the push",
@@ -192,6 +198,7 @@ claim = Claim(
     figure="domains",
     agreement=("test_sizes",),
     remarks=(
-        "this is a limitation: where micro-batches are domain-pure, clipping cannot go below τ",
+        "this is a limitation: where micro-batches are domain-pure, "
+        "clipping cannot go below τ",
     ),
 )

@@ -136,7 +136,10 @@ steps = (
         ),
         certificate=(
             (progress - eta * pull + L * eta**2 * square / 2) / (eta * gain),
-            L * eta * (mean_square * (B - 1) / B + one_sample / B - square) / (2 * gain),
+            L
+            * eta
+            * (mean_square * (B - 1) / B + one_sample / B - square)
+            / (2 * gain),
             epsilon * remainder * (product + alpha * D_bar * G) / gain,
         ),
     ),
@@ -157,7 +160,9 @@ steps = (
         "transitivity",
         ("average", "mean progress"),
     ),
-    Definition("K", Relation(K, "=", Delta / (eta * T) + L * eta * N / 2), "start and noise"),
+    Definition(
+        "K", Relation(K, "=", Delta / (eta * T) + L * eta * N / 2), "start and noise"
+    ),
     Inequality(
         "quadratic in the root",
         Relation(gain * rms**2 - push * rms, "<=", K),
@@ -250,7 +255,8 @@ claim = Claim(
         setting.SOME_BENIGN,
         NOISE,
         Assumption(
-            "draggers: d̄ = E[d | w] has ‖d̄‖ ≤ Dbar and ⟨d̄, ∇f⟩ ≥ -α Dbar G; E‖d‖² ≤ D², Dbar ≤ D"
+            "draggers: d̄ = E[d | w] has ‖d̄‖ ≤ Dbar and ⟨d̄, ∇f⟩ ≥ -α Dbar G; "
+            "E‖d‖² ≤ D², Dbar ≤ D"
         ),
         Assumption("rule: sgd with a step size η ≤ 1/L"),
     ),
@@ -259,12 +265,16 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "gradient_bound": sp.Piecewise((bound, sp.And(L * eta <= 1, D_bar <= D)), (sp.nan, True)),
+        "gradient_bound": sp.Piecewise(
+            (bound, sp.And(L * eta <= 1, D_bar <= D)), (sp.nan, True)
+        ),
         "small_step_bias": sp.Piecewise((limit, D_bar <= D), (sp.nan, True)),
     },
     shown={"gradient_bound": "conclusion", "small_step_bias": "small steps"},
     random=(progress, G, product, pull, square),
-    attained=("as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size"),
+    attained=(
+        "as T and B → ∞: a quadratic, all draggers d̄ straight back, any step size"
+    ),
     figure="dragger_strength",
     agreement=("test_runs",),
     remarks=("rms² is the mean of G² over the run and over its steps 0, …, T-1",),

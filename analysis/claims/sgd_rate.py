@@ -168,17 +168,28 @@ witness = (
 claim = Claim(
     name="sgd_rate",
     part="Against SGD",
-    title=("the squared gradient norm of SGD, averaged over T steps, draggers averaging out"),
+    title=(
+        "the squared gradient norm of SGD, averaged over T steps, "
+        "draggers averaging out"
+    ),
     kind="upper bound",
-    summary=("SGD, draggers of mean zero: the mean of G² is at most [2LΔ/T + 2√(2LΔV/T)]/(1-ε)"),
+    summary=(
+        "SGD, draggers of mean zero: the mean of G² is at most "
+        "[2LΔ/T + 2√(2LΔV/T)]/(1-ε)"
+    ),
     assumptions=(
         A0,
         A1,
         A2,
         setting.SOME_BENIGN,
         NOISE,
-        Assumption("draggers: E[d | w] = 0 and E‖d‖² ≤ D² (sgd_persistent_bias has no such mean)"),
-        Assumption("rule: sgd, step size η = min(1/L, √(2Δ/(LVT))), V = ((1-ε)σ² + εD²)/B"),
+        Assumption(
+            "draggers: E[d | w] = 0 and E‖d‖² ≤ D² "
+            "(sgd_persistent_bias has no such mean)"
+        ),
+        Assumption(
+            "rule: sgd, step size η = min(1/L, √(2Δ/(LVT))), V = ((1-ε)σ² + εD²)/B"
+        ),
     ),
     statement=statement,
     steps=steps,

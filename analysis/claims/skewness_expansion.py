@@ -43,7 +43,10 @@ steps = (
     Axiom(
         "at rest",
         Relation(p * (1 - 2 * mass), "=", 1 - p),
-        ("F = P(z ≤ -G), z the noise of a clean micro-batch; contaminated ones all point back"),
+        (
+            "F = P(z ≤ -G), z the noise of a clean micro-batch; contaminated "
+            "ones all point back"
+        ),
         axiom="median",
     ),
     Identity(
@@ -61,7 +64,10 @@ steps = (
     Identity(
         "order 0",
         Relation(sp.Subs(condition, nu, 0), "=", sp.S.Zero),
-        ("F by Edgeworth's expansion at y = -G/(σν), G = σν²g, minus the mass beyond with λb = ℓν"),
+        (
+            "F by Edgeworth's expansion at y = -G/(σν), G = σν²g, minus the mass "
+            "beyond with λb = ℓν"
+        ),
     ),
     Identity(
         "order 1",
@@ -75,10 +81,15 @@ steps = (
     Axiom(
         "balance",
         Relation((skewness / 6 + root * ell - g) / sp.sqrt(2 * sp.pi), "=", sp.S.Zero),
-        ("at rest the first order vanishes; what is left out is of order ν² in g's equation"),
+        (
+            "at rest the first order vanishes; what is left out is of order "
+            "ν² in g's equation"
+        ),
         axiom="expansion",
     ),
-    Axiom("units", Relation(bias, "=", sigma * nu**2 * g), "bias, the first order of G"),
+    Axiom(
+        "units", Relation(bias, "=", sigma * nu**2 * g), "bias, the first order of G"
+    ),
     Identity(
         "solved",
         Relation(g, "=", skewness / 6 + root * ell),
@@ -105,10 +116,14 @@ witness = (
         "a product of positive factors",
         certificate=3 * root * lam * sp.sqrt(b) / 4,
     ),
-    Identity("N at 0", Relation(sp.Subs(numerator, b, 0), "=", skewness / 6), "positive"),
+    Identity(
+        "N at 0", Relation(sp.Subs(numerator, b, 0), "=", skewness / 6), "positive"
+    ),
     Identity(
         "N far out",
-        Relation(sp.Subs(numerator, b, far), "=", -skewness * (root / 2 - sp.Rational(1, 6))),
+        Relation(
+            sp.Subs(numerator, b, far), "=", -skewness * (root / 2 - sp.Rational(1, 6))
+        ),
         "negative",
     ),
     UniqueMinimum(
@@ -123,7 +138,9 @@ witness = (
         zero=best,
         interval=(sp.S.Zero, far),
     ),
-    Definition("its value in samples", Relation(size, "=", optimum), "may be below one sample"),
+    Definition(
+        "its value in samples", Relation(size, "=", optimum), "may be below one sample"
+    ),
     Identity(
         "its value",
         Relation(sp.Subs(numerator, b, optimum), "=", sp.S.Zero),
@@ -140,12 +157,21 @@ claim = Claim(
     part="Close to the exact bias",
     title="the exact bias of smooth skewed noise, and the size that is best for it",
     kind="expansion, remainder checked numerically",
-    summary=("smooth skewed noise: bias ≈ σ(κ_3/(6b) + √(π/2) λ√b), best at a size like ε^(-2/3)"),
+    summary=(
+        "smooth skewed noise: bias ≈ σ(κ_3/(6b) + √(π/2) λ√b), best at a "
+        "size like ε^(-2/3)"
+    ),
     assumptions=(
-        Assumption("one dimension, normalized rule (Algorithm 1 with many micro-batches)"),
-        Assumption("noise with a density, three moments and skewness κ_3 > 0 against the draggers"),
         Assumption(
-            "draggers straight back, as strong as they like; λ of order b^(-3/2), b < ln(2)/λ"
+            "one dimension, normalized rule (Algorithm 1 with many micro-batches)"
+        ),
+        Assumption(
+            "noise with a density, three moments and skewness κ_3 > 0 "
+            "against the draggers"
+        ),
+        Assumption(
+            "draggers straight back, as strong as they like; λ of order "
+            "b^(-3/2), b < ln(2)/λ"
         ),
     ),
     statement=statement,
@@ -154,14 +180,25 @@ claim = Claim(
     witness=witness,
     values={
         "bias": sp.Piecewise((expansion, sp.exp(lam * b) < 2), (sp.nan, True)),
-        "best_micro_batch_size": sp.Piecewise((optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)),
+        "best_micro_batch_size": sp.Piecewise(
+            (optimum, sp.exp(lam * optimum) < 2), (sp.nan, True)
+        ),
     },
     shown={"bias": "conclusion", "best_micro_batch_size": "its value in samples"},
     figure="two_sweet_spots",
     agreement=("test_known_laws",),
     remarks=(
-        ("best_micro_batch_size may be below 1: then one sample is best of all whole sizes"),
-        ("for skewness of the other sign the two terms cancel at some size: no bias at all there"),
-        ("Edgeworth's expansion is quoted; the size of the remainder is measured, not proved"),
+        (
+            "best_micro_batch_size may be below 1: then one sample is best "
+            "of all whole sizes"
+        ),
+        (
+            "for skewness of the other sign the two terms cancel at some size: "
+            "no bias at all there"
+        ),
+        (
+            "Edgeworth's expansion is quoted; the size of the remainder is "
+            "measured, not proved"
+        ),
     ),
 )

@@ -22,7 +22,9 @@ best, size = sp.symbols("x_star b_star", positive=True)
 
 clean = sp.exp(-x)
 phi = (clean + alpha * (1 - clean)) / (x * (clean - alpha * (1 - clean)))
-condition = (1 - alpha**2) * sp.exp(-x) - alpha**2 * sp.exp(x) + 2 * alpha**2 - 2 * alpha * x
+condition = (
+    (1 - alpha**2) * sp.exp(-x) - alpha**2 * sp.exp(x) + 2 * alpha**2 - 2 * alpha * x
+)
 squared = sigma**2 * lam * phi
 factor = sigma**2 * lam * sp.exp(-x) / (x * scaled_margin) ** 2
 closed_form = 1 - sp.LambertW(sp.E / 2)
@@ -53,7 +55,9 @@ steps = (
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
         "the sum of three terms that are not negative, one of them positive",
         ("at most straight back", "not sideways"),
-        certificate=(1 - alpha) * (1 + alpha) * sp.exp(-x) + alpha**2 * sp.exp(x) + 2 * alpha,
+        certificate=(1 - alpha) * (1 + alpha) * sp.exp(-x)
+        + alpha**2 * sp.exp(x)
+        + 2 * alpha,
     ),
     *setting.signs_at_the_ends(condition, -2 * alpha * scaled_breakdown),
     setting.least(
@@ -152,6 +156,9 @@ claim = Claim(
     about=("bias_radius",),
     remarks=(
         "best admissible size: of the divisors of B, one of the two neighbours of x*/λ",
-        ("where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, bias_radius that at b = 1"),
+        (
+            "where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, "
+            "bias_radius that at b = 1"
+        ),
     ),
 )

@@ -92,7 +92,9 @@ steps = (
         "e^x is positive",
         certificate=sp.exp(x),
     ),
-    Axiom("one sample at least", Relation(b, ">=", sp.S.One), "a micro-batch is not empty"),
+    Axiom(
+        "one sample at least", Relation(b, ">=", sp.S.One), "a micro-batch is not empty"
+    ),
     Inequality(
         "two sizes",
         Relation(lam, "<=", size),
@@ -140,7 +142,11 @@ steps = (
         ),
         certificate=(
             sigma**2 * lam * alpha * (quotient(size) - quotient(lam)) / room(size),
-            sigma**2 * alpha * (sp.exp(lam) - 1 - lam) * rise / (room(size) * room(lam)),
+            sigma**2
+            * alpha
+            * (sp.exp(lam) - 1 - lam)
+            * rise
+            / (room(size) * room(lam)),
             sigma**2 * alpha * lam * rise / (room(size) * room(lam)),
         ),
     ),
@@ -245,6 +251,7 @@ claim = Claim(
     figure="threshold",
     agreement=("test_sizes",),
     remarks=(
-        "sweet_spot is about the normalized rule; a threshold that knows ε, σ and α needs no b > 1",
+        "sweet_spot is about the normalized rule; a threshold that knows ε, σ "
+        "and α needs no b > 1",
     ),
 )

@@ -59,13 +59,17 @@ logarithm = sp.log(1 + x)
 statement = Relation(largest, ">=", share * worst)
 terms = {
     "largest": "the least upper bound of the biases in rare_signal and rare_outlier",
-    "kappa_0": ("0.41537…, the zero κ of the second line: there the laws come least close"),
+    "kappa_0": (
+        "0.41537…, the zero κ of the second line: there the laws come least close"
+    ),
 }
 
 
 laws = (
     *setting.straight_back,
-    Definition("signal rarity", Relation(ell, "=", sp.log(1 + 1 / kappa)), "as in rare_signal"),
+    Definition(
+        "signal rarity", Relation(ell, "=", sp.log(1 + 1 / kappa)), "as in rare_signal"
+    ),
     Definition(
         "outlier rarity",
         Relation(outlier_rarity, "=", sp.log(1 + kappa)),
@@ -136,7 +140,9 @@ def _reached(
 
 
 shares = (
-    Tangent("log above", Relation(sp.log(1 + 1 / x), ">=", 1 / (1 + x)), "log y ≥ 1 - 1/y"),
+    Tangent(
+        "log above", Relation(sp.log(1 + 1 / x), ">=", 1 / (1 + x)), "log y ≥ 1 - 1/y"
+    ),
     Inequality(
         "f₁ rises",
         Relation(sp.diff(first_share(x), x), ">=", sp.S.Zero),
@@ -160,7 +166,9 @@ shares = (
         Relation(second_share(crossing), "=", first_share(crossing)),
         "this is what κ₀ means; see the last two steps",
     ),
-    Suppose("large margin", Relation(kappa, ">=", crossing), "few draggers in a micro-batch"),
+    Suppose(
+        "large margin", Relation(kappa, ">=", crossing), "few draggers in a micro-batch"
+    ),
     Monotone(
         "f₁ beyond the crossing",
         Relation(first_share(crossing), "<=", first_share(kappa)),
@@ -247,7 +255,10 @@ witness = (
     Inequality(
         "f₂ there",
         Relation(second_share(near_by), ">", first_share(near_by)),
-        ("so f₂ ≥ 0.7136 at every margin below: the factor is 0.7136 or more; κ₀ lies above"),
+        (
+            "so f₂ ≥ 0.7136 at every margin below: the factor is 0.7136 or "
+            "more; κ₀ lies above"
+        ),
         certificate=second_share(near_by) - first_share(near_by),
     ),
     Inequality(
@@ -276,7 +287,8 @@ claim = Claim(
             "rare_signal and of rare_outlier"
         ),
         Assumption(
-            "κ₀ solves f₁ = f₂, f₁(κ)² = κ log(1 + 1/κ), f₂(κ)² = κ(1 - log(1 + κ))²/log(1 + κ)"
+            "κ₀ solves f₁ = f₂, f₁(κ)² = κ log(1 + 1/κ), f₂(κ)² = κ(1 - "
+            "log(1 + κ))²/log(1 + κ)"
         ),
     ),
     statement=statement,
@@ -284,7 +296,9 @@ claim = Claim(
     steps=steps,
     witness=witness,
     values={
-        "margin": Implicit(kappa, first_share(kappa) - second_share(kappa), near_by, sp.S.One),
+        "margin": Implicit(
+            kappa, first_share(kappa) - second_share(kappa), near_by, sp.S.One
+        ),
         "share": first_share(kappa),
         "bias_radius": worst,
         "signal_bias": signal_in_parameters,
@@ -299,7 +313,9 @@ claim = Claim(
     },
     uses=("rare_signal", "rare_outlier"),
     about=("bias_radius",),
-    attained=("by the limits of the two families, as b → ∞ at λb = log(2/(1 + κ₀)) = 0.3458"),
+    attained=(
+        "by the limits of the two families, as b → ∞ at λb = log(2/(1 + κ₀)) = 0.3458"
+    ),
     figure="tightness",
     agreement=("test_known_laws",),
     remarks=(

@@ -47,8 +47,12 @@ def add(commands: Any) -> None:
     """Add the command to the subparsers."""
     summary = "the exact bias of an experiment"
     parser = common.add_command(commands, "bias", _act, summary, details=HELP)
-    parser.add_argument("experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name")
-    parser.add_argument("--finite-step", action="store_true", help="also what a finite step adds")
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
+    )
+    parser.add_argument(
+        "--finite-step", action="store_true", help="also what a finite step adds"
+    )
     common.add_json(parser)
 
 
@@ -136,10 +140,14 @@ def _remark_lines(result: dict[str, Any]) -> list[str]:
         size = row["micro_batch_size"]
         if len(row["roots"]) > 1:
             norms = ", ".join(map(common.number, row["roots"]))
-            lines.append(f"several stationary points at micro-batch size {size}: {norms}")
+            lines.append(
+                f"several stationary points at micro-batch size {size}: {norms}"
+            )
         if not row["unique"]:
             low, high = map(common.number, row["interval"])
-            lines.append(f"at micro-batch size {size} the iterates may stay from {low} to {high}")
+            lines.append(
+                f"at micro-batch size {size} the iterates may stay from {low} to {high}"
+            )
     sizes = [row["micro_batch_size"] for row in result["results"]]
     if result["rule"] == "adaptive" and B in sizes:
         lines.append(f"micro-batch size {B}, a single micro-batch, is plain SGD")

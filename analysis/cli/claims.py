@@ -38,18 +38,26 @@ NEGLIGIBLE = -1e-9  # a slack that rounding explains
 def add(commands: Any) -> None:
     """Add the commands to the subparsers."""
     details = "example: python -m analysis list"
-    new = common.add_command(commands, "list", _list, "list the claims", details=details)
+    new = common.add_command(
+        commands, "list", _list, "list the claims", details=details
+    )
     common.add_json(new)
     summary = "show a claim or assumption"
     new = common.add_command(commands, "show", _show, summary, details=SHOW)
     new.add_argument("name", metavar="NAME")
-    new.add_argument("--proof", action="store_true", help="with every step and its check")
+    new.add_argument(
+        "--proof", action="store_true", help="with every step and its check"
+    )
     new.add_argument("--latex", action="store_true", help="as LaTeX")
-    details = "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
+    details = (
+        "example: python -m analysis check sweet_spot\n\nexit code 1 if a claim fails"
+    )
     summary = "verify every step and attack every claim"
     new = common.add_command(commands, "check", _check, summary, details=details)
     new.add_argument("names", metavar="NAME", nargs="*", help="claims (default: all)")
-    new.add_argument("--seed", type=int, default=1, help="random numbers of the attack (default 1)")
+    new.add_argument(
+        "--seed", type=int, default=1, help="random numbers of the attack (default 1)"
+    )
     common.add_json(new)
     _add_eval(commands)
 
@@ -73,11 +81,15 @@ def _add_eval(commands: Any) -> None:
     summary = "evaluate a claim at numbers"
     new = common.add_command(commands, "eval", _eval, summary, details=EVAL)
     new.add_argument("name", metavar="NAME")
-    new.add_argument("--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend")
+    new.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=NUMBER", action="extend"
+    )
     new.add_argument(
         "--grid", nargs="+", default=[], metavar="NAME=LOW:HIGH[:STEP]", action="extend"
     )
-    new.add_argument("--csv", action="store_true", help="print comma-separated values instead")
+    new.add_argument(
+        "--csv", action="store_true", help="print comma-separated values instead"
+    )
     common.add_json(new)
 
 
@@ -85,7 +97,8 @@ def _list(options: argparse.Namespace) -> int:
     from analysis.proof.render import listing
 
     rows = [
-        {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title} for c in CLAIMS.values()
+        {"name": c.name, "part": c.part, "kind": c.kind, "title": c.title}
+        for c in CLAIMS.values()
     ]
     print(common.to_json({"claims": rows}) if options.json else listing(CLAIMS))
     return 0
@@ -95,7 +108,9 @@ def _show(options: argparse.Namespace) -> int:
     labels = [assumption.label for assumption in SHARED]
     name = named("claim", options.name, [*sorted(CLAIMS.names), *labels])
     if name in labels and (options.proof or options.latex):
-        refuse("--proof" if options.proof else "--latex", f"with {name}", "with a claim")
+        refuse(
+            "--proof" if options.proof else "--latex", f"with {name}", "with a claim"
+        )
     from analysis.proof import render
 
     if name in labels:

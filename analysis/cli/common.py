@@ -49,7 +49,11 @@ class Parser(argparse.ArgumentParser):
 
     def add_subparsers(self, **options: Any) -> Any:
         """Subcommands, one of which is required, with parsers of this class."""
-        defaults: dict[str, Any] = {"required": True, "metavar": "COMMAND", "parser_class": Parser}
+        defaults: dict[str, Any] = {
+            "required": True,
+            "metavar": "COMMAND",
+            "parser_class": Parser,
+        }
         self._commands = super().add_subparsers(**defaults | options)
         return self._commands
 
@@ -106,13 +110,17 @@ def add_command(
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document instead"
+    )
 
 
 def document(value: Any) -> Any:
     """Plain JSON data: NaN and infinity are null, arrays lists, dataclasses objects."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: document(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            f.name: document(getattr(value, f.name)) for f in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): document(entry) for key, entry in value.items()}
     if isinstance(value, np.generic):
@@ -133,7 +141,9 @@ def number(value: float | None) -> str:
     """A whole number with all its digits, any other with six; a dash for none."""
     if value is None or not np.isfinite(value):
         return "-"
-    if isinstance(value, (int, np.integer)) or (value == int(value) and abs(value) < LARGEST_WHOLE):
+    if isinstance(value, (int, np.integer)) or (
+        value == int(value) and abs(value) < LARGEST_WHOLE
+    ):
         return str(int(value))
     return f"{value:.6g}"
 

@@ -78,7 +78,8 @@ def start(package: str) -> NoReturn:
         if code == INTERRUPTED:
             _end_interrupted()
         answer_at_once(True)
-    except SpecificationError as error:  # an environment variable that is read on import
+    # an environment variable that is read on import
+    except SpecificationError as error:
         _refuse(program, str(error))
     except ImportError as error:
         _refuse(program, obstacle(error))
@@ -139,7 +140,9 @@ def _forget_the_current_folder() -> None:
     `python -m` looks there first, and would find a user's own sim.py in place of ours.
     """
     here = os.path.realpath(os.curdir)
-    ours = os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir, os.pardir))
+    ours = os.path.realpath(
+        os.path.join(os.path.dirname(__file__), os.pardir, os.pardir)
+    )
     if here != ours and sys.path and os.path.realpath(sys.path[0]) == here:
         del sys.path[0]
 
@@ -177,8 +180,14 @@ def spelled(character: str) -> str:
     if words[:1] == ["GREEK"] and len(words) == 4:
         return words[3].lower() if words[1] == "SMALL" else words[3].capitalize()
     form = unicodedata.decomposition(character)
-    mark = "^" if form.startswith("<super>") else "_" if form.startswith("<sub>") else ""
-    plain = [c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)]
+    mark = (
+        "^" if form.startswith("<super>") else "_" if form.startswith("<sub>") else ""
+    )
+    plain = [
+        c
+        for c in unicodedata.normalize("NFKD", character)
+        if not unicodedata.combining(c)
+    ]
     if plain and max(plain) < "\x80":
         return mark + "".join(plain)
     if mark and len(plain) == 1:
@@ -189,4 +198,6 @@ def spelled(character: str) -> str:
 def _escaped(character: str) -> str:
     """The character as JSON writes it in ASCII."""
     units = character.encode("utf-16-be", "surrogatepass")
-    return "".join("\\u{:02x}{:02x}".format(*units[i : i + 2]) for i in range(0, len(units), 2))
+    return "".join(
+        "\\u{:02x}{:02x}".format(*units[i : i + 2]) for i in range(0, len(units), 2)
+    )

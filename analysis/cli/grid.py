@@ -42,7 +42,9 @@ def grids(pairs: Sequence[str]) -> dict[str, np.ndarray]:
             refuse("--grid", pair, form)
         if (high - low) / step > LARGEST:
             refuse("--grid", pair, f"at most {LARGEST} values")
-        values[name] = low + step * np.arange(int((high - low) / step * (1 + 1e-12)) + 1)
+        values[name] = low + step * np.arange(
+            int((high - low) / step * (1 + 1e-12)) + 1
+        )
     return values
 
 
@@ -64,7 +66,10 @@ def table(
     values = claim.evaluate(**settings, **columns)
     rows = len(next(iter(columns.values())))
     columns |= {name: np.broadcast_to(value, rows) for name, value in values.items()}
-    return [{name: float(column[i]) for name, column in columns.items()} for i in range(rows)]
+    return [
+        {name: float(column[i]) for name, column in columns.items()}
+        for i in range(rows)
+    ]
 
 
 def csv(rows: Sequence[dict[str, Any]]) -> str:

@@ -32,14 +32,18 @@ bias_radius} (of the rule fixed at this size)"""
 
 def add_model(parser: argparse.ArgumentParser, alignment: bool = True) -> None:
     """Add the options for ε and σ, and with `alignment` the one for α."""
-    parser.add_argument("--dragger-fraction", type=float, required=True, help="ε, in [0, 1)")
+    parser.add_argument(
+        "--dragger-fraction", type=float, required=True, help="ε, in [0, 1)"
+    )
     parser.add_argument(
         "--noise-scale",
         type=float,
         help="σ > 0 (default 1: the unit of norms and radii)",
     )
     if alignment:
-        parser.add_argument("--alignment", type=float, default=1.0, help="α in [0, 1] (default 1)")
+        parser.add_argument(
+            "--alignment", type=float, default=1.0, help="α in [0, 1] (default 1)"
+        )
 
 
 def add_rule(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +58,12 @@ def add_rule(parser: argparse.ArgumentParser) -> None:
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
     """Add the options for a batch that need not be given, and the draggers in it."""
-    parser.add_argument("--dragger-norm", type=float, help="D, E‖d‖ <= D (default: unknown)")
-    parser.add_argument("--batch-size", type=int, help="B, to find the best size for it")
+    parser.add_argument(
+        "--dragger-norm", type=float, help="D, E‖d‖ <= D (default: unknown)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, help="B, to find the best size for it"
+    )
 
 
 def noise_scale(options: argparse.Namespace) -> float:
@@ -96,7 +104,9 @@ def cut(batch_size: int, b: int) -> str:
     return f"{b}: {described(batch_size, b)}"
 
 
-def answer(options: argparse.Namespace, result: dict[str, Any], lines: list[str]) -> int:
+def answer(
+    options: argparse.Namespace, result: dict[str, Any], lines: list[str]
+) -> int:
     """Print the result as JSON or these lines, as --json says; the exit code."""
     print(common.to_json(result) if options.json else "\n".join(lines))
     return 0

@@ -39,18 +39,24 @@ def add(commands: Any) -> None:
     parser.add_argument("--horizon", type=float, required=True, help="T >= 1, steps")
     guarantees.add_model(parser)
     guarantees.add_rule(parser)
-    parser.add_argument("--batch-size", type=int, required=True, help="B, samples in a step")
+    parser.add_argument(
+        "--batch-size", type=int, required=True, help="B, samples in a step"
+    )
     parser.add_argument(
         "--dragger-norm",
         type=float,
         required=True,
         help="D, E‖d‖² <= D² for a dragger's gradient",
     )
-    parser.add_argument("--smoothness", type=float, default=1.0, help="L > 0 (default 1)")
+    parser.add_argument(
+        "--smoothness", type=float, default=1.0, help="L > 0 (default 1)"
+    )
     parser.add_argument(
         "--initial-gap", type=float, default=1.0, help="f(w_0) - f* > 0 (default 1)"
     )
-    parser.add_argument("--micro-batch-size", type=float, help="b (default: the best one at T)")
+    parser.add_argument(
+        "--micro-batch-size", type=float, help="b (default: the best one at T)"
+    )
     common.add_json(parser)
 
 
@@ -110,13 +116,19 @@ def _best_size_line(options: argparse.Namespace, best: dict[str, Any]) -> str:
     return f"best size for {name}, a batch of {B}: {size} {bound}"
 
 
-def _few_micro_batches_lines(options: argparse.Namespace, result: dict[str, Any]) -> list[str]:
+def _few_micro_batches_lines(
+    options: argparse.Namespace, result: dict[str, Any]
+) -> list[str]:
     """Where the normalized rule's bound says nothing of Algorithm 1."""
     lines = []
     B = options.batch_size
     if result["enough_micro_batches"] is False and options.micro_batch_size != B:
-        lines.append("at this size Algorithm 1 has too few micro-batches for that bound to apply")
+        lines.append(
+            "at this size Algorithm 1 has too few micro-batches for that bound to apply"
+        )
     plain_sgd = result["admissible"]["plain_sgd"] or options.micro_batch_size == B
     if options.rule == "adaptive" and plain_sgd:
-        lines.append(f"under Algorithm 1 micro-batch size {B} is plain SGD: nothing is clipped")
+        lines.append(
+            f"under Algorithm 1 micro-batch size {B} is plain SGD: nothing is clipped"
+        )
     return lines

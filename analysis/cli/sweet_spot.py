@@ -32,7 +32,11 @@ admissible{guarantees.ADMISSIBLE}}}, the best size for this batch, or the one of
 def add(commands: Any) -> None:
     """Add the command to the subparsers."""
     parser = common.add_command(
-        commands, "sweet-spot", _act, "the worst-case best micro-batch size", details=HELP
+        commands,
+        "sweet-spot",
+        _act,
+        "the worst-case best micro-batch size",
+        details=HELP,
     )
     guarantees.add_model(parser)
     guarantees.add_rule(parser)
@@ -59,14 +63,18 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
     from analysis.advice.worst_case import WorstCase
 
     sigma = guarantees.noise_scale(options)
-    case = WorstCase(options.dragger_fraction, sigma, options.alignment, options.dragger_norm)
+    case = WorstCase(
+        options.dragger_fraction, sigma, options.alignment, options.dragger_norm
+    )
     result = best_sizes(options.dragger_fraction, sigma, options.alignment)
     B = options.batch_size
     b = options.micro_batch_size
     if B is None:
         if b is not None or options.dragger_norm is not None:
             name = "--micro-batch-size" if b is not None else "--dragger-norm"
-            raise SpecificationError(f"{name}: must be given together with --batch-size")
+            raise SpecificationError(
+                f"{name}: must be given together with --batch-size"
+            )
         return result
     if b is None:
         admissible = advised_size(case, B, options.rule)
@@ -80,7 +88,9 @@ def _result(options: argparse.Namespace) -> dict[str, Any]:
 def _any_batch_lines(options: argparse.Namespace, result: dict[str, Any]) -> list[str]:
     """The normalized rule's best size, whatever the batch."""
     unit = guarantees.unit(options)
-    title = f"the normalized rule, for any batch size (all but sizes in units of {unit})"
+    title = (
+        f"the normalized rule, for any batch size (all but sizes in units of {unit})"
+    )
     if result["micro_batch_size"] is None:
         return [
             title,
@@ -93,9 +103,14 @@ def _any_batch_lines(options: argparse.Namespace, result: dict[str, Any]) -> lis
         f"no radius from size    {number(result['breakdown'])} on, the breakdown",
     ]
     if result["breakdown"] <= 1:
-        lines.append("no size is protected: even a single sample is too often a dragger")
+        lines.append(
+            "no size is protected: even a single sample is too often a dragger"
+        )
     elif result["micro_batch_size"] < 1:
-        lines.append("the optimum lies below one sample: b = 1 is best, and the radius is that one")
+        lines.append(
+            "the optimum lies below one sample: b = 1 is best, and the "
+            "radius is that one"
+        )
     return lines
 
 
@@ -124,7 +139,9 @@ def _plain_sgd_lines(options: argparse.Namespace, sgd_radius: float) -> list[str
     """What holds where nothing is clipped, and a fixed threshold if it is better."""
     from analysis.advice.sizes import best_threshold
 
-    lines = ["this is plain SGD: one micro-batch sets its own threshold, nothing is clipped"]
+    lines = [
+        "this is plain SGD: one micro-batch sets its own threshold, nothing is clipped"
+    ]
     if sgd_radius == 0:
         clean = "guaranteed radius      0: without draggers that push back do not clip"
         return [*lines, clean]
@@ -135,8 +152,8 @@ def _plain_sgd_lines(options: argparse.Namespace, sgd_radius: float) -> list[str
     fixed = best_threshold(1, options.dragger_fraction, sigma, options.alignment)
     if fixed["bias_radius"] is not None and fixed["bias_radius"] < sgd_radius:
         lines.append(
-            f"with a fixed threshold {number(fixed['bias_radius'])} for draggers of any norm, "
-            f"clipping single samples at {number(fixed['threshold'])}"
+            f"with a fixed threshold {number(fixed['bias_radius'])} for draggers of "
+            f"any norm, clipping single samples at {number(fixed['threshold'])}"
         )
     return lines
 
@@ -165,8 +182,8 @@ def _fixed_threshold_lines(fixed: dict[str, Any]) -> list[str]:
     if fixed["bias_radius"] is None:
         return []
     return [
-        f"with a fixed threshold {number(fixed['bias_radius'])} for draggers of any norm, "
-        f"clipping at {number(fixed['threshold'])}"
+        f"with a fixed threshold {number(fixed['bias_radius'])} for draggers of any "
+        f"norm, clipping at {number(fixed['threshold'])}"
     ]
 
 
@@ -179,18 +196,23 @@ def _small_last_lines(best: dict[str, Any]) -> list[str]:
     samples = "1 sample" if best["last"] == 1 else f"{best['last']} samples"
     cost = 100 * (radius / without_last - 1)
     return [
-        f"the last micro-batch of {samples} costs {cost:.0f} %: without it the normalized "
-        f"rule's radius is {number(without_last)}"
+        f"the last micro-batch of {samples} costs {cost:.0f} %: without it the "
+        f"normalized rule's radius is {number(without_last)}"
     ]
 
 
 def _choice_lines(options: argparse.Namespace, result: dict[str, Any]) -> list[str]:
     """How the size was chosen, where that is not plain."""
     best = result["admissible"]
-    if best["plain_sgd"] and options.dragger_norm is not None and result["sgd_radius"] > 0:
+    if (
+        best["plain_sgd"]
+        and options.dragger_norm is not None
+        and result["sgd_radius"] > 0
+    ):
         return ["at no size where Algorithm 1 clips it guarantees less"]
     if best["dragger_norm_limit"] is not None:
         return [
-            "at least eight micro-batches were taken; --dragger-norm gives Algorithm 1's guarantee"
+            "at least eight micro-batches were taken; --dragger-norm gives "
+            "Algorithm 1's guarantee"
         ]
     return []

@@ -39,7 +39,10 @@ def _act(options: argparse.Namespace) -> int:
     lines = [
         f"threshold    {number(result['threshold'])}  in units of {unit}",
         f"bias radius  {number(result['bias_radius'])}  in units of {unit}",
-        f"gain         {number(result['gain'])}  times the normalized rule's radius at this size",
+        (
+            f"gain         {number(result['gain'])}  times the normalized rule's "
+            "radius at this size"
+        ),
     ]
     if result["threshold"] is None:
         lines.append("beyond the breakdown, or no draggers: no threshold is best")

@@ -36,9 +36,14 @@ A0 = Assumption(
 )
 A1 = Assumption("f ≥ f*", "A1")
 A2 = Assumption("f is L-smooth", "A2")
-A3 = Assumption("the samples of a mini-batch are i.i.d., each a dragger with probability ε", "A3")
+A3 = Assumption(
+    "the samples of a mini-batch are i.i.d., each a dragger with probability ε", "A3"
+)
 A4 = Assumption(
-    ("a contaminated micro-batch has E[⟨∇f, u⟩ | contaminated] ≥ -αG; α = 1 always holds"),
+    (
+        "a contaminated micro-batch has E[⟨∇f, u⟩ | contaminated] ≥ -αG; "
+        "α = 1 always holds"
+    ),
     "A4",
 )
 SHARED = (A0, A1, A2, A3, A4)

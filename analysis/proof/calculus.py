@@ -22,7 +22,11 @@ class Tangent(Step):
     def verify(self, known: Known) -> None:
         """Raise StepError for other relations, or a logarithm of what may be ≤ 0."""
         curve, sign, line = self.relation.lhs, self.relation.relation, self.relation.rhs
-        if self.exponent is not None and sign == ">=" and curve == sp.exp(self.exponent):
+        if (
+            self.exponent is not None
+            and sign == ">="
+            and curve == sp.exp(self.exponent)
+        ):
             difference = line - (1 + self.exponent)
         elif isinstance(curve, sp.exp) and sign == ">=":
             difference = line - (1 + curve.args[0])
@@ -63,13 +67,17 @@ class Monotone(Step):
             "the slope": sp.simplify(slope.lhs - sp.diff(self.function, x)) == 0
             and slope.rhs == 0
             and sign in "<>",
-            "the order": order in (_least(self.low, self.high), _most(self.high, self.low)),
+            "the order": order
+            in (_least(self.low, self.high), _most(self.high, self.low)),
             "the variable": plain(x, "positive"),
             "the bound variables": not binds(self.function, self.low, self.high),
             "the domain": not x.is_positive
             or all(strictly(end, inside) for end in (self.low, self.high)),
-            "the function": regular(self.function, [r for r in further if x not in r.free_symbols]),
-            "the conclusion": self.relation == (_least(*value) if sign == ">" else _most(*value)),
+            "the function": regular(
+                self.function, [r for r in further if x not in r.free_symbols]
+            ),
+            "the conclusion": self.relation
+            == (_least(*value) if sign == ">" else _most(*value)),
         }
         for name, fit in fits.items():
             if not fit:
@@ -100,7 +108,9 @@ class Solution(Step):
         slope = sp.expand(sp.diff(equation.lhs, x))
         monotone = strictly(slope, []) or strictly(-slope, [])
         if equation.relation != "=" or equation.rhs != 0 or not monotone:
-            raise StepError(f"{self.name}: {equation.lhs} = {equation.rhs} may have several roots")
+            raise StepError(
+                f"{self.name}: {equation.lhs} = {equation.rhs} may have several roots"
+            )
         roots = sp.solve(equation.lhs, x)
         if len(roots) != 1 or sp.simplify(roots[0] - self.relation.rhs) != 0:
             raise StepError(f"{self.name}: solve finds {roots}")
@@ -134,7 +144,8 @@ class UniqueMinimum(Step):
         domain = [*signs, Relation(x, ">", start)]
         fits = {
             "the slope": slope.relation == "="
-            and slope.lhs in (sp.diff(self.function, x), sp.Derivative(self.function, x))
+            and slope.lhs
+            in (sp.diff(self.function, x), sp.Derivative(self.function, x))
             and slope.rhs == -self.factor * N,
             "the factor": strictly(self.factor, signs),
             "the fall": falls == Relation(sp.diff(N, x), "<", sp.S.Zero),
@@ -142,7 +153,8 @@ class UniqueMinimum(Step):
             "the high end": _value_at(high, N, x, end) and strictly(-high.rhs, signs),
             "the order of the ends": strictly(end - start, signs),
             "the functions": regular(self.function, domain) and regular(N, domain),
-            "the variable": plain(x, "positive") and (not x.is_positive or start.is_nonnegative),
+            "the variable": plain(x, "positive")
+            and (not x.is_positive or start.is_nonnegative),
             "the sign of the zero": self.zero.assumptions0 == x.assumptions0,
             "the bound variables": not binds(self.function, self.zero, start, end),
             "the name of the zero": not any(
@@ -162,7 +174,9 @@ def binds(function: sp.Expr, *put_in: sp.Expr) -> bool:
     return any(bound(node) & free for node in function.atoms(*BINDERS))
 
 
-def _value_at(relation: Relation, function: sp.Expr, x: sp.Symbol, point: sp.Expr) -> bool:
+def _value_at(
+    relation: Relation, function: sp.Expr, x: sp.Symbol, point: sp.Expr
+) -> bool:
     """Whether the relation says what the function is at the point."""
     said = relation.relation == "=" and isinstance(relation.lhs, sp.Subs)
     return said and relation.lhs == sp.Subs(function, x, point)

@@ -139,7 +139,9 @@ class Claim:
             raise StepError(f"{self.name}: the statement rests on a supposition")
         quoted = {step.claim for step in self.derivation if isinstance(step, Earlier)}
         if quoted != set(self.uses):
-            raise StepError(f"{self.name}: uses {self.uses} and quotes {sorted(quoted)}")
+            raise StepError(
+                f"{self.name}: uses {self.uses} and quotes {sorted(quoted)}"
+            )
 
     def dependencies(self, library: Library) -> Dependencies:
         """What each step rests on, through quotations from the library too.
@@ -167,7 +169,9 @@ class Claim:
             library.dependencies[self.name] = result
         return result
 
-    def _quoted(self, quotation: Earlier, library: Library, through: tuple[str, ...]) -> Quoted:
+    def _quoted(
+        self, quotation: Earlier, library: Library, through: tuple[str, ...]
+    ) -> Quoted:
         """What stands behind the relation that another claim quotes.
 
         Raises StepError where this claim does not prove it, or only under a
@@ -175,7 +179,9 @@ class Claim:
         """
         dependencies = self._dependencies(library, through)
         for step in self.derivation:
-            proved = not isinstance(step, GIVEN) and not dependencies.supposed[step.name]
+            proved = (
+                not isinstance(step, GIVEN) and not dependencies.supposed[step.name]
+            )
             if proved and step.relation == quotation.relation:
                 return Quoted(
                     dependencies.given[step.name],
@@ -195,7 +201,9 @@ class Claim:
             for given in behind
             if isinstance(given.step, Axiom) and given.step.axiom != "root"
         ]
-        return tuple(sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name)))
+        return tuple(
+            sorted(axioms, key=lambda g: (g.claim != self.name, g.claim, g.step.name))
+        )
 
     def evaluate(self, **inputs: Any) -> dict[str, Any]:
         """The claim's values at these inputs; NaN or infinity where it says nothing.
@@ -258,7 +266,9 @@ def _check_writing(step: Step, facts: list[Relation], behind: list[Relation]) ->
 
 def _with_formulas(step: Step, facts: list[Relation]) -> list[sp.Expr]:
     """The two sides with functions replaced by the formulas that are given."""
-    formulas = [f for f in facts if f.relation == "=" and isinstance(f.lhs, AppliedUndef)]
+    formulas = [
+        f for f in facts if f.relation == "=" and isinstance(f.lhs, AppliedUndef)
+    ]
     sides = [step.relation.lhs, step.relation.rhs]
     for formula in len(formulas) * formulas:  # in every order: one may lead to another
         new = [substituted(side, formula) for side in sides]

@@ -189,7 +189,9 @@ class Dependencies:
     def _quote(self, step: Earlier) -> None:
         """Carry every hypothesis of the quoted relation not established here."""
         quoted = self.quoted(step)
-        here = {s.relation: s.name for s in reversed(self.steps) if s.name in self.given}
+        here = {
+            s.relation: s.name for s in reversed(self.steps) if s.name in self.given
+        }
         carried = frozenset(g for g in quoted.givens if g.step.relation not in here)
         for given in quoted.givens - carried:
             name = here[given.step.relation]
@@ -276,7 +278,7 @@ class Dependencies:
                     raise StepError(f"{step.name}: {step.symbol} is not free to vary")
 
     def _check_averages(self, step: Step) -> None:
-        """Refuse averages under suppositions on what is random, or of what is undeclared.
+        """Refuse averages that suppose something of what is random or undeclared.
 
         An expectation integrates over all random symbols: no supposition may mention
         one, and every random symbol in the relation must be declared.
@@ -312,7 +314,9 @@ class Dependencies:
         random = free & self.random
         if not random:
             return
-        strange: set[sp.Basic] = set(free - self.random - PARAMETERS - self.definitions.keys())
+        strange: set[sp.Basic] = set(
+            free - self.random - PARAMETERS - self.definitions.keys()
+        )
         if _is_equality(step):
             for side in sides:
                 fixed = not side.free_symbols & self.random

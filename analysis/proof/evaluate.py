@@ -120,7 +120,9 @@ def accurate(expression: sp.Expr) -> sp.Expr:
     """
     exponential = expression.replace(lambda e: e.is_Add and e.has(sp.exp), _with_expm1)
     return exponential.replace(
-        lambda e: isinstance(e, sp.log) and e.args[0].is_Add and sp.S.One in e.args[0].args,
+        lambda e: (
+            isinstance(e, sp.log) and e.args[0].is_Add and sp.S.One in e.args[0].args
+        ),
         lambda e: log1p(e.args[0] - 1),
     )
 
@@ -128,7 +130,9 @@ def accurate(expression: sp.Expr) -> sp.Expr:
 def _with_expm1(total: sp.Expr) -> sp.Expr:
     terms = list(total.args)
     for term in total.args:
-        powers = [factor for factor in sp.Mul.make_args(term) if isinstance(factor, sp.exp)]
+        powers = [
+            factor for factor in sp.Mul.make_args(term) if isinstance(factor, sp.exp)
+        ]
         if len(powers) == 1 and -term / powers[0] in terms:
             scale = term / powers[0]
             terms.remove(term)

@@ -110,13 +110,21 @@ def _nodes(expression: sp.Basic) -> Iterator[sp.Basic]:
 
 def _node(node: sp.Basic) -> str:
     if isinstance(node, sp.Symbol):
-        return "" if _is_plain(node) else f"{node} is no real symbol with or without a sign"
+        return (
+            ""
+            if _is_plain(node)
+            else f"{node} is no real symbol with or without a sign"
+        )
     if isinstance(node, AppliedUndef):
         return "" if _is_plain_function(node) else f"{node} is no plain function"
     if type(node) in NUMBERS:
         return ""
     if type(node) in BINDERS:
-        return f"{node} binds an average" if node.has(*AVERAGES, Quantile) else _binder(node)
+        return (
+            f"{node} binds an average"
+            if node.has(*AVERAGES, Quantile)
+            else _binder(node)
+        )
     if type(node) in AVERAGES:
         nested = len(node.args) != 1 or node.args[0].has(*AVERAGES, Quantile)
         return f"{node} is an average of averages" if nested else ""
@@ -133,7 +141,11 @@ def _node(node: sp.Basic) -> str:
         return f"{node} has no value in some cases"
     if isinstance(node, sp.LambertW) and len(node.args) != 1:
         return f"{node} is not the main branch"
-    return "" if node.func(*node.args) == node else f"{node} is not in the form SymPy gives it"
+    return (
+        ""
+        if node.func(*node.args) == node
+        else f"{node} is not in the form SymPy gives it"
+    )
 
 
 def _is_plain(symbol: sp.Symbol) -> bool:
@@ -148,7 +160,9 @@ def _is_plain_function(node: AppliedUndef) -> bool:
     function = node.func
     if not NAME.fullmatch(function.__name__) or function.__name__ in RESERVED:
         return False
-    fresh = [sp.Function(function.__name__, **sign) for sign in ({"real": True}, *SIGNS[1:])]
+    fresh = [
+        sp.Function(function.__name__, **sign) for sign in ({"real": True}, *SIGNS[1:])
+    ]
     same = [f for f in fresh if type(function) is UndefinedFunction and function == f]
     return any(vars(function).keys() == vars(f).keys() for f in same)
 
@@ -187,7 +201,9 @@ def implied(facts: Sequence[Relation]) -> list[Relation]:
     They are the inequalities among the facts, that what a positive symbol equals is
     positive, and both with symbols replaced by what they equal.
     """
-    equalities = [f for f in facts if f.relation == "=" and isinstance(f.lhs, sp.Symbol)]
+    equalities = [
+        f for f in facts if f.relation == "=" and isinstance(f.lhs, sp.Symbol)
+    ]
     known = [f for f in facts if f.relation != "="]
     known += [Relation(f.rhs, ">", sp.S.Zero) for f in equalities if f.lhs.is_positive]
     for equality in equalities:
@@ -217,11 +233,15 @@ def undefined(expression: sp.Basic, facts: Sequence[Relation]) -> sp.Basic | Non
     return _first_undefined(expression.args, facts)
 
 
-def _first_undefined(parts: Iterable[sp.Basic], facts: Sequence[Relation]) -> sp.Basic | None:
+def _first_undefined(
+    parts: Iterable[sp.Basic], facts: Sequence[Relation]
+) -> sp.Basic | None:
     return next((u for part in parts if (u := undefined(part, facts))), None)
 
 
-def _undefined_cases(expression: sp.Piecewise, facts: Sequence[Relation]) -> sp.Basic | None:
+def _undefined_cases(
+    expression: sp.Piecewise, facts: Sequence[Relation]
+) -> sp.Basic | None:
     for value, condition in expression.args:
         known = [*facts, *_as_facts(condition)]
         part = undefined(value, known) or _first_undefined(condition.args, facts)
@@ -230,7 +250,9 @@ def _undefined_cases(expression: sp.Piecewise, facts: Sequence[Relation]) -> sp.
     return None
 
 
-def _undefined_substitution(expression: sp.Subs, facts: Sequence[Relation]) -> sp.Basic | None:
+def _undefined_substitution(
+    expression: sp.Subs, facts: Sequence[Relation]
+) -> sp.Basic | None:
     value = expression.doit()
     points = zip(expression.variables, expression.point, strict=True)
     beyond = any(x.is_nonnegative and not non_negative(at, facts) for x, at in points)
@@ -239,7 +261,9 @@ def _undefined_substitution(expression: sp.Subs, facts: Sequence[Relation]) -> s
     return expression if beyond or infinite else undefined(value, facts)
 
 
-def _undefined_limit(expression: sp.Limit, facts: Sequence[Relation]) -> sp.Basic | None:
+def _undefined_limit(
+    expression: sp.Limit, facts: Sequence[Relation]
+) -> sp.Basic | None:
     value = expression.doit()
     infinite = value.has(sp.nan, sp.zoo, sp.oo, sp.Limit)
     if infinite or not _holds_at_numbers(expression, value):
@@ -248,7 +272,9 @@ def _undefined_limit(expression: sp.Limit, facts: Sequence[Relation]) -> sp.Basi
     return undefined(expression.args[0], inside) or undefined(value, facts)
 
 
-def _undefined_derivative(expression: sp.Derivative, facts: Sequence[Relation]) -> sp.Basic | None:
+def _undefined_derivative(
+    expression: sp.Derivative, facts: Sequence[Relation]
+) -> sp.Basic | None:
     if expression.has(*KINKED):
         return expression
     slope = expression.doit()
@@ -256,7 +282,9 @@ def _undefined_derivative(expression: sp.Derivative, facts: Sequence[Relation]) 
     return part or (None if slope == expression else undefined(slope, facts))
 
 
-def _undefined_integral(integral: sp.Integral, facts: Sequence[Relation]) -> sp.Basic | None:
+def _undefined_integral(
+    integral: sp.Integral, facts: Sequence[Relation]
+) -> sp.Basic | None:
     """An integrand must be finite on the closed interval; its variable may be 0."""
     ((t, low, high),) = integral.limits
     inside = [fact for fact in facts if t not in fact.free_symbols]

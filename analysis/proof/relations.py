@@ -126,7 +126,10 @@ def _modulo(
 
 def _carried_out(equality: Relation) -> Relation:
     """The equality with its substitutions carried out."""
-    lhs, rhs = (side.doit() if side.has(sp.Subs) else side for side in (equality.lhs, equality.rhs))
+    lhs, rhs = (
+        side.doit() if side.has(sp.Subs) else side
+        for side in (equality.lhs, equality.rhs)
+    )
     return Relation(lhs, "=", rhs)
 
 
@@ -137,7 +140,9 @@ def _with_numbers_for_averages(expression: sp.Expr) -> sp.Expr:
         inside = {node: sp.expand(sp.simplify(node.args[0])) for node in nodes}
         plain = {node: node.func(inside[node], *node.args[1:]) for node in nodes}
         numbers = {node: sp.Dummy(real=True) for node in plain.values()}
-        expression = expression.xreplace({node: numbers[same] for node, same in plain.items()})
+        expression = expression.xreplace(
+            {node: numbers[same] for node, same in plain.items()}
+        )
     return expression
 
 
@@ -178,7 +183,11 @@ def substituted(expression: sp.Expr, equality: Relation) -> sp.Expr:
     """
     if isinstance(equality.lhs, AppliedUndef):
         return expression.xreplace({equality.lhs: equality.rhs})
-    captured = [node for node in expression.atoms(*BINDERS) if bound(node) & equality.free_symbols]
+    captured = [
+        node
+        for node in expression.atoms(*BINDERS)
+        if bound(node) & equality.free_symbols
+    ]
     hidden = {node: sp.Dummy() for node in captured}
     shown = {dummy: node for node, dummy in hidden.items()}
     return expression.xreplace(hidden).subs(equality.lhs, equality.rhs).xreplace(shown)
@@ -194,7 +203,9 @@ def _vanishes_at_numbers(expression: sp.Expr) -> bool:
     with mpmath.workdps(DIGITS):
         for _ in range(TRIALS):
             signs = [1 if s.is_nonnegative else drawn.choice((-1, 1)) for s in symbols]
-            numbers = [sign * mpmath.mpf(drawn.randint(1, 10**6)) / 10**6 for sign in signs]
+            numbers = [
+                sign * mpmath.mpf(drawn.randint(1, 10**6)) / 10**6 for sign in signs
+            ]
             try:
                 value = function(*numbers)
             except (ValueError, TypeError, ZeroDivisionError):  # no value there
@@ -277,7 +288,9 @@ def _numbers(seed: int, symbols: Sequence[sp.Symbol]) -> list[mpmath.mpf]:
 
 def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
     """Whether the sign shows in SymPy's assumptions, the relations, or part by part."""
-    if expression.is_nonnegative or any(_same_sign(expression, r.slack) for r in relations):
+    if expression.is_nonnegative or any(
+        _same_sign(expression, r.slack) for r in relations
+    ):
         return True
     if expression.is_Add or expression.is_Mul:
         return all(non_negative(part, relations) for part in expression.args)
@@ -287,12 +300,15 @@ def non_negative(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
         return non_negative(expression.args[0], [])
     if isinstance(expression, sp.Integral):
         ((_, low, high),) = expression.limits
-        return non_negative(high - low, relations) and non_negative(expression.function, [])
+        return non_negative(high - low, relations) and non_negative(
+            expression.function, []
+        )
     if not (expression.is_Pow and expression.exp.is_real):
         return False
     if expression.exp.is_nonnegative:
         return non_negative(expression.base, relations)
-    return strictly(expression.base, relations)  # a quotient: the denominator must not vanish
+    # a quotient: the denominator must not vanish
+    return strictly(expression.base, relations)
 
 
 def _same_sign(expression: sp.Expr, fact: sp.Expr) -> bool:
@@ -320,10 +336,16 @@ def strictly(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
 
 def non_zero(expression: sp.Expr, relations: Sequence[Relation]) -> bool:
     """Whether the expression visibly has no zero, as a whole or factor by factor."""
-    if expression.is_nonzero or strictly(expression, relations) or strictly(-expression, relations):
+    if (
+        expression.is_nonzero
+        or strictly(expression, relations)
+        or strictly(-expression, relations)
+    ):
         return True
     return all(
-        factor.is_nonzero or strictly(factor, relations) or strictly(sp.expand(-factor), relations)
+        factor.is_nonzero
+        or strictly(factor, relations)
+        or strictly(sp.expand(-factor), relations)
         for factor in sp.Mul.make_args(sp.factor(expression))
         for factor in [factor.base if factor.is_Pow else factor]
     )
@@ -349,7 +371,9 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
     if isinstance(function, sp.Integral):
         smooth = not function.function.has(sp.Piecewise, sp.Min, sp.Max)
         return smooth and all(regular(end, relations) for end in function.limits[0][1:])
-    if function.is_Pow and not (function.exp.is_integer and function.exp.is_nonnegative):
+    if function.is_Pow and not (
+        function.exp.is_integer and function.exp.is_nonnegative
+    ):
         return (
             function.exp.is_number
             and strictly(function.base, relations)

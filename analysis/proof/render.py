@@ -88,7 +88,10 @@ def text(claim: Claim, library: Library, proof: bool) -> str:
         *(_filled(str(assumption), "  ") for assumption in claim.assumptions),
         "\nStatement\n" + _pretty(claim.statement),
         "\nTaken as given behind statement and values",
-        *(_filled(f"{kind}: {names}", "  ") for kind, names in grounds(claim, library).items()),
+        *(
+            _filled(f"{kind}: {names}", "  ")
+            for kind, names in grounds(claim, library).items()
+        ),
         "\nSymbols",
         *(_symbol(str(e.symbol), e.name, e.unit, e.meaning) for e in legend(claim)),
         *(_symbol(term, meaning=meaning) for term, meaning in claim.terms.items()),
@@ -96,7 +99,9 @@ def text(claim: Claim, library: Library, proof: bool) -> str:
     if claim.values:
         needed = " ".join(f"{entry.name}=…" for entry in inputs(claim.values))
         parts.append(f"\nValues      {', '.join(claim.values)}")
-        parts.append(_filled(f"python -m analysis eval {claim.name} --set {needed}", "  "))
+        parts.append(
+            _filled(f"python -m analysis eval {claim.name} --set {needed}", "  ")
+        )
     parts += [_filled(f"Remark: {remark}", "\n", "  ") for remark in claim.remarks]
     if proof:
         parts.append("\nProof")
@@ -133,7 +138,9 @@ def tex(claim: Claim, proof: bool) -> str:
     if proof:
         lines.append(r"\begin{enumerate}")
         for step in claim.steps + claim.witness:
-            lines.append(rf"\item {step.name}: ${latex_relation(step.relation)}$ ({step.how}).")
+            lines.append(
+                rf"\item {step.name}: ${latex_relation(step.relation)}$ ({step.how})."
+            )
         lines.append(r"\end{enumerate}")
     return "\n".join(lines)
 
@@ -209,7 +216,10 @@ def claims_page(library: Library) -> str:
     lines = [
         "# Claims",
         "",
-        ("Made by `python -m analysis claims`. One row a result; the name is that of its file in"),
+        (
+            "Made by `python -m analysis claims`. One row a result; the name is "
+            "that of its file in"
+        ),
         "`analysis/claims/`, of its test, and of its row in the figures' lists.",
         (
             "`python -m analysis check` verifies and attacks them all; `python -m "
@@ -267,7 +277,9 @@ def _pretty(relation: Relation) -> str:
 
 
 def _filled(line: str, indent: str, further: str | None = None) -> str:
-    hanging = (indent if further is None else further) + ("  " if further is None else "")
+    hanging = (indent if further is None else further) + (
+        "  " if further is None else ""
+    )
     return textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent=hanging)
 
 

@@ -35,16 +35,23 @@ OPPOSITE = {
 }
 AXIOMS = {
     "assumption": "a hypothesis of the claim, as listed under its assumptions",
-    "root": ("a symbol for the only root of an equation, which a unique minimum has found"),
+    "root": (
+        "a symbol for the only root of an equation, which a unique minimum has found"
+    ),
     "name": "a symbol for a quantity of the argument, named nowhere else",
     "inner product": "lengths and angles are those of an inner product space",
     "Cauchy-Schwarz": "|⟨u, v⟩| ≤ ‖u‖‖v‖",
     "probability": (
-        "a probability lies in [0, 1]; what holds with probability 1 - q bounds that quantile"
+        "a probability lies in [0, 1]; what holds with probability 1 - q "
+        "bounds that quantile"
     ),
-    "total expectation": ("E X = E E[X | Y]; E X = P(A) E[X | A] + P(not A) E[X | not A]"),
+    "total expectation": (
+        "E X = E E[X | Y]; E X = P(A) E[X | A] + P(not A) E[X | not A]"
+    ),
     "independence": "for independent vectors of mean zero, E‖Σ z_i‖² = Σ E‖z_i‖²",
-    "i.i.d.": ("independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter"),
+    "i.i.d.": (
+        "independent, of one law: P(all > t) = P(one > t)^n, and labels do not matter"
+    ),
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
@@ -54,11 +61,18 @@ AXIOMS = {
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
     "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
     "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
-    "supermartingale": ("a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"),
+    "supermartingale": (
+        "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"
+    ),
     "Hoeffding": "E e^{θ(X - E X)} ≤ e^{θ²(b-a)²/8} for X in [a, b]",
-    "total variance": ("E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances"),
+    "total variance": (
+        "E‖X - E X‖² = E Var(X | Y) + Var E(X | Y), traces of covariances"
+    ),
     "limit": "what holds of every law of a family holds in the limit, by continuity",
-    "median": ("on a line the normalized rule moves against the side with more than half the mass"),
+    "median": (
+        "on a line the normalized rule moves against the side with more "
+        "than half the mass"
+    ),
     "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }
 
@@ -124,12 +138,18 @@ class Definition(Step):
             raise StepError(f"{self.name}: {new} is not a new symbol")
         _check_sign(self.name, new, rhs, [known[n] for n in self.using])
         if not plain(new, "positive", "nonnegative"):
-            raise StepError(f"{self.name}: {new} is no real symbol, or claims more than a sign")
+            raise StepError(
+                f"{self.name}: {new} is no real symbol, or claims more than a sign"
+            )
 
 
-def _check_sign(name: str, symbol: sp.Expr, value: sp.Expr, facts: list[Relation]) -> None:
+def _check_sign(
+    name: str, symbol: sp.Expr, value: sp.Expr, facts: list[Relation]
+) -> None:
     """Raise StepError if the symbol has a sign that is not visible in its value."""
-    visible = strictly(value, facts) if symbol.is_positive else non_negative(value, facts)
+    visible = (
+        strictly(value, facts) if symbol.is_positive else non_negative(value, facts)
+    )
     if symbol.is_nonnegative and not visible:
         raise StepError(f"{name}: the sign of {value} is not visible")
 
@@ -207,7 +227,11 @@ class Inequality(Step):
     @property
     def terms(self) -> tuple[sp.Expr, ...]:
         """The terms of the certificate."""
-        return self.certificate if isinstance(self.certificate, tuple) else (self.certificate,)
+        return (
+            self.certificate
+            if isinstance(self.certificate, tuple)
+            else (self.certificate,)
+        )
 
     def verify(self, known: "Known") -> None:
         """Raise StepError if the certificate differs, or a term has no sign."""
@@ -248,7 +272,8 @@ class Expectation(Step):
             raise StepError(f"{self.name}: the left sides must be averages of one kind")
         if self.relation.relation in STRICT:
             raise StepError(f"{self.name}: an expectation is bounded, not strictly")
-        fixed = sp.expand(self.relation.lhs.args[0])  # what is left once moments are out
+        # what is left once moments are out
+        fixed = sp.expand(self.relation.lhs.args[0])
         total = sp.S.Zero
         for moment in moments:
             (quantity,) = moment.lhs.args
@@ -263,7 +288,9 @@ class Expectation(Step):
         if free & set(self.random) or remainder:
             raise StepError(f"{self.name}: E leaves {remainder}")
 
-    def _check_moment(self, moment: Relation, coefficient: sp.Expr, facts: list[Relation]) -> None:
+    def _check_moment(
+        self, moment: Relation, coefficient: sp.Expr, facts: list[Relation]
+    ) -> None:
         """Raise StepError unless this moment may be used with this coefficient."""
         (quantity,) = moment.lhs.args
         opposed = moment.relation[0] != self.relation.relation[0]

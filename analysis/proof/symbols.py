@@ -154,7 +154,9 @@ NOTATION = (
         "H(∞)/H(s), how much longer contaminated steps are",
     ),
     Entry(L, "smoothness", _positive, "gradient/w", "‖∇f(v) - ∇f(w)‖ ≤ L‖v - w‖"),
-    Entry(Delta, "initial_gap", _positive, "loss", "f(w_0) - f*, f* a lower bound of f"),
+    Entry(
+        Delta, "initial_gap", _positive, "loss", "f(w_0) - f*, f* a lower bound of f"
+    ),
     Entry(T, "horizon", _from_one, "steps", "length of the run"),
     Entry(
         delta,
@@ -192,7 +194,9 @@ NOTATION = (
         "gradient",
         "E‖d‖² ≤ D² for a dragger's gradient d",
     ),
-    Entry(D_bar, "dragger_mean", _non_negative, "gradient", "‖E d‖, the persistent part"),
+    Entry(
+        D_bar, "dragger_mean", _non_negative, "gradient", "‖E d‖, the persistent part"
+    ),
     Entry(
         sigma_w,
         "noise_within",
@@ -225,7 +229,9 @@ NOTATION = (
     ),
 )
 INFINITIES = {sp.oo: "∞", -sp.oo: "-∞"}
-BY_NAME = {entry.name: entry for entry in NOTATION} | {str(e.symbol): e for e in NOTATION}
+BY_NAME = {entry.name: entry for entry in NOTATION} | {
+    str(e.symbol): e for e in NOTATION
+}
 
 
 def notation_page() -> str:
@@ -233,7 +239,10 @@ def notation_page() -> str:
     lines = [
         "# Notation",
         "",
-        ("Made by `python -m analysis notation`; the table lives in `analysis/proof/symbols.py`."),
+        (
+            "Made by `python -m analysis notation`; the table lives in "
+            "`analysis/proof/symbols.py`."
+        ),
         "",
         "| name in code | symbol | domain | unit | meaning |",
         "| --- | --- | --- | --- | --- |",

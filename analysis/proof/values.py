@@ -119,7 +119,9 @@ class _Source:
         if isinstance(value, Implicit):
             if isinstance(self.step, UniqueMinimum):
                 return self._is_the_zero_of_the_minimum(value, self.step)
-            return isinstance(self.step, Axiom) and self._is_the_root_of_the_axiom(value)
+            return isinstance(self.step, Axiom) and self._is_the_root_of_the_axiom(
+                value
+            )
         if not self._may_show():
             return False
         side = self.step.relation.rhs.doit()
@@ -135,11 +137,13 @@ class _Source:
     def _may_replace(self) -> bool:
         """Whether each replacement varies with the inputs and has its symbol's sign.
 
-        And whether it is of a symbol that the steps define by nothing else.
+        It must also be of a symbol that the steps define by nothing else.
         """
         for symbol, new in self.source.at.items():
             defined = self.dependencies.named.get(symbol)
-            free = isinstance(symbol, sp.Symbol) and (defined is None or defined.rhs == new)
+            free = isinstance(symbol, sp.Symbol) and (
+                defined is None or defined.rhs == new
+            )
             signed = symbol in PARAMETERS and symbol.is_positive
             if not free or not new.free_symbols or (signed and not new.is_positive):
                 return False
@@ -173,7 +177,9 @@ class _Source:
         def replaced(side: sp.Expr) -> sp.Expr:
             return self._put_in(side.subs(self.source.at).subs(fixed), fixed)
 
-        return sp.And(*(FORMS[r.relation](replaced(r.lhs), replaced(r.rhs)) for r in assumed))
+        return sp.And(
+            *(FORMS[r.relation](replaced(r.lhs), replaced(r.rhs)) for r in assumed)
+        )
 
     def _is_the_zero_of_the_minimum(self, value: Implicit, step: UniqueMinimum) -> bool:
         low, high = (self._put_in(end, {}) for end in step.interval)
@@ -189,12 +195,20 @@ class _Source:
             zero: value.equation.subs(value.symbol, zero)
             for zero in self.step.relation.free_symbols
         }
-        zeros = [zero for zero, equation in named.items() if slack in (equation, -equation)]
+        zeros = [
+            zero for zero, equation in named.items() if slack in (equation, -equation)
+        ]
         derivation = self.dependencies.steps
         slacks = [sign * s.relation.slack for s in derivation for sign in (1, -1)]
-        ends = [value.equation.subs(value.symbol, end) for end in (value.low, value.high)]
+        ends = [
+            value.equation.subs(value.symbol, end) for end in (value.low, value.high)
+        ]
         proved = all(any(sp.expand(s - end) == 0 for s in slacks) for end in ends)
-        if len(zeros) != 1 or not proved or value.equation.free_symbols != {value.symbol}:
+        if (
+            len(zeros) != 1
+            or not proved
+            or value.equation.free_symbols != {value.symbol}
+        ):
             return False
         return self._holds_at_the_root(zeros[0], value)
 
@@ -203,7 +217,8 @@ class _Source:
         givens = [
             given.step.relation
             for given in self.behind
-            if isinstance(given.step, Axiom) and given.step.relation.free_symbols == {zero}
+            if isinstance(given.step, Axiom)
+            and given.step.relation.free_symbols == {zero}
         ]
         equation = sp.lambdify(value.symbol, value.equation, modules="mpmath")
         with mpmath.workdps(DIGITS):
@@ -211,7 +226,9 @@ class _Source:
             if not equation(low) * equation(high) < 0:
                 return False
             root = mpmath.findroot(equation, (low, high), solver="anderson")
-            slacks = sp.lambdify(zero, [r.slack for r in givens], modules="mpmath")(root)
+            slacks = sp.lambdify(zero, [r.slack for r in givens], modules="mpmath")(
+                root
+            )
             return all(
                 slack >= 0 if given.relation != "=" else abs(slack) < 1e-20
                 for given, slack in zip(givens, slacks, strict=True)
@@ -232,7 +249,8 @@ class _Source:
         ]
         definitions = [step for step in derivation if isinstance(step, Definition)]
         named = {
-            step.relation.lhs: step.relation.rhs.subs(fixed) for step in [*chosen, *definitions]
+            step.relation.lhs: step.relation.rhs.subs(fixed)
+            for step in [*chosen, *definitions]
         }
         return _closed(expression, named)
 

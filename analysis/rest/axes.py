@@ -1,9 +1,10 @@
-"""The axes along which a micro-batch's mean gradient can lie, and those along which to search.
+"""The axes of micro-batches' mean gradients, and those along which to search.
 
-Given its composition, the mean is a combination of ∇f, the first axis (where the noise has one),
-the draggers' direction and the domains' shifts. Outside the span of the last three the law is
-symmetric, so a component of ∇f there is pushed back and a stationary point has none. Opposing
-draggers are the exception: they follow ∇f, so one axis outside the span is searched as well.
+Given its composition, the mean is a combination of ∇f, the first axis (where the noise
+has one), the draggers' direction and the domains' shifts. Outside the span of the last
+three the law is symmetric, so a component of ∇f there is pushed back and a stationary
+point has none. Opposing draggers are the exception: they follow ∇f, so one axis outside
+the span is searched as well.
 """
 
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ Array = NDArray[np.float64]
 class Span:
     """An orthonormal basis of `axes` vectors, and the model's vectors in it.
 
-    first [axes] is e₁, direction [axes] the draggers' v, shifts [domains, axes] the domains'
-    ∇f_k - ∇f; zero where they do not matter. A stationary point is sought among a = free @ y, free
-    [axes, q]; q = 0 when a = 0 is the only one. `ray`: the update is the same for both signs of the
-    last y, so that y >= 0 is enough there.
+    first [axes] is e₁, direction [axes] the draggers' v, shifts [domains, axes] the
+    domains' ∇f_k - ∇f; zero where they do not matter. A stationary point is sought
+    among a = free @ y, free [axes, q]; q = 0 when a = 0 is the only one. `ray`: the
+    update is the same for both signs of the last y, so that y >= 0 is enough there.
     """
 
     first: Array
@@ -43,7 +44,8 @@ def span(model: GradientModel) -> Span:
     """The span of the model's means."""
     d, law = model.dimension, model.dragger.law
     active = model.dragger_fraction > 0 and model.dragger.norm > 0
-    flat = law == "orthogonal"  # there no gradient has a component along v, even without draggers
+    # there no gradient has a component along v, even without draggers
+    flat = law == "orthogonal"
     first, direction, shifts = _vectors(model)
     if not any(noise.has_axis for _, noise in model.parts):
         first = np.zeros_like(first)
@@ -51,7 +53,9 @@ def span(model: GradientModel) -> Span:
         direction = np.zeros_like(first)
     order = [direction, first, *shifts] if flat else [first, direction, *shifts]
     basis = _orthonormal(order)
-    coordinates = np.array([[q @ x for q in basis] for x in (first, direction, *shifts)])
+    coordinates = np.array(
+        [[q @ x for q in basis] for x in (first, direction, *shifts)]
+    )
     ray = False
     if law == "opposing" and active:
         ray = len(basis) < d
@@ -65,11 +69,11 @@ def span(model: GradientModel) -> Span:
 
 
 def _vectors(model: GradientModel) -> tuple[Array, Array, Array]:
-    """e₁, the draggers' v (zero if the law has none) and the domains' shifts [domains, axes].
+    """e₁, the draggers' v (zero if none) and the domains' shifts [domains, axes].
 
-    In all d coordinates where the file lists coordinates. Otherwise the second coordinate and those
-    after it are alike in each of these vectors, and two axes are enough: the first, and the unit
-    vector whose other coordinates are equal.
+    In all d coordinates where the file lists coordinates. Otherwise the second
+    coordinate and those after it are alike in each of these vectors, and two axes are
+    enough: the first, and the unit vector whose other coordinates are equal.
     """
     d, dragger = model.dimension, model.dragger
     if isinstance(dragger.direction, tuple) or model.domains is not None:
@@ -85,7 +89,7 @@ def _vectors(model: GradientModel) -> tuple[Array, Array, Array]:
 
 
 def _orthonormal(vectors: list[Array]) -> list[Array]:
-    """Gram-Schmidt, twice for accuracy; a vector within 1e-12 of the span so far adds nothing."""
+    """Gram-Schmidt, done twice; a vector within 1e-12 of the span adds nothing."""
     basis: list[Array] = []
     for x in vectors:
         length = np.linalg.norm(x)

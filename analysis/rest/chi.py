@@ -4,8 +4,9 @@ For g ~ N(μ, I_d) with κ = ‖μ‖ the length r = ‖g‖ has the noncentral 
 
     f(r) = r^(d-1) e^{-(r²+κ²)/2} 2^{-ν} / Γ(ν+1) · ₀F₁(ν+1; (κr)²/4),    ν = d/2 - 1,
 
-and given the length, E[cos(g, μ) | r] = I_{ν+1}(κr)/I_ν(κr) (Fisher, Proc. R. Soc. A 217, 1953).
-Everything is computed from logarithms, so dimension 10⁶ neither overflows nor underflows.
+and given the length, E[cos(g, μ) | r] = I_{ν+1}(κr)/I_ν(κr) (Fisher, Proc. R. Soc. A
+217, 1953). Everything is computed from logarithms, so dimension 10⁶ neither overflows
+nor underflows.
 """
 
 from functools import lru_cache
@@ -21,7 +22,7 @@ LARGE_ORDER = 25.0  # from here on the uniform expansion of I_ν below is exact 
 
 @lru_cache(maxsize=1)
 def _debye_polynomials() -> list[np.polynomial.Polynomial]:
-    """U_1 … U_8 of the uniform expansion of I_ν, from their recursion (DLMF 10.41.9)."""
+    """U_1 … U_8 of the uniform expansion of I_ν, by recursion (DLMF 10.41.9)."""
     P = np.polynomial.Polynomial
     u, result = P([1.0]), []
     for _ in range(8):
@@ -48,9 +49,16 @@ def log_0f1(nu: float, z: Array) -> Array:
         y = z / nu
         root = np.sqrt(1 + y * y)
         q = y * y / (1 + root)  # = root - 1
-        tail = sum(u(1 / root) / nu ** (k + 1) for k, u in enumerate(_debye_polynomials()))
+        tail = sum(
+            u(1 / root) / nu ** (k + 1) for k, u in enumerate(_debye_polynomials())
+        )
         exponent = 1 / (root + y) - 1 - np.log1p(q / 2)
-        return nu * exponent - np.log1p(y * y) / 4 + np.log1p(tail) + _stirling_remainder(nu)
+        return (
+            nu * exponent
+            - np.log1p(y * y) / 4
+            + np.log1p(tail)
+            + _stirling_remainder(nu)
+        )
     if nu == -0.5:
         return np.log1p(np.exp(-2 * z)) - np.log(2)
     if nu == 0.5:
@@ -73,7 +81,7 @@ def log_0f1(nu: float, z: Array) -> Array:
 
 
 def _log_hankel(nu: float, z: Array) -> Array:
-    """The same for large z: 13 terms of Hankel's expansion (DLMF 10.40.1), exact to 1e-14."""
+    """The same for large z: 13 terms of Hankel (DLMF 10.40.1), exact to 1e-14."""
     k = np.arange(1, 13)
     terms = np.cumprod(-(4 * nu**2 - (2 * k - 1) ** 2) / (8 * k))
     if z.size:  # fewer where they are below rounding
@@ -85,7 +93,9 @@ def _log_hankel(nu: float, z: Array) -> Array:
 
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """numerator/denominator, 1 where the denominator is 0."""
-    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), 1.0)
+    return np.where(
+        denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), 1.0
+    )
 
 
 def _log_power(dimension: int, r: Array) -> Array:
@@ -94,15 +104,18 @@ def _log_power(dimension: int, r: Array) -> Array:
     if n < 2 * LARGE_ORDER:
         nu = dimension / 2 - 1
         return n * np.log(r) - nu * np.log(2) - special.gammaln(nu + 1)
-    constant = (1 + n - n * np.log1p(1 / n) - np.log(np.pi)) / 2 - _stirling_remainder((n + 1) / 2)
+    constant = (1 + n - n * np.log1p(1 / n) - np.log(np.pi)) / 2 - _stirling_remainder(
+        (n + 1) / 2
+    )
     return constant + n * np.log(r / np.sqrt(n))  # the rest is of order n, not n ln n
 
 
 def radial_density(dimension: int, kappa: Array, r: Array) -> tuple[Array, Array]:
     """Density f(r) of ‖g‖, and E[cos(g, μ) | ‖g‖ = r]/κ, for g ~ N(μ, I), ‖μ‖ = κ.
 
-    `kappa` and `r` > 0 broadcast. The second result is finite at κ = 0, where it is r/dimension.
-    The exponent is written with (r - κ)², so that large κ and r do not cancel.
+    `kappa` and `r` > 0 broadcast. The second result is finite at κ = 0, where it is
+    r/dimension. The exponent is written with (r - κ)², so that large κ and r do not
+    cancel.
     """
     nu = dimension / 2 - 1
     z = kappa * r
@@ -115,8 +128,9 @@ def radial_density(dimension: int, kappa: Array, r: Array) -> tuple[Array, Array
 def mean_cosine(dimension: int, kappa: Any) -> Array:
     """E cos(g, μ) for g ~ N(μ, I), ‖μ‖ = κ [...]; 1 at κ = ∞.
 
-    The integral κ√(2/π) ∫_0^{π/2} cos^d θ e^{-κ² sin²θ/2} dθ by Gauss-Legendre quadrature on the
-    part where the integrand exceeds e^{-40}; it is smooth there, so 64 nodes give 1e-14.
+    The integral κ√(2/π) ∫_0^{π/2} cos^d θ e^{-κ² sin²θ/2} dθ by Gauss-Legendre
+    quadrature on the part where the integrand exceeds e^{-40}; it is smooth there, so
+    64 nodes give 1e-14.
     """
     kappa = np.asarray(kappa, dtype=np.float64)
     nodes, weights = _legendre()

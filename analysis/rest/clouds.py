@@ -1,8 +1,9 @@
-"""Many Gaussian compositions of one scale as few: interpolation in the distance of the mean.
+"""Many Gaussian compositions of one scale as few: interpolated in the mean's distance.
 
-Everything asked of N(μ, s²I) is w·F(κ) and F(κ)·(w μ/s) with κ = ‖μ‖/s and F even and smooth: it
-varies over distances of 1 in κ. So F at 16 points of a grid of step 1/4 gives it in between, to
-1e-9 of its largest value, and the weights can be handed over to the grid before F is computed.
+Everything asked of N(μ, s²I) is w·F(κ) and F(κ)·(w μ/s) with κ = ‖μ‖/s and F even and
+smooth: it varies over distances of 1 in κ. So F at 16 points of a grid of step 1/4
+gives it in between, to 1e-9 of its largest value, and the weights can be handed over to
+the grid before F is computed.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ WORTH = 2  # compositions for each point of the grid
 
 
 class Cloud(NamedTuple):
-    """Gaussian compositions: scale, κ and weight [c], and weight·mean/scale [c, axes]."""
+    """Gaussian compositions: scale, κ, weight [c], and weight·mean/scale [c, axes]."""
 
     scale: Array
     kappa: Array
@@ -29,7 +30,7 @@ class Cloud(NamedTuple):
 
 
 def cloud(law: Mixture, a: Array) -> Cloud:
-    """The compositions with Gaussian noise at a = ∇f [axes], coalesced where that saves work."""
+    """Compositions with Gaussian noise, a = ∇f [axes], merged where that saves work."""
     scale, weight = law.scale[law.noisy], law.weight[law.noisy]
     mean = law.means(a)[law.noisy] / scale[:, None]
     kappa = np.linalg.norm(mean, axis=1)
@@ -47,7 +48,11 @@ def cloud(law: Mixture, a: Array) -> Cloud:
     if rest.scale.size > WORTH * _points_needed(rest, ratio):
         pieces.append(_on_grids(rest, ratio))
         rest = Cloud(*(column[:0] for column in whole))
-    return Cloud(*map(np.concatenate, zip(rest, *pieces, strict=True))) if pieces else whole
+    return (
+        Cloud(*map(np.concatenate, zip(rest, *pieces, strict=True)))
+        if pieces
+        else whole
+    )
 
 
 def _points_needed(part: Cloud, ratio: float) -> float:
@@ -59,10 +64,11 @@ def _points_needed(part: Cloud, ratio: float) -> float:
 
 
 def _on_grids(part: Cloud, ratio: float) -> Cloud:
-    """Compositions of many scales handed over to scales e^(j·ratio), and there to the grid.
+    """Compositions of many scales moved to scales e^(j·ratio), then to the grid.
 
-    At a fixed mean, w·F and F·μ/s vary with the scale s over relative distances of 1/8 at most, as
-    far out as anything counts, and of 1/√(2d): interpolation in log s from six of the new scales.
+    At a fixed mean, w·F and F·μ/s vary with the scale s over relative distances of 1/8
+    at most, as far out as anything counts, and of 1/√(2d): interpolation in log s from
+    six of the new scales.
     """
     place = np.log(part.scale) / ratio
     base = np.floor(place).astype(np.int64) - NEIGHBOURS // 2 + 1
@@ -81,7 +87,7 @@ def _on_grids(part: Cloud, ratio: float) -> Cloud:
 
 
 def _on_grid(part: Cloud) -> Cloud:
-    """The weights of one scale handed over to the points (j + ½)/4, negative ones folded."""
+    """The weights of one scale moved to the points (j + ½)/4, negative ones folded."""
     place = part.kappa / STEP - 0.5
     base = np.floor(place).astype(np.int64) - POINTS // 2 + 1
     share = lagrange_weights(place - base, POINTS)
@@ -91,7 +97,9 @@ def _on_grid(part: Cloud) -> Cloud:
     flat, size = (index - low).ravel(), index.max() - low + 1
 
     def gathered(column: Array) -> Array:
-        return np.bincount(flat, (share * column[:, None]).ravel(), size).astype(np.float64)
+        return np.bincount(flat, (share * column[:, None]).ravel(), size).astype(
+            np.float64
+        )
 
     vector = np.stack([gathered(column) for column in part.vector.T], axis=1)
     kappa = (np.arange(size) + low + 0.5) * STEP
@@ -104,5 +112,7 @@ def lagrange_weights(x: Array, points: int) -> Array:
     gaps = (j[:, None] - j[None, :]) + np.eye(points)
     distance = x[:, None] - j
     before = np.cumprod(np.column_stack([np.ones(x.size), distance[:, :-1]]), axis=1)
-    after = np.cumprod(np.column_stack([np.ones(x.size), distance[:, :0:-1]]), axis=1)[:, ::-1]
+    after = np.cumprod(np.column_stack([np.ones(x.size), distance[:, :0:-1]]), axis=1)[
+        :, ::-1
+    ]
     return before * after / gaps.prod(axis=1)

@@ -1,7 +1,7 @@
 """Compositions without Gaussian noise: points, and gamma noise along one line.
 
-Their part of the tails P(‖g‖ > t) and E[g/‖g‖; ‖g‖ > t] needs no quadrature: a point counts below
-its own length, and gamma noise by the incomplete gamma function.
+Their part of the tails P(‖g‖ > t) and E[g/‖g‖; ‖g‖ > t] needs no quadrature: a point
+counts below its own length, and gamma noise by the incomplete gamma function.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ FAINT = 1e-13  # probability beyond the ends that are looked at
 
 @dataclass(frozen=True)
 class Discrete:
-    """The compositions without Gaussian noise, at one a = ∇f: points first, gamma noise after.
+    """The compositions without Gaussian noise, at one a = ∇f: points, then gamma noise.
 
-    length, weight [points], unit [points, axes]; for the gamma noise g = edge + stretch·X on the
-    line: probability, edge, shape, stretch [n], and the interval low..high of |g| [n].
+    length, weight [points], unit [points, axes]; for the gamma noise g = edge +
+    stretch·X on the line: probability, edge, shape, stretch [n], and the interval
+    low..high of |g| [n].
     """
 
     length: Array
@@ -35,11 +36,11 @@ class Discrete:
     high: Array
 
     def widths(self) -> Array:
-        """Lengths over which the gamma noise's tails are smooth, away from its edge [n]."""
+        """Lengths over which gamma tails are smooth, away from its edge [n]."""
         return np.abs(self.stretch) * np.sqrt(np.maximum(self.shape, 4.0))
 
     def points(self) -> Array:
-        """Where the tails jump or bend: each gamma edge with points approaching it, halving."""
+        """Where the tails jump or bend: gamma edges and points halving towards them."""
         pieces = [self.length]
         for edge, shape, probability, width in zip(
             np.abs(self.edge), self.shape, self.probability, self.widths(), strict=True
@@ -54,7 +55,9 @@ class Discrete:
         """Survival and direction [p, n, 1 + axes] at t = nodes [p, n]."""
         order = np.argsort(self.length)
         steps = np.column_stack([self.weight, self.weight[:, None] * self.unit])[order]
-        beyond = np.vstack([np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, steps.shape[1]))])
+        beyond = np.vstack(
+            [np.cumsum(steps[::-1], axis=0)[::-1], np.zeros((1, steps.shape[1]))]
+        )
         values = beyond[np.searchsorted(self.length[order], nodes, side="right")]
         start, stop = nodes[:, 0], nodes[:, -1]
         for i, probability in enumerate(self.probability):
@@ -69,16 +72,22 @@ class Discrete:
         return values
 
     def mean_sign(self) -> float:
-        """E[sign g; gamma noise]: weighted with the probabilities of its compositions."""
+        """E[sign g; gamma noise], weighted with the compositions' probabilities."""
         sides = [self._sides(i, np.zeros(1)) for i in range(self.probability.size)]
         return float(
-            sum(c * (up - down)[0] for c, (up, down) in zip(self.probability, sides, strict=True))
+            sum(
+                c * (up - down)[0]
+                for c, (up, down) in zip(self.probability, sides, strict=True)
+            )
         )
 
     def _sides(self, i: int, t: Array) -> tuple[Array, Array]:
         """P(g > t) and P(g < -t) for t >= 0."""
         edge, stretch, shape = self.edge[i], self.stretch[i], self.shape[i]
-        above, below = np.maximum((t - edge) / stretch, 0), np.maximum((-t - edge) / stretch, 0)
+        above, below = (
+            np.maximum((t - edge) / stretch, 0),
+            np.maximum((-t - edge) / stretch, 0),
+        )
         if stretch > 0:
             return special.gammaincc(shape, above), special.gammainc(shape, below)
         return special.gammainc(shape, above), special.gammaincc(shape, below)

@@ -1,15 +1,17 @@
-"""Close to a stationary point: contraction, noise and the shift of the mean at a finite step.
+"""Near a stationary point: contraction, noise, shift of the mean at a finite step.
 
-With J the Jacobian of the expected update F(a) in a = ∇f, C the covariance of one update and λ the
-curvature, the iterates at step γ have covariance Σ, JΣ + ΣJᵀ = γλC, and their mean is shifted by
--J⁻¹F''[Σ]/2: the formula of claims/finite_step.py in several dimensions. Derivatives are central
-differences of F; C follows from the second moments
+With J the Jacobian of the expected update F(a) in a = ∇f, C the covariance of one
+update and λ the curvature, the iterates at step γ have covariance Σ, JΣ + ΣJᵀ = γλC,
+and their mean is shifted by -J⁻¹F''[Σ]/2: the formula of claims/finite_step.py in
+several dimensions. Derivatives are central differences of F; C follows from the second
+moments
 
     E[ρ²u_1u_1ᵀ] = E[H_2(‖g‖)uuᵀ],  H_2(r) = ∫_0^r 2tS^(m-1) dt,
     E[ρ²u_1u_2ᵀ] = ∫_0^∞ 2tS^(m-2) CCᵀ dt,
 
-both by the layer-cake formula for ρ², as in analysis/rest/update.py; for micro-batches of several
-distributions the powers of S are products likewise. Relative accuracy about 1e-3.
+both by the layer-cake formula for ρ², as in analysis/rest/update.py; for micro-batches
+of several distributions the powers of S are products likewise. Relative accuracy about
+1e-3.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,10 +31,12 @@ Array = NDArray[np.float64]
 Gradients = Sequence[tuple[Mixture, float]]
 Field = Callable[[Array], Array]
 
-UNLIKELY = 1e-7  # total probability of the compositions that the second moments leave out
+# total probability of the compositions that the second moments leave out
+UNLIKELY = 1e-7
 REACH = 8.0  # standard deviations of a composition's length that are integrated over
 NODES = 48
-# Contraction, in mean lengths of an update per deviation of the noise, below which it is flat.
+# Contraction, in mean lengths of an update per deviation of the noise, below which it
+# is flat.
 FLAT = 1e-6
 PART = 2000  # compositions at a time
 WIDTH = 0.02  # of the differences, in units of the smallest Gaussian part of the noise
@@ -42,8 +46,9 @@ WIDTH = 0.02  # of the differences, in units of the smallest Gaussian part of th
 class Fluctuation:
     """What the update does close to a stationary point; per unit of curvature.
 
-    `contraction` is the smallest real part of J's eigenvalues: a deviation shrinks by the factor
-    1 - step·curvature·contraction. `noise` is tr C. `slope` is d‖E ∇f‖/d(step) at zero step.
+    `contraction` is the smallest real part of J's eigenvalues: a deviation shrinks by
+    the factor 1 - step·curvature·contraction. `noise` is tr C. `slope` is d‖E
+    ∇f‖/d(step) at zero step.
     """
 
     contraction: float
@@ -54,9 +59,10 @@ class Fluctuation:
 def fluctuation(update: Update, root: Array) -> Fluctuation | None:
     """Jacobian, noise and finite-step shift at a stable stationary point a = ∇f [axes].
 
-    None where there is no such expansion: a curvature that is not one number, draggers that are
-    orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a sphere), noise without a
-    Gaussian part, where the expected update is not smooth, and an update that is flat at the point.
+    None where there is no such expansion: a curvature that is not one number, draggers
+    that are orthogonal (f is flat) or opposing (they jump at ∇f = 0 and leave a
+    sphere), noise without a Gaussian part, where the expected update is not smooth, and
+    an update that is flat at the point.
     """
     curvature = update.model.curvature
     if isinstance(curvature, tuple) or not _is_smooth(update):
@@ -64,7 +70,8 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
     if update.clipping.is_mean:
         return _of_the_mean(update.gradients, root)
     axes = update.span.axes
-    outside = update.model.dimension - axes  # directions without a preferred one, all alike
+    # directions without a preferred one, all alike
+    outside = update.model.dimension - axes
     gradients: Gradients = update.gradients
     if outside:
         gradients = [(_with_another_axis(law), count) for law, count in gradients]
@@ -95,11 +102,14 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
 def _is_smooth(update: Update) -> bool:
     """Whether the expected update has the derivatives that the expansion needs."""
     model = update.model
-    special = model.dragger.law in ("orthogonal", "opposing") and model.dragger_fraction > 0
+    special = (
+        model.dragger.law in ("orthogonal", "opposing") and model.dragger_fraction > 0
+    )
     if special:
         return False
     return all(
-        (law.scale[law.benign > 0] > 0).all() and law.noisy.any() for law, _ in update.gradients
+        (law.scale[law.benign > 0] > 0).all() and law.noisy.any()
+        for law, _ in update.gradients
     )
 
 
@@ -134,7 +144,7 @@ def _jacobian(mean: Field, root: Array, steps: Array) -> Array:
 
 
 def _contraction(jacobian: Array, axes: int) -> float:
-    """The smallest real part of its eigenvalues, those outside the span on the diagonal."""
+    """Smallest real part of its eigenvalues, on the diagonal outside the span."""
     values = np.linalg.eigvals(jacobian[:axes, :axes]).real
     return float(np.append(values, np.diag(jacobian)[axes:]).min())
 
@@ -145,14 +155,18 @@ def _bend(mean: Field, root: Array, steps: Array, sigma: Array) -> Array:
     bend = np.zeros(axes)
     for i in range(axes):
         for j in range(axes):
-            corners = mean(root + steps[i] + steps[j]) + mean(root - steps[i] - steps[j])
-            corners -= mean(root + steps[i] - steps[j]) + mean(root - steps[i] + steps[j])
+            corners = mean(root + steps[i] + steps[j]) + mean(
+                root - steps[i] - steps[j]
+            )
+            corners -= mean(root + steps[i] - steps[j]) + mean(
+                root - steps[i] + steps[j]
+            )
             bend += sigma[i, j] * corners[:axes] / (4 * steps[i, i] * steps[j, j])
     return bend
 
 
 def _bend_aside(mean: Field, root: Array, step: Array, centre: Array) -> Array:
-    """∂²F [axes] across the span, where F is even: from its values at the root and beside it."""
+    """∂²F [axes] across the span, where F is even, from values at and near the root."""
     return 2 * (mean(root + step) - centre) / step[-1] ** 2
 
 
@@ -166,8 +180,8 @@ def covariance(gradients: Gradients, a: Array, clipping: Clipping) -> Array:
     """Covariance [axes, axes] of one update at a = ∇f [axes]: E δδᵀ - E δ E δᵀ.
 
     With micro-batches of several sizes, count_k of distribution k, the second moment is
-    m⁻² Σ_k count_k (E[H_2(‖g_k‖)uuᵀ] + Σ_l (count_l - [k = l]) E[ρ²u_ku_lᵀ]), the rules but
-    `adaptive` having independent summands.
+    m⁻² Σ_k count_k (E[H_2(‖g_k‖)uuᵀ] + Σ_l (count_l - [k = l]) E[ρ²u_ku_lᵀ]), the rules
+    but `adaptive` having independent summands.
     """
     if clipping.rule.depends_on_m:
         return _with_common_norm(gradients, a, clipping)
@@ -179,12 +193,14 @@ def covariance(gradients: Gradients, a: Array, clipping: Clipping) -> Array:
     result = np.zeros((a.size, a.size))
     for law, count in gradients:
         mean = mean_update(((law, count),), a, clipping).vector
-        result += count / m**2 * (_second_moments(law, a, square) - np.outer(mean, mean))
+        result += (
+            count / m**2 * (_second_moments(law, a, square) - np.outer(mean, mean))
+        )
     return result
 
 
 def _with_common_norm(gradients: Gradients, a: Array, clipping: Clipping) -> Array:
-    """The covariance where all micro-batches share their clipping norm ρ: Algorithm 1."""
+    """The covariance when all micro-batches share one clipping norm ρ: Algorithm 1."""
     m = sum(count for _, count in gradients)
     tails = joint_tails([law for law, _ in gradients], a)
     result = np.zeros((a.size, a.size))
@@ -196,7 +212,9 @@ def _with_common_norm(gradients: Gradients, a: Array, clipping: Clipping) -> Arr
             if number > 0:
                 pair = [n - (i == j) for i, n in enumerate(others)]
                 both = survival(tails, pair) * 2 * tails[k].nodes * tails[k].measure
-                moment = np.einsum("pn,pni,pnj->ij", both, tails[k].direction, tails[j].direction)
+                moment = np.einsum(
+                    "pn,pni,pnj->ij", both, tails[k].direction, tails[j].direction
+                )
                 result += count * number / m**2 * moment
     mean = mean_update(gradients, a, clipping).vector
     return result - np.outer(mean, mean)
@@ -230,10 +248,10 @@ def _second_moments(law: Mixture, a: Array, weight: Callable[[Array], Array]) ->
 
 
 def _second_moment(law: Mixture, a: Array, weight: Callable[[Array], Array]) -> Array:
-    """E[weight(‖g‖) uuᵀ] [axes, axes], summed over the compositions with their probabilities.
+    """E[weight(‖g‖) uuᵀ] [axes, axes], weighted by the compositions' probabilities.
 
-    Given its length r a Gaussian vector has E[uuᵀ] = β I + (1 - dβ) nnᵀ, n the direction of its
-    mean and β = E[cos]/(κr), lengths in standard deviations.
+    Given its length r a Gaussian vector has E[uuᵀ] = β I + (1 - dβ) nnᵀ, n the
+    direction of its mean and β = E[cos]/(κr), lengths in standard deviations.
     """
     noisy = law.noisy
     means = law.means(a)
@@ -267,7 +285,7 @@ def _around_and_along(
 def _near(centre: Array) -> tuple[Array, Array, Array]:
     """Gauss-Legendre nodes [c, NODES] within REACH of the centres [c].
 
-    And their weights on [-1, 1] [NODES], and half the lengths of the intervals [c, 1].
+    Returns their weights on [-1, 1] [NODES] too, and half the interval lengths [c, 1].
     """
     x, gauss = np.polynomial.legendre.leggauss(NODES)
     low = np.maximum(centre - REACH, 0.0)

@@ -14,17 +14,19 @@ NODES = 8  # of a panel
 
 
 def gamma_rule(shape: float, width: float) -> Outcomes:
-    """Nodes and weights for E F(X), X ~ Γ(shape), F as smooth as a Gaussian of scale `width`.
+    """Nodes and weights for E F(X), X ~ Γ(shape), F smooth like Gaussians of `width`.
 
-    Gauss-Legendre panels of eight nodes where the density exceeds 1e-16, and Gauss-Jacobi, exact
-    for the singularity x^(shape-1), on a panel that begins at 0: relative error about 1e-10. Where
-    the density is so smooth that equal steps are as good, those: fewer nodes. Shape 0 or width 0:
-    the point 0. Raises TooManyCompositionsError for more than 200 000 nodes.
+    Gauss-Legendre panels of eight nodes where the density exceeds 1e-16, and
+    Gauss-Jacobi, exact for the singularity x^(shape-1), on a panel that begins at 0:
+    relative error about 1e-10. Where the density is so smooth that equal steps are as
+    good, those: fewer nodes. Shape 0 or width 0: the point 0. Raises
+    TooManyCompositionsError for more than 200 000 nodes.
     """
     if shape == 0 or width == 0:
         return Outcomes(np.zeros(1), np.ones(1))
     low, high = special.gammaincinv(shape, FAINT), special.gammainccinv(shape, FAINT)
-    # Aliasing of equal steps: the characteristic function |1 - 2πi/h|^(-shape) below e^-28.
+    # Aliasing of equal steps: the characteristic function |1 - 2πi/h|^(-shape) below
+    # e^-28.
     smooth = 1 / np.sqrt(1 / width**2 + 1 / max(shape, 1.0))
     step = min(0.8 * smooth, 2 * np.pi / np.sqrt(np.expm1(min(56 / shape, 600.0))))
     panel = 2 * smooth
@@ -38,7 +40,7 @@ def gamma_rule(shape: float, width: float) -> Outcomes:
 
 
 def _in_panels(shape: float, low: float, high: float, panel: float) -> Outcomes:
-    """Gauss-Legendre nodes in panels of about that width, Gauss-Jacobi ones beside 0."""
+    """Gauss-Legendre nodes in panels of about that width, Gauss-Jacobi ones near 0."""
     edges = np.linspace(low, high, 2 + int((high - low) / panel))
     nodes, gauss = np.polynomial.legendre.leggauss(NODES)
     half = np.diff(edges)[:, None] / 2
@@ -47,7 +49,9 @@ def _in_panels(shape: float, low: float, high: float, panel: float) -> Outcomes:
     if low == 0:
         nodes, gauss = special.roots_jacobi(NODES, 0.0, shape - 1)
         x[0] = half[0] * (nodes + 1)
-        weight[0] = gauss * np.exp(shape * np.log(half[0]) - x[0] - special.gammaln(shape))
+        weight[0] = gauss * np.exp(
+            shape * np.log(half[0]) - x[0] - special.gammaln(shape)
+        )
     keep = RESOLUTION.keeps(weight)
     return Outcomes(x[keep], weight[keep] / weight[keep].sum())
 
@@ -55,9 +59,12 @@ def _in_panels(shape: float, low: float, high: float, panel: float) -> Outcomes:
 def _require_few(nodes: float) -> None:
     """Raise TooManyCompositionsError for more nodes than there may be compositions."""
     if nodes > LARGEST:
-        allowed = "gamma with a larger Gaussian part (in each coordinate), or none on a line"
+        allowed = (
+            "gamma with a larger Gaussian part (in each coordinate), or none on a line"
+        )
         raise TooManyCompositionsError(
-            f"model.noise = 'gamma': must be {allowed}: too many nodes for an exact bias"
+            f"model.noise = 'gamma': must be {allowed}: too many "
+            "nodes for an exact bias"
         )
 
 

@@ -26,12 +26,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Mixture:
-    """A micro-batch's mean gradient g given its composition c, in the coordinates of the span.
+    """A micro-batch's mean gradient g by composition c, in the span's coordinates.
 
-    g = benign·a - backward·a/‖a‖ + offset + stretch·X e₁ + scale·N(0, I) at a = ∇f, with
-    X ~ Γ(shape) where shape > 0. One entry per composition: weight, benign, backward, scale, shape,
-    stretch [c], offset [c, axes]. scale is 0 for a composition without Gaussian noise, and only
-    such a one has a shape: gamma noise with a Gaussian part is summed by quadrature.
+    g = benign·a - backward·a/‖a‖ + offset + stretch·X e₁ + scale·N(0, I) at a = ∇f,
+    with X ~ Γ(shape) where shape > 0. One entry per composition: weight, benign,
+    backward, scale, shape, stretch [c], offset [c, axes]. scale is 0 for a composition
+    without Gaussian noise, and only such a one has a shape: gamma noise with a Gaussian
+    part is summed by quadrature.
     """
 
     dimension: int
@@ -55,7 +56,7 @@ class Mixture:
 
     @cached_property
     def equal_scales(self) -> list[NDArray[np.intp]]:
-        """The compositions with Gaussian noise, counted among themselves, by equal scale."""
+        """The compositions with Gaussian noise, own numbering, by equal scale."""
         scale = self.scale[self.noisy]
         order = np.argsort(scale, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(scale[order])) + 1)
@@ -66,12 +67,12 @@ class Mixture:
         return float(np.linalg.norm(self.offset, axis=1).max() + self.backward.max())
 
     def only(self, keep: NDArray[np.bool_]) -> "Mixture":
-        """The compositions where `keep` [c] is true, their probabilities not rescaled."""
+        """The compositions where `keep` [c] is true, probabilities not rescaled."""
         columns = {f.name: getattr(self, f.name)[keep] for f in fields(self)[1:]}
         return replace(self, **columns)
 
     def thinned(self, probability: float) -> "Mixture":
-        """Without the least likely compositions, of total probability at most that number."""
+        """Without the least likely compositions, at most that probability in total."""
         order = np.argsort(self.weight)
         keep = np.ones(order.size, dtype=bool)
         keep[order[np.cumsum(self.weight[order]) <= probability]] = False
@@ -82,7 +83,9 @@ class Mixture:
         """Compositions of nearly the same mean and scale as one: for a rough look."""
         size = np.round(4 * np.log(np.where(self.noisy, self.scale, 1.0)))
         largest = np.abs(self.offset).max(axis=1)
-        cell = np.where(self.noisy, np.exp(size / 4), np.where(largest > 0, largest, 1.0))
+        cell = np.where(
+            self.noisy, np.exp(size / 4), np.where(largest > 0, largest, 1.0)
+        )
         place = np.column_stack([self.offset, self.backward]) / cell[:, None]
         keys = np.column_stack(
             [self.noisy, size, self.shape, self.stretch, 10 * self.benign, place]
@@ -96,7 +99,9 @@ class Mixture:
                 return np.stack([mean(part) for part in column.T], axis=1)
             return np.asarray(np.bincount(which, self.weight * column) / weight)
 
-        columns: dict[str, Any] = {f.name: mean(getattr(self, f.name)) for f in fields(self)[2:]}
+        columns: dict[str, Any] = {
+            f.name: mean(getattr(self, f.name)) for f in fields(self)[2:]
+        }
         return replace(self, weight=weight, **columns)
 
     def means(self, a: Array) -> Array:
@@ -107,11 +112,12 @@ class Mixture:
 
 
 def mixture(model: GradientModel, micro_batch_size: int, group: int = 1) -> Mixture:
-    """The mixture for micro-batches of b samples, without compositions of total probability 1e-13.
+    """The mixture for micro-batches of b samples, up to a total probability of 1e-13.
 
-    `group` samples at a time share a domain: 1 when each has its own, b when a micro-batch has one.
-    Raises TooManyCompositionsError for more than 200 000 compositions, and SpecificationError
-    where noise without a Gaussian part has no known distribution.
+    `group` samples at a time share a domain: 1 when each has its own, b when a
+    micro-batch has one. Raises TooManyCompositionsError for more than 200 000
+    compositions, and SpecificationError where noise without a Gaussian part has no
+    known distribution.
     """
     kinds = _Kinds.enumerated(model, micro_batch_size, group)
     table = kinds.table
@@ -136,10 +142,10 @@ def mixture(model: GradientModel, micro_batch_size: int, group: int = 1) -> Mixt
 
 @dataclass(frozen=True)
 class _Kinds:
-    """The compositions of a micro-batch, and what each of the model's noises draws in them.
+    """A micro-batch's compositions, and what each of the model's noises draws in them.
 
-    noises: the different ones of the model; table.draws [noises, c] is 0 for gamma noise without a
-    Gaussian part, see Mixture.
+    noises: the different ones of the model; table.draws [noises, c] is 0 for gamma
+    noise without a Gaussian part, see Mixture.
     """
 
     model: GradientModel
@@ -166,9 +172,13 @@ class _Kinds:
 
     def scale(self) -> Array:
         """Standard deviation of the Gaussian part in each coordinate [c]."""
-        undrawn = [(noise, self.samples_of(noise), np.zeros(1)) for noise in self.noises]
+        undrawn = [
+            (noise, self.samples_of(noise), np.zeros(1)) for noise in self.noises
+        ]
         table = self.table
-        variance = self.model.composition_mean(table.samples, table.draggers, undrawn).variance
+        variance = self.model.composition_mean(
+            table.samples, table.draggers, undrawn
+        ).variance
         return np.asarray(np.sqrt(variance + np.zeros(table.weight.size)))
 
     def mean(self) -> MicroBatchMean:
@@ -177,7 +187,9 @@ class _Kinds:
             (noise, self.samples_of(noise), draw)
             for noise, draw in zip(self.noises, self.table.draws, strict=True)
         ]
-        return self.model.composition_mean(self.table.samples, self.table.draggers, benign)
+        return self.model.composition_mean(
+            self.table.samples, self.table.draggers, benign
+        )
 
     def _with_draw(self, noise: Noise) -> Compositions:
         """The table with what this noise draws."""
@@ -185,13 +197,18 @@ class _Kinds:
         if isinstance(noise, Gamma) and noise.scale > 0:
             unit = abs(noise.unit) / self.table.samples
             return self.table.with_draw(
-                lambda n, width: gamma_rule(n * noise.shape, width / unit), samples, self.scale()
+                lambda n, width: gamma_rule(n * noise.shape, width / unit),
+                samples,
+                self.scale(),
             )
         return self.table.with_binomial_draw(samples, noise.probability)
 
     def gamma_alone(self) -> tuple[Array, Array]:
-        """Shape and stretch [c] of gamma noise without a Gaussian part, zeros elsewhere."""
-        shape, stretch = np.zeros(self.table.weight.size), np.zeros(self.table.weight.size)
+        """Shape and stretch [c] of gamma noise without a Gaussian part, else zeros."""
+        shape, stretch = (
+            np.zeros(self.table.weight.size),
+            np.zeros(self.table.weight.size),
+        )
         for noise in self.noises:
             if isinstance(noise, Gamma) and noise.scale > 0:
                 samples = self.samples_of(noise)
@@ -205,13 +222,18 @@ class _Kinds:
 
 
 def average(mixtures: Sequence[Mixture], weights: Sequence[float]) -> Mixture:
-    """The distribution of the weighted sum of independent micro-batch means, in their coordinates.
+    """The distribution of a weighted sum of independent means, in their coordinates.
 
-    Raises TooManyCompositionsError for more than 200 000 compositions, and SpecificationError
-    for gamma noise without a Gaussian part, whose weighted sums have no known distribution.
+    Raises TooManyCompositionsError for more than 200 000 compositions, and
+    SpecificationError for gamma noise without a Gaussian part, whose weighted sums have
+    no known distribution.
     """
     if any((part.shape > 0).any() for part in mixtures):
-        refuse("model.noise.gaussian", 0.0, "> 0 for the exact bias of unequal micro-batches' mean")
+        refuse(
+            "model.noise.gaussian",
+            0.0,
+            "> 0 for the exact bias of unequal micro-batches' mean",
+        )
     whole, weight = mixtures[0], weights[0]
     whole = replace(
         whole,
@@ -230,7 +252,9 @@ def _sum(whole: Mixture, part: Mixture, weight: float) -> Mixture:
     probability = np.outer(whole.weight, part.weight).ravel()
     kept = np.flatnonzero(RESOLUTION.keeps(probability))
     if kept.size > LARGEST:
-        allowed = f"a divisor of the batch size (more than {LARGEST} kinds of mini-batch)"
+        allowed = (
+            f"a divisor of the batch size (more than {LARGEST} kinds of mini-batch)"
+        )
         raise TooManyCompositionsError(
             f"algorithm.micro_batch_sizes = 'unequal': must be {allowed}"
         )

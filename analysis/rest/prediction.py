@@ -1,4 +1,4 @@
-"""The bias of any problem to first order, from gradients that were recorded at its minimum."""
+"""The bias of any problem to first order, from gradients recorded at its minimum."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ Field = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Recording:
-    """Per-sample gradients of n mini-batches of B samples around a minimum of the benign loss.
+    """Per-sample gradients of n mini-batches around a minimum of the benign loss.
 
-    minimum [d]. gradients(w) are those of all samples at w [n, B, d], the same samples at every w;
-    clean [n, B] says which samples are benign; benign_gradient(w) is ∇f [d], without noise.
+    minimum [d]. gradients(w) are those of all samples at w [n, B, d], the same samples
+    at every w; clean [n, B] says which samples are benign; benign_gradient(w) is ∇f
+    [d], without noise.
     """
 
     minimum: Array
@@ -25,7 +26,7 @@ class Recording:
 
     @property
     def noise_scale(self) -> float:
-        """σ: the root mean square of the benign gradients' lengths, in the gradient's unit."""
+        """σ: the benign gradients' root mean square length, in the gradient's unit."""
         benign = self.gradients(self.minimum)[self.clean]
         return float(np.sqrt((benign**2).sum(1).mean()))
 
@@ -34,9 +35,9 @@ class Recording:
 class Prediction:
     """The bias ‖∇f‖ predicted at one micro-batch size, in units of the gradient.
 
-    `standard_error` is that of `bias`, `square_error` that of its square; both are of the mean
-    direction alone, and not of the derivative J. `contraction` is the smallest real part of J's
-    eigenvalues: the formula holds where it is positive.
+    `standard_error` is that of `bias`, `square_error` that of its square; both are of
+    the mean direction alone, and not of the derivative J. `contraction` is the smallest
+    real part of J's eigenvalues: the formula holds where it is positive.
     """
 
     micro_batch_size: int
@@ -54,11 +55,12 @@ def predict_from_gradients(
 ) -> list[Prediction]:
     """Where a rule rests, to first order, for micro-batch sizes that divide B.
 
-    direction: the rule, from micro-batch gradients [n, m, d] to [n, d]. At rest E ψ = 0, ψ the
-    direction of a step (claims/m_estimator_identity.py); one Newton step from the minimum w* gives
-    ∇f = -(∇²f) J⁻¹ E ψ(w*), J the derivative of E ψ. E ψ is the mean over the mini-batches, less
-    its regression on the mean benign gradient, whose expectation is 0 at w*; J comes from central
-    differences over `displacement` with the same samples, ∇²f over a hundredth of it.
+    direction: the rule, from micro-batch gradients [n, m, d] to [n, d]. At rest E ψ =
+    0, ψ the direction of a step (claims/m_estimator_identity.py); one Newton step from
+    the minimum w* gives ∇f = -(∇²f) J⁻¹ E ψ(w*), J the derivative of E ψ. E ψ is the
+    mean over the mini-batches, less its regression on the mean benign gradient, whose
+    expectation is 0 at w*; J comes from central differences over `displacement` with
+    the same samples, ∇²f over a hundredth of it.
     """
     minimum = recording.minimum
     at_minimum = recording.gradients(minimum)
@@ -71,7 +73,10 @@ def predict_from_gradients(
 
     jacobian = {b: np.zeros((d, d)) for b in micro_batch_sizes}
     for i, step in enumerate(displacement * np.eye(d)):
-        ahead, behind = recording.gradients(minimum + step), recording.gradients(minimum - step)
+        ahead, behind = (
+            recording.gradients(minimum + step),
+            recording.gradients(minimum - step),
+        )
         for b in micro_batch_sizes:
             change = directions(ahead, b) - directions(behind, b)
             jacobian[b][:, i] = change.mean(0) / (2 * displacement)
@@ -79,7 +84,9 @@ def predict_from_gradients(
     benign = (at_minimum * recording.clean[..., None]).mean(1)
     control = np.column_stack([np.ones(batches), benign])
     return [
-        _newton_step(b, directions(at_minimum, b), control, jacobian=jacobian[b], hessian=hessian)
+        _newton_step(
+            b, directions(at_minimum, b), control, jacobian=jacobian[b], hessian=hessian
+        )
         for b in micro_batch_sizes
     ]
 
@@ -95,9 +102,14 @@ def _hessian(recording: Recording, displacement: float) -> Array:
 
 
 def _newton_step(
-    micro_batch_size: int, psi: Array, control: Array, *, jacobian: Array, hessian: Array
+    micro_batch_size: int,
+    psi: Array,
+    control: Array,
+    *,
+    jacobian: Array,
+    hessian: Array,
 ) -> Prediction:
-    """The prediction from directions psi [n, d] and what they are regressed on [n, 1 + d]."""
+    """The prediction from directions psi [n, d], regressed on `control` [n, 1 + d]."""
     batches, d = psi.shape
     fit = np.linalg.lstsq(control, psi, rcond=None)[0]
     residual = psi - control @ fit

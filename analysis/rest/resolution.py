@@ -10,9 +10,10 @@ LARGEST = 200_000  # compositions; the time per evaluation grows with their numb
 
 
 def windowed_binomial(n: int, q: float) -> tuple[int, NDArray[np.float64]]:
-    """Probabilities of a Binomial(n, q) number within ten deviations and more; the first number.
+    """First number and probabilities of Binomial(n, q), within at least ten deviations.
 
-    For any n: the relative error is that of ln n!, 1e-13 at n = 100 and 1e-10 at n = 10⁵.
+    For any n: the relative error is that of ln n!, 1e-13 at n = 100 and 1e-10 at n =
+    10⁵.
     """
     reach = 10 * np.sqrt(n * q * (1 - q)) + 40
     k = np.arange(max(0, int(n * q - reach)), min(n, int(n * q + reach)) + 1)

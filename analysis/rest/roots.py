@@ -1,9 +1,9 @@
-"""Stable roots of an expected update: on a line by scanning, with more axes by Newton's method.
+"""Stable roots of an expected update: on a line by scanning, else by Newton's method.
 
-A root is stable when small steps against the update return to it: on a line the drift changes sign
-from - to +, with more axes its Jacobian has eigenvalues with positive real parts. For anisotropic
-curvature that is exact wherever the Jacobian is symmetric: for every rule but `adaptive`, and for
-all of them on a line.
+A root is stable when small steps against the update return to it: on a line the drift
+changes sign from - to +, with more axes its Jacobian has eigenvalues with positive real
+parts. For anisotropic curvature that is exact wherever the Jacobian is symmetric: for
+every rule but `adaptive`, and for all of them on a line.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,20 +21,24 @@ LineDrift = Callable[[float], float]
 Drift = Callable[[Array], Array]
 
 SCAN = 33  # points of the scan between the outer brackets
-FAR = 1e6  # a drift that still points outwards at this many times the draggers' reach never returns
+# a drift that still points outwards at this many times the draggers' reach never
+# returns
+FAR = 1e6
 ERROR = 1e-9  # of a drift, which has no sign below it
-PULL = 1e-4  # a drift that is weaker than this over a range leaves no single stationary point
-NARROW = 2e-3  # in units of the noise: ranges not much narrower than this are looked for
+# a drift that is weaker than this over a range leaves no single stationary point
+PULL = 1e-4
+# in units of the noise: ranges not much narrower than this are looked for
+NARROW = 2e-3
 RADII = (0.3, 1.0, 3.0)  # of the first points, in units of the noise
 LONGEST_FLOW = 600  # steps along the mean flow
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where roots are looked for: `scale` is that of the noise, `reach` that of the draggers.
+    """Where roots are looked for: `scale` is the noise's, `reach` the draggers'.
 
-    With `ray` the drift is the same for both signs of the last coordinate, so that only x >= 0
-    counts on a line, and one root of each pair with more axes.
+    With `ray` the drift is the same for both signs of the last coordinate, so that only
+    x >= 0 counts on a line, and one root of each pair with more axes.
     """
 
     scale: float
@@ -43,7 +47,7 @@ class Region:
 
 
 class WeakRange(NamedTuple):
-    """A stable root on a line, and the range around it in which the drift is next to nothing.
+    """A stable root on a line, and the range around it of next to no drift.
 
     low = high = point where the drift just passes through zero.
     """
@@ -59,12 +63,14 @@ class WeakRange(NamedTuple):
         return (0.0 if self.low <= 0 <= self.high else min(ends)), max(ends)
 
 
-def on_line(drift: LineDrift, region: Region, *, xtol: float, error: float = ERROR) -> list[float]:
-    """Sign changes of the drift from - to +, on a grid that is dense near 0; to xtol scales.
+def on_line(
+    drift: LineDrift, region: Region, *, xtol: float, error: float = ERROR
+) -> list[float]:
+    """Sign changes of the drift from - to +, to xtol scales, on a grid dense near 0.
 
-    The drift is relative to the mean length of an update: between -1 and 1, and without a sign
-    where it is within `error`. With a ray only at x > 0, and at 0 itself where the drift just
-    beside it points back.
+    The drift is relative to the mean length of an update: between -1 and 1, and without
+    a sign where it is within `error`. With a ray only at x > 0, and at 0 itself where
+    the drift just beside it points back.
     """
     scale = region.scale
     ends = _brackets(drift, region, error)
@@ -78,12 +84,14 @@ def on_line(drift: LineDrift, region: Region, *, xtol: float, error: float = ERR
     signed = np.abs(values) > error
     points, values = points[signed], values[signed]
     for i in np.flatnonzero((values[:-1] < 0) & (values[1:] > 0)):
-        roots.append(float(optimize.brentq(drift, *points[i : i + 2], xtol=xtol * scale)))
+        roots.append(
+            float(optimize.brentq(drift, *points[i : i + 2], xtol=xtol * scale))
+        )
     return roots
 
 
 def _brackets(drift: LineDrift, region: Region, error: float) -> list[float]:
-    """Distances from 0 at which the drift points back, to the left (without a ray) and right."""
+    """Distances from 0 where the drift points back, left (without a ray) and right."""
     ends = []
     for sign in (1.0,) if region.ray else (-1.0, 1.0):
         end = region.reach
@@ -100,16 +108,19 @@ def refined(drift: LineDrift, x: float, scale: float) -> float | None:
     """
     for reach in (NARROW * scale, 2e-2 * scale, 1e-1 * scale):
         if drift(x - reach) < -ERROR and drift(x + reach) > ERROR:
-            return float(optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale))
+            return float(
+                optimize.brentq(drift, x - reach, x + reach, xtol=1e-11 * scale)
+            )
     return None
 
 
 def weak_range(drift: LineDrift, root: float, region: Region) -> WeakRange:
     """The stable root with the range around it where the drift is below PULL.
 
-    A drift that rises evenly is below PULL for a while, too: what counts is a range over whose
-    middle half it changes by less than a quarter of that. Where the drift vanishes, to its error,
-    over a range, all of its points are stationary, and the one nearest to 0 is taken.
+    A drift that rises evenly is below PULL for a while, too: what counts is a range
+    over whose middle half it changes by less than a quarter of that. Where the drift
+    vanishes, to its error, over a range, all of its points are stationary, and the one
+    nearest to 0 is taken.
     """
     limit = FAR * region.reach
     step = max(NARROW * region.scale, 1e-6 * abs(root))
@@ -127,7 +138,7 @@ def weak_range(drift: LineDrift, root: float, region: Region) -> WeakRange:
 def _below(
     drift: LineDrift, root: float, most: float, *, step: float, limit: float
 ) -> tuple[float, float]:
-    """Ends of the range around a root in which |drift| <= most, looked at in steps that double."""
+    """Ends of the range around a root in which |drift| <= most, by doubling steps."""
 
     def excess(x: float) -> float:
         return abs(drift(x)) - most
@@ -145,13 +156,17 @@ def _below(
     return ends[0], ends[1]
 
 
-def with_axes(drift: Drift, rough: Drift, region: Region, starts: list[Array]) -> list[Array]:
-    """Stable roots with several axes, the nearest to 0 first; [] when the mean flow runs away.
+def with_axes(
+    drift: Drift, rough: Drift, region: Region, starts: list[Array]
+) -> list[Array]:
+    """Stable roots with several axes, the nearest to 0 first.
 
-    Newton's method on the `rough` drift, from the starts [axes] and from points all around at
-    several distances, shows where to look for roots of the drift itself. When that finds none the
-    mean flow from 0 is followed. Raises SpecificationError when it neither comes to rest nor runs
-    away.
+    The list is empty when the mean flow runs away.
+
+    Newton's method on the `rough` drift, from the starts [axes] and from points all
+    around at several distances, shows where to look for roots of the drift itself. When
+    that finds none the mean flow from 0 is followed. Raises SpecificationError when it
+    neither comes to rest nor runs away.
     """
     scale, axes = region.scale, starts[0].size
     signs = np.append(np.ones(axes - 1), -1.0)
@@ -160,7 +175,9 @@ def with_axes(drift: Drift, rough: Drift, region: Region, starts: list[Array]) -
         return y * signs if region.ray and y is not None and y[-1] < 0 else y
 
     def roots_near(points: Iterable[Array]) -> list[Array]:
-        return _distinct([upwards(newton(drift, y, scale)) for y in points], scale, 1e-6)
+        return _distinct(
+            [upwards(newton(drift, y, scale)) for y in points], scale, 1e-6
+        )
 
     directions = [u for u in _directions(axes) if not region.ray or u[-1] > -1e-9]
     around = [r * u for r in _distances(region) for u in directions]
@@ -172,14 +189,16 @@ def with_axes(drift: Drift, rough: Drift, region: Region, starts: list[Array]) -
 
 
 def _distances(region: Region) -> list[float]:
-    """Of the first points from 0: near it, and halfway to the draggers' reach and there."""
+    """Distances of the first points: near 0, on the way to the reach, and at it."""
     scale, reach = region.scale, region.reach
     near = [r * scale for r in RADII]
-    return near + ([float(np.sqrt(3 * scale * reach)), reach] if reach > 6 * scale else [])
+    return near + (
+        [float(np.sqrt(3 * scale * reach)), reach] if reach > 6 * scale else []
+    )
 
 
 def _directions(axes: int) -> list[Array]:
-    """Eight points of the circle; with more axes both ends of each and of random directions."""
+    """Eight points of the circle; or both ends of axes and random directions."""
     if axes == 2:
         angle = np.pi / 4 * np.arange(8)
         return list(np.column_stack([np.cos(angle), np.sin(angle)]))
@@ -189,7 +208,7 @@ def _directions(axes: int) -> list[Array]:
 
 
 def _distinct(roots: list[Array | None], scale: float, apart: float) -> list[Array]:
-    """The roots that differ by more than `apart`, relative to the scale or to their norm."""
+    """Roots that differ by more than `apart`, relative to the scale or their norm."""
     distinct: list[Array] = []
     for root in roots:
         if root is not None and all(
@@ -219,11 +238,13 @@ def _follow(drift: Drift, region: Region, axes: int) -> list[Array]:
             return [root]
         if np.linalg.norm(y) > FAR * region.reach:
             return []
-    raise SpecificationError("model: no point of rest was found in the span of the means")
+    raise SpecificationError(
+        "model: no point of rest was found in the span of the means"
+    )
 
 
 def guess(drift: Drift, start: Array, scale: float) -> Array | None:
-    """Where Newton's method arrives in few steps, roughly; None if nowhere or clearly unstable."""
+    """Where Newton's method arrives, roughly; None if nowhere or clearly unstable."""
     unit = max(scale, float(np.linalg.norm(start)))
     options = {"maxfev": 10 + 4 * start.size}
     solution = optimize.root(
@@ -237,7 +258,7 @@ def guess(drift: Drift, start: Array, scale: float) -> Array | None:
 
 
 def _slopes(drift: Drift, y: Array, h: float) -> tuple[Array, Array]:
-    """Real parts of the Jacobian's eigenvalues [q] and eigenvectors [q, q], by differences."""
+    """Real parts of Jacobian eigenvalues [q], eigenvectors [q, q], by differences."""
     columns = [(drift(y + h * e) - drift(y - h * e)) / (2 * h) for e in np.eye(y.size)]
     values, vectors = np.linalg.eig(np.stack(columns, axis=1))
     return values.real, vectors.real
@@ -246,8 +267,8 @@ def _slopes(drift: Drift, y: Array, h: float) -> tuple[Array, Array]:
 def newton(drift: Drift, start: Array, scale: float) -> Array | None:
     """A stable root by Newton's method, None if it arrives at none.
 
-    If it lands on an unstable root, such as the one between two stable roots just after a pitchfork
-    bifurcation, it restarts slightly to either side.
+    If it lands on an unstable root, such as the one between two stable roots just after
+    a pitchfork bifurcation, it restarts slightly to either side.
     """
     root = _solution(drift, start, scale)
     if root is None:
@@ -264,11 +285,16 @@ def newton(drift: Drift, start: Array, scale: float) -> Array | None:
 
 
 def _solution(drift: Drift, start: Array, scale: float) -> Array | None:
-    """A root, stable or not; None if Newton's method does not arrive in 100 evaluations."""
+    """A root, stable or not; None if Newton's method fails in 100 evaluations."""
     unit = max(scale, float(np.linalg.norm(start)))
     solution = optimize.root(
-        lambda y: drift(y * unit) / unit, start / unit, tol=1e-9, options={"maxfev": 100}
+        lambda y: drift(y * unit) / unit,
+        start / unit,
+        tol=1e-9,
+        options={"maxfev": 100},
     )
     root = solution.x * unit
-    typical = max(float(np.linalg.norm(drift(root + scale * e))) for e in np.eye(start.size))
+    typical = max(
+        float(np.linalg.norm(drift(root + scale * e))) for e in np.eye(start.size)
+    )
     return root if np.linalg.norm(drift(root)) < 1e-7 * typical else None

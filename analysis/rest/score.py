@@ -1,4 +1,4 @@
-"""The score H of Algorithm 1 for a given distribution, and what the convexity lemma makes of it."""
+"""Algorithm 1's score H for a given distribution, and the convexity lemma's bound."""
 
 from collections.abc import Callable
 
@@ -13,22 +13,28 @@ from analysis.rest.update import Update, clipping_norm
 Array = NDArray[np.float64]
 
 
-def score(law: Mixture, a: Array, micro_batches: int) -> Callable[[Array | float], Array]:
-    """H(r) = ∫_0^r S^(m-1) at ∇f = a [axes], as a function of r [...] in units of the gradient.
+def score(
+    law: Mixture, a: Array, micro_batches: int
+) -> Callable[[Array | float], Array]:
+    """H(r) = ∫_0^r S^(m-1) at ∇f = a [axes], for r [...] in units of the gradient.
 
-    Between the nodes of analysis/rest/tails.py the integrand is interpolated: relative error 1e-4
-    (second route: the quadrature there, cut off at r).
+    Between the nodes of analysis/rest/tails.py the integrand is interpolated: relative
+    error 1e-4 (second route: the quadrature there, cut off at r).
     """
     t = tails(law, a)
     x = t.nodes.ravel()
     slope = t.survival.ravel() ** (micro_batches - 1)
     slope[slope < 1e-99] = 0.0  # the interpolation divides by it
     values = [1.0, *slope, slope[-1]]
-    integral = interpolate.PchipInterpolator([0.0, *x, 100 * x[-1]], values).antiderivative()
+    integral = interpolate.PchipInterpolator(
+        [0.0, *x, 100 * x[-1]], values
+    ).antiderivative()
     return lambda r: np.asarray(integral(np.asarray(r, np.float64)))
 
 
-def _moments_below(law: Mixture, a: Array, micro_batches: int, r: float) -> tuple[float, float]:
+def _moments_below(
+    law: Mixture, a: Array, micro_batches: int, r: float
+) -> tuple[float, float]:
     """H(r) = ∫_0^r S^(m-1) dt and Π(r) = ∫_0^r H = ∫_0^r (r - t) S^(m-1) dt."""
     t = tails(law, a, r)
     slope = t.measure * t.survival ** (micro_batches - 1)
@@ -38,8 +44,8 @@ def _moments_below(law: Mixture, a: Array, micro_batches: int, r: float) -> tupl
 def score_ratio(law: Mixture, a: Array, micro_batches: int, noise: float) -> float:
     """R_m = H(∞)/H(s) at ∇f = a [axes], s the noise of a clean micro-batch.
 
-    H(∞) is the mean of the smallest of m - 1 norms. It is by how much a contaminated micro-batch
-    can count more than a usual one (claims/finite_micro_batches.py).
+    H(∞) is the mean of the smallest of m - 1 norms. It is by how much a contaminated
+    micro-batch can count more than a usual one (claims/finite_micro_batches.py).
     """
     below = tails(law, a, noise)
     usual = np.einsum("pn,pn->", below.measure, below.survival ** (micro_batches - 1))
@@ -47,10 +53,11 @@ def score_ratio(law: Mixture, a: Array, micro_batches: int, noise: float) -> flo
 
 
 def pull_and_bound(update: Update, gradient: float) -> tuple[float, float]:
-    """The pull E⟨ψ(g), e₁⟩ at ∇f = gradient·e₁, and the convexity lemma's bound, both over H(s).
+    """E⟨ψ(g), e₁⟩ at ∇f = gradient·e₁ and the convexity lemma's bound, both over H(s).
 
-    The bound is [Π(G) - Π(s)]/G, Π(r) = ∫_0^r H (claims/convexity_lemma.py), s the noise of a clean
-    micro-batch. For a model whose gradients lie on the first axis, under Algorithm 1.
+    The bound is [Π(G) - Π(s)]/G, Π(r) = ∫_0^r H (claims/convexity_lemma.py), s the
+    noise of a clean micro-batch. For a model whose gradients lie on the first axis,
+    under Algorithm 1.
     """
     a = np.array([gradient])
     (gradients,) = update.gradients

@@ -1,7 +1,7 @@
 """The exact asymptotic bias of every rule on a solvable model: no Monte-Carlo.
 
-For small steps the iterates settle where the expected update vanishes (`analysis.rest.update`), at
-a stable stationary point; the bias is ‖∇f‖ there.
+For small steps the iterates settle where the expected update vanishes
+(`analysis.rest.update`), at a stable stationary point; the bias is ‖∇f‖ there.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from analysis.spec.rule import Clipping, Rule
 
 Array = NDArray[np.float64]
 
-# Total probability of the compositions that are left out: of the first look, and of the search
-# with several axes.
+# Total probability of the compositions that are left out: of the first look, and of the
+# search with several axes.
 UNLIKELY = 5e-3
 NEGLIGIBLE = 1e-10
 
@@ -31,8 +31,8 @@ NEGLIGIBLE = 1e-10
 class StationaryPoint(NamedTuple):
     """A stable stationary point: a = ∇f [axes] there, and the range of ‖∇f‖ around it.
 
-    Between low and high the expected update is next to nothing (`roots.rest`); both are ‖a‖ where
-    the point is alone.
+    Between low and high the expected update is next to nothing (`roots.rest`); both are
+    ‖a‖ where the point is alone.
     """
 
     gradient: Array
@@ -52,12 +52,13 @@ class StationaryPoint(NamedTuple):
 
 
 def stationary_points(update: Update) -> list[StationaryPoint]:
-    """All stable stationary points that the search finds, the nearest to 0 first; [] if none.
+    """Stable stationary points that the search finds, nearest to 0 first; [] if none.
 
-    In the coordinates of `update.span`; opposing draggers leave a sphere, or a ring around the
-    span, of which one point is given. The mean of all samples (a rule that clips nothing) has its
-    point in closed form. Raises SpecificationError where several axes are to be searched and the
-    noise has no Gaussian part, and when the search finds nothing and does not run away.
+    In the coordinates of `update.span`; opposing draggers leave a sphere, or a ring
+    around the span, of which one point is given. The mean of all samples (a rule that
+    clips nothing) has its point in closed form. Raises SpecificationError where several
+    axes are to be searched and the noise has no Gaussian part, and when the search
+    finds nothing and does not run away.
     """
     span = update.span
     if update.clipping.is_mean:
@@ -77,7 +78,7 @@ def stationary_points(update: Update) -> list[StationaryPoint]:
 
 
 def _length_scale(update: Update) -> float:
-    """The noise of what is clipped, or where there is none the push of a single dragger."""
+    """The noise of what is clipped or, without noise, the push of a single dragger."""
     unit = update.units[0]
     scale = unit.noise_scale(update.model)
     return scale or update.model.dragger.norm / unit.parts[0].samples
@@ -86,8 +87,9 @@ def _length_scale(update: Update) -> float:
 def _stationary_mean(model: GradientModel, span: Span) -> Array:
     """Where the mean of all samples vanishes: (1-ε)∇f + ε E[dragger] = 0.
 
-    It is -εD v/(1-ε), or -εD v for additive draggers; 0 for orthogonal ones, whose component along
-    v no step removes, and isotropic ones; at any point with ‖∇f‖ = εD/(1-ε) for opposing ones.
+    It is -εD v/(1-ε), or -εD v for additive draggers; 0 for orthogonal ones, whose
+    component along v no step removes, and isotropic ones; at any point with ‖∇f‖ =
+    εD/(1-ε) for opposing ones.
     """
     epsilon, norm = model.dragger_fraction, model.dragger.norm
     match model.dragger.law:
@@ -104,7 +106,7 @@ def _stationary_mean(model: GradientModel, span: Span) -> Array:
 def _along_free_axes(
     update: Update, gradients: Sequence[tuple[Mixture, float]], *, rough: bool
 ) -> Callable[[Array], MeanUpdate]:
-    """The expected update along the searched axes, a function of y with a = free @ y."""
+    """The expected update along the searched axes as a function of y, a = free @ y."""
     free = update.span.free
 
     def mean(y: Array) -> MeanUpdate:
@@ -114,7 +116,9 @@ def _along_free_axes(
     return mean
 
 
-def _region(update: Update, gradients: Sequence[tuple[Mixture, float]], scale: float) -> Region:
+def _region(
+    update: Update, gradients: Sequence[tuple[Mixture, float]], scale: float
+) -> Region:
     """Where stationary points can be, given the distributions of what is clipped."""
     reach = 2 * max(law.reach for law, _ in gradients) + scale
     return Region(scale, reach, update.span.ray)
@@ -123,14 +127,15 @@ def _region(update: Update, gradients: Sequence[tuple[Mixture, float]], scale: f
 def _on_a_line(update: Update, scale: float) -> list[StationaryPoint]:
     """The drift is scanned outwards until it points back, and sign changes are refined.
 
-    A rough drift says where to look. Where that fails, the exact one is scanned as well.
+    A rough drift says where to look. Where that fails, the exact one is scanned as
+    well.
     """
     likely = tuple((law.thinned(UNLIKELY), count) for law, count in update.gradients)
 
     def drift(
         gradients: Sequence[tuple[Mixture, float]], *, rough: bool
     ) -> Callable[[float], float]:
-        """Over the mean length of an update: between -1 and 1, in every unit the same."""
+        """The drift over the mean length of an update: in [-1, 1] and free of units."""
         mean = _along_free_axes(update, gradients, rough=rough)
 
         def relative(x: float) -> float:
@@ -142,7 +147,9 @@ def _on_a_line(update: Update, scale: float) -> list[StationaryPoint]:
     exact = drift(update.gradients, rough=False)
     rough = drift(likely, rough=True)
     region = _region(update, update.gradients, scale)
-    guesses = on_line(rough, _region(update, likely, scale), xtol=1e-4, error=1e3 * ERROR)
+    guesses = on_line(
+        rough, _region(update, likely, scale), xtol=1e-4, error=1e3 * ERROR
+    )
     roots = [refined(exact, x, scale) for x in guesses]
     if not roots or None in roots:
         roots = list(on_line(exact, region, xtol=1e-13))
@@ -156,8 +163,12 @@ def _on_a_line(update: Update, scale: float) -> list[StationaryPoint]:
 def _with_axes(update: Update, scale: float) -> list[StationaryPoint]:
     """Newton's method: many evaluations of a rough drift, few of the exact one."""
     span = update.span
-    nearly_all = tuple((law.thinned(NEGLIGIBLE), count) for law, count in update.gradients)
-    few = tuple((law.thinned(UNLIKELY).lumped(), count) for law, count in update.gradients)
+    nearly_all = tuple(
+        (law.thinned(NEGLIGIBLE), count) for law, count in update.gradients
+    )
+    few = tuple(
+        (law.thinned(UNLIKELY).lumped(), count) for law, count in update.gradients
+    )
     exact = _along_free_axes(update, nearly_all, rough=False)
     rough = _along_free_axes(update, few, rough=True)
     origin = np.zeros(span.free.shape[1])
@@ -173,36 +184,39 @@ def _with_axes(update: Update, scale: float) -> list[StationaryPoint]:
 
 
 def _require_gaussian(model: GradientModel, law: Mixture, searched: int) -> None:
-    """Refuse what has no exact expression: several axes without a Gaussian part of the noise."""
+    """Refuse what has no exact form: several axes without Gaussian noise."""
     several = law.axes > 1 if (law.shape > 0).any() else searched > 1
     if not several:
         return
     for i, (_, noise) in enumerate(model.parts):
         if noise.gaussian == 0:
-            table = "model.noise" if model.domains is None else f"model.domains[{i}].noise"
+            table = (
+                "model.noise" if model.domains is None else f"model.domains[{i}].noise"
+            )
             field = "scale" if noise.law == "gaussian" else "gaussian"
             refuse(
                 f"{table}.{field}",
                 noise.gaussian,
-                "> 0 for an exact bias where the gradients do not lie on one line "
-                "(the lengths of purely discrete or gamma noise have no known law there)",
+                "> 0 for an exact bias where the gradients do not lie on one line (the "
+                "lengths of purely discrete or gamma noise have no known law there)",
             )
 
 
 @dataclass(frozen=True)
 class ExactBias:
-    """The exact asymptotic bias of one rule at one micro-batch size, in units of the gradient.
+    """Exact asymptotic bias of a rule at one micro-batch size, in the gradient's unit.
 
-    `bias` = ‖∇f‖ is that of the stable stationary point nearest to 0, None when there is none (the
-    draggers win); `roots` holds the norms at all that were found. `clipping_norm` is E ρ at the
-    first one, for `adaptive` only, and None where it differs between stationary points of the same
-    norm.
+    `bias` = ‖∇f‖ is that of the stable stationary point nearest to 0, None when there
+    is none (the draggers win); `roots` holds the norms at all that were found.
+    `clipping_norm` is E ρ at the first one, for `adaptive` only, and None where it
+    differs between stationary points of the same norm.
 
-    `interval` is the smallest and the largest ‖∇f‖ at which the iterates may stay near the first
-    point, both equal to `bias` where it is the only such point (`unique`). A wider one is a range
-    in which the expected update is next to nothing, less than 1e-4 of the mean length of an update:
-    typical of discrete noise, where half of all micro-batches may point either way. There `bias`
-    depends on ever smaller changes of the model, and short runs end anywhere in the range.
+    `interval` is the smallest and the largest ‖∇f‖ at which the iterates may stay near
+    the first point, both equal to `bias` where it is the only such point (`unique`). A
+    wider one is a range in which the expected update is next to nothing, less than 1e-4
+    of the mean length of an update: typical of discrete noise, where half of all
+    micro-batches may point either way. There `bias` depends on ever smaller changes of
+    the model, and short runs end anywhere in the range.
     """
 
     micro_batch_size: int
@@ -222,12 +236,13 @@ def exact_bias(
     threshold: float | None = None,
     pure: bool = False,
 ) -> ExactBias:
-    """Norm of the gradient where the rule settles for small steps, in units of the gradient.
+    """Gradient norm where the rule settles at small steps, in units of the gradient.
 
-    `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size only, `sgd`
-    and `global` on the batch size only, unless domains are `pure`, one for each micro-batch, or
-    micro-batches are of unequal size. Raises SpecificationError as `Clipping` does, and for a model
-    that has no exact bias. Second routes: tests/analysis/rest.
+    `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size
+    only, `sgd` and `global` on the batch size only, unless domains are `pure`, one for
+    each micro-batch, or micro-batches are of unequal size. Raises SpecificationError as
+    `Clipping` does, and for a model that has no exact bias. Second routes:
+    tests/analysis/rest.
 
     >>> from analysis.spec import Experiment
     >>> model = Experiment.load("sim/presets/sweet_spot.toml").gradient_model
@@ -260,6 +275,6 @@ def bias_at(update: Update, points: Sequence[StationaryPoint]) -> ExactBias:
 
 
 def _on_a_sphere(update: Update) -> bool:
-    """A single micro-batch and opposing draggers: every point of a sphere is stationary."""
+    """One micro-batch and opposing draggers: every point of a sphere is stationary."""
     alone = update.clipping.micro_batches == 1
     return alone and update.model.dragger.law == "opposing" and update.span.axes > 1

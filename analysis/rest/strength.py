@@ -8,7 +8,9 @@ from scipy import optimize
 from analysis.rest.update import Update
 
 
-def norm_at_bias(update: Update, *, bias: float, norms: tuple[float, float]) -> float | None:
+def norm_at_bias(
+    update: Update, *, bias: float, norms: tuple[float, float]
+) -> float | None:
     """The draggers' norm at which the rule's bias is `bias`, on a line.
 
     Draggers are persistent and point in the negative direction. The norm is sought

@@ -1,18 +1,18 @@
-"""The tails of a micro-batch's mean gradient g: S(t) = P(‖g‖ > t) and C(t) = E[g/‖g‖; ‖g‖ > t].
+"""Tails of a micro-batch's gradient g: S(t) = P(‖g‖ > t), C(t) = E[g/‖g‖; ‖g‖ > t].
 
-Both are integrals over the lengths t..∞ of densities that live on very different scales: a narrow
-one around each composition's own length. [0, ∞) is cut into panels, as narrow as the narrowest
-density that is there, each with twelve Gauss-Legendre nodes:
+Both are integrals over the lengths t..∞ of densities that live on very different
+scales: a narrow one around each composition's own length. [0, ∞) is cut into panels, as
+narrow as the narrowest density that is there, each with twelve Gauss-Legendre nodes:
 
     0      edge            edge   edge        edge
     |---|--|--·-·-·-·-·-·--|-·-·-·|-·-··-·-·--|      panels p, nodes n
                mass of the panel's right part up to the next edge: the matrix `upwards`
                            sum of the mass of all panels to the right: a cumulative sum
 
-The density of every composition with Gaussian noise is added up at the nodes of the panels that it
-reaches; S and C at a node are the mass above it in its own panel and that of all later panels.
-Compositions without Gaussian noise need no quadrature (`analysis.rest.discrete`): where their tails
-jump there is an edge.
+The density of every composition with Gaussian noise is added up at the nodes of the
+panels that it reaches; S and C at a node are the mass above it in its own panel and
+that of all later panels. Compositions without Gaussian noise need no quadrature
+(`analysis.rest.discrete`): where their tails jump there is an edge.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ HALVINGS = 27  # of the narrowest panel, towards 0
 
 
 class Accuracy(NamedTuple):
-    """How far a Gaussian vector's length is followed, and the width of a panel, in deviations."""
+    """The reach of a Gaussian vector's length and a panel's width, in deviations."""
 
     far: float
     width: float
@@ -50,7 +50,7 @@ ROUGH = Accuracy(far=5.0, width=4.0)  # leaves errors of about 1e-6
 class Quadrature(NamedTuple):
     """Gauss-Legendre nodes and weights on [-1, 1].
 
-    And the matrix that integrates from each node up to 1.
+    The matrix `upwards` integrates from each node up to 1.
     """
 
     nodes: Array
@@ -91,7 +91,7 @@ class Panels:
 
 @dataclass(frozen=True)
 class Tails:
-    """S(t) [p, n] and C(t) [p, n, axes] on panels; `measure` [p, n] integrates over t."""
+    """S(t) [p, n] and C(t) [p, n, axes] on panels; `measure` [p, n] integrates."""
 
     nodes: Array
     measure: Array
@@ -100,7 +100,7 @@ class Tails:
 
 
 class _Lengths(NamedTuple):
-    """Where tails fall: low and high ends [c], and the lengths over which they are smooth there."""
+    """Where tails fall: low and high ends [c], and scales on which they are smooth."""
 
     low: Array
     high: Array
@@ -108,14 +108,14 @@ class _Lengths(NamedTuple):
 
 
 def tails(law: Mixture, a: Array, cut: float = np.inf, *, rough: bool = False) -> Tails:
-    """Survival function of ‖g‖ and C(t) = E[u; ‖g‖ > t] at a = ∇f [axes], for t up to `cut`."""
+    """P(‖g‖ > t) and C(t) = E[u; ‖g‖ > t] at a = ∇f [axes], for t up to `cut`."""
     return joint_tails((law,), a, cut, rough=rough)[0]
 
 
 def joint_tails(
     laws: Sequence[Mixture], a: Array, cut: float = np.inf, *, rough: bool = False
 ) -> list[Tails]:
-    """The tails of several distributions at the same nodes, so that products can be integrated."""
+    """Tails of several distributions at the same nodes, to integrate their products."""
     accuracy = ROUGH if rough else FINE
     laws = [_settled(law, a) for law in laws]
     parts = [(cloud(law, a), discrete(law, a)) for law in laws]
@@ -124,7 +124,9 @@ def joint_tails(
         lengths.append(_reach(noisy, law.dimension, accuracy.far))
         lengths.append(_Lengths(still.low, still.high, still.widths()))
     points = np.concatenate([still.points() for _, still in parts])
-    edges = _edges(_Lengths(*map(np.concatenate, zip(*lengths, strict=True))), accuracy, points)
+    edges = _edges(
+        _Lengths(*map(np.concatenate, zip(*lengths, strict=True))), accuracy, points
+    )
     if cut < edges[-1]:
         edges = np.unique(np.append(edges, cut))
     panels = Panels.between(edges)
@@ -139,7 +141,7 @@ def joint_tails(
 
 
 def _settled(law: Mixture, a: Array) -> Mixture:
-    """The law with points in place of Gaussian vectors whose noise is near the mean's rounding."""
+    """The law, Gaussian vectors with noise near the mean's rounding made points."""
     far = np.linalg.norm(law.means(a), axis=1) > SETTLED * law.scale
     settled = far & law.noisy
     return replace(law, scale=np.where(far, 0.0, law.scale)) if settled.any() else law
@@ -153,7 +155,7 @@ def _reach(noisy: Cloud, dimension: int, far: float) -> _Lengths:
 
 
 def _union(low: Array, high: Array) -> tuple[Array, Array]:
-    """Starts and stops of the disjoint intervals that together cover low..high, in order."""
+    """Starts and stops of disjoint intervals that cover low..high, in order."""
     order = np.argsort(low)
     low, far = low[order], np.maximum.accumulate(high[order])
     new = np.append(True, low[1:] > far[:-1])
@@ -161,7 +163,7 @@ def _union(low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _edges(lengths: _Lengths, accuracy: Accuracy, points: Array) -> Array:
-    """Panel edges on [0, ∞): `width` scales apart from low to high, finer towards 0, the points.
+    """Panel edges on [0, ∞): the points, and every `width` scales, finer towards 0.
 
     Where several overlap the narrowest counts, up to a factor of two.
     """
@@ -178,11 +180,15 @@ def _edges(lengths: _Lengths, accuracy: Accuracy, points: Array) -> Array:
         for first, last in zip(begin, end, strict=True):
             inside = (stops > first) & (starts < last)
             gaps = zip(
-                np.append(first, stops[inside]), np.append(starts[inside], last), strict=True
+                np.append(first, stops[inside]),
+                np.append(starts[inside], last),
+                strict=True,
             )
             for left, right in gaps:
                 if left < right:
-                    count = max(2, int(np.ceil((right - left) / width / accuracy.width)))
+                    count = max(
+                        2, int(np.ceil((right - left) / width / accuracy.width))
+                    )
                     pieces.append(np.linspace(left, right, 1 + count))
         starts, stops = _union(np.append(starts, begin), np.append(stops, end))
     return np.unique(np.concatenate(pieces))
@@ -191,9 +197,9 @@ def _edges(lengths: _Lengths, accuracy: Accuracy, points: Array) -> Array:
 def _noisy_mass(noisy: Cloud, dimension: int, reach: _Lengths, panels: Panels) -> Array:
     """Densities of the lengths of Gaussian compositions at the nodes [p, n, 1 + axes].
 
-    The first column is that of the length itself, the others are times E[g/‖g‖ | ‖g‖]. Each
-    composition is added on the panels that it reaches, all at once: `which` [pairs] is the
-    composition and `panel` [pairs] the panel of each such pair.
+    The first column is that of the length itself, the others are times E[g/‖g‖ | ‖g‖].
+    Each composition is added on the panels that it reaches, all at once: `which`
+    [pairs] is the composition and `panel` [pairs] the panel of each such pair.
     """
     which, panel = _pairs(reach, panels)
     scale = noisy.scale[which, None]
@@ -201,9 +207,12 @@ def _noisy_mass(noisy: Cloud, dimension: int, reach: _Lengths, panels: Panels) -
         dimension, noisy.kappa[which, None], panels.nodes[panel] / scale
     )
     density /= scale
-    # A vector far away has its density at nodes that rounding moves: its mass is 1 all the same.
+    # A vector far away has its density at nodes that rounding moves: its mass is 1 all
+    # the same.
     mass = np.bincount(
-        which, density @ _gauss().weights * panels.half[panel], minlength=noisy.scale.size
+        which,
+        density @ _gauss().weights * panels.half[panel],
+        minlength=noisy.scale.size,
     )
     density /= mass[which, None]
     turned = density * cosine
@@ -219,7 +228,7 @@ def _noisy_mass(noisy: Cloud, dimension: int, reach: _Lengths, panels: Panels) -
 
 
 def _pairs(reach: _Lengths, panels: Panels) -> tuple[Index, Index]:
-    """All pairs of a composition and a panel that it reaches: the numbers of both [pairs]."""
+    """All pairs of a composition and a panel that it reaches: both numbers [pairs]."""
     first = np.searchsorted(panels.edges, reach.low, side="right") - 1
     last = np.minimum(np.searchsorted(panels.edges, reach.high), panels.half.size)
     count = last - first
@@ -228,11 +237,13 @@ def _pairs(reach: _Lengths, panels: Panels) -> tuple[Index, Index]:
     return which, panel
 
 
-def _from_above(mass: Array, panels: Panels, noisy: float, still: Discrete) -> tuple[Array, Array]:
-    """S(t) [p, n] and C(t) [p, n, axes], from the densities [p, n, 1 + axes] and what is discrete.
+def _from_above(
+    mass: Array, panels: Panels, noisy: float, still: Discrete
+) -> tuple[Array, Array]:
+    """S(t) [p, n], C(t) [p, n, axes] of densities [p, n, 1 + axes] and discrete parts.
 
-    noisy: the total probability of the compositions with Gaussian noise. By how much the quadrature
-    misses it, at most about 1e-9, is added to S.
+    noisy: the total probability of the compositions with Gaussian noise. By how much
+    the quadrature misses it, at most about 1e-9, is added to S.
     """
     rule, half = _gauss(), panels.half
     full = np.einsum("pnc,n,p->pc", mass, rule.weights, half)

@@ -1,19 +1,20 @@
-"""The update of a rule on a model: what is clipped as one, and the expected update E ψ(g).
+"""A rule's update on a model: what is clipped as one, and the expected update E ψ(g).
 
-With i.i.d. micro-batches Algorithm 1 follows E[ψ(g)], ψ(v) = H(‖v‖) v/‖v‖, where H' = S^(m-1) and
-S(t) = P(‖g‖ > t). Integrating by parts,
+With i.i.d. micro-batches Algorithm 1 follows E[ψ(g)], ψ(v) = H(‖v‖) v/‖v‖, where H' =
+S^(m-1) and S(t) = P(‖g‖ > t). Integrating by parts,
 
     E[ψ(g)] = ∫_0^∞ H'(t) C(t) dt,    C(t) = E[u; ‖g‖ > t],    u = g/‖g‖,
 
 and the other rules differ in H' only: see `analysis.spec.rule.Rule`.
 
-Where the last micro-batch is smaller, each has tails S_j and C_j of its own. The smallest norm of
-the others exceeds t with probability Π_{i≠j} S_i(t), and the same integration by parts gives
+Where the last micro-batch is smaller, each has tails S_j and C_j of its own. The
+smallest norm of the others exceeds t with probability Π_{i≠j} S_i(t), and the same
+integration by parts gives
 
     E[update] = (1/m) Σ_j ∫_0^∞ Π_{i≠j} S_i(t) C_j(t) dt,    E ρ = ∫_0^∞ Π_i S_i(t) dt.
 
-For normalized and fixed it is the average over the micro-batches; global clips the mean of the
-micro-batches' means, whose distribution is that of a weighted sum.
+For normalized and fixed it is the average over the micro-batches; global clips the mean
+of the micro-batches' means, whose distribution is that of a weighted sum.
 """
 
 import math
@@ -38,7 +39,7 @@ Array = NDArray[np.float64]
 
 
 class Part(NamedTuple):
-    """The mean of some samples, `group` at a time of one domain, and its weight in a unit."""
+    """The mean of samples, `group` each of one domain, and its weight in a unit."""
 
     samples: int
     group: int
@@ -47,10 +48,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Unit:
-    """What is clipped as one, the weighted mean of its parts, and how many such units a step has.
+    """What is clipped as one, the weighted mean of its parts, and how many a step has.
 
-    A micro-batch is one part. With `global` the mini-batch is a unit; where the last micro-batch is
-    smaller, its samples have a larger weight and are a second part.
+    A micro-batch is one part. With `global` the mini-batch is a unit; where the last
+    micro-batch is smaller, its samples have a larger weight and are a second part.
     """
 
     parts: tuple[Part, ...]
@@ -97,8 +98,8 @@ class Gradients(NamedTuple):
 class Update:
     """The update of a rule on a model.
 
-    Distributions are computed when they are first asked for, and kept. Raises SpecificationError
-    for a model that is only simulated.
+    Distributions are computed when they are first asked for, and kept. Raises
+    SpecificationError for a model that is only simulated.
     """
 
     model: GradientModel
@@ -120,7 +121,9 @@ class Update:
     @cached_property
     def gradients(self) -> tuple[Gradients, ...]:
         """The distributions of what is clipped, and how many there are of each."""
-        return tuple(Gradients(unit.distribution(self.model), unit.count) for unit in self.units)
+        return tuple(
+            Gradients(unit.distribution(self.model), unit.count) for unit in self.units
+        )
 
     def expected(self, a: Array) -> Array:
         """E[direction of the update] [axes] at a = ∇f [axes]."""
@@ -132,19 +135,23 @@ class Update:
 
 
 class MeanUpdate(NamedTuple):
-    """E[direction of the update] [axes], and the mean length of what one unit adds to it."""
+    """E[direction of the update] [axes], and the mean length that one unit adds."""
 
     vector: Array
     length: float
 
 
-def expected_update(law: Mixture, a: Array, clipping: Clipping, *, rough: bool = False) -> Array:
-    """E[direction of the update] [axes] at a = ∇f [axes], for units of one distribution.
+def expected_update(
+    law: Mixture, a: Array, clipping: Clipping, *, rough: bool = False
+) -> Array:
+    """E[direction of the update] [axes] at a = ∇f [axes], units of one distribution.
 
-    The direction is subtracted from w after multiplication with the step size. The relative error
-    is about 1e-9, with `rough` 1e-6.
+    The direction is subtracted from w after multiplication with the step size. The
+    relative error is about 1e-9, with `rough` 1e-6.
     """
-    return mean_update(((law, clipping.micro_batches),), a, clipping, rough=rough).vector
+    return mean_update(
+        ((law, clipping.micro_batches),), a, clipping, rough=rough
+    ).vector
 
 
 def mean_update(
@@ -169,10 +176,16 @@ def mean_update(
     for k, t in enumerate(tails):
         others = None
         if clipping.rule.depends_on_m:
-            others = survival(tails, [count - (j == k) for j, (_, count) in enumerate(gradients)])
+            others = survival(
+                tails, [count - (j == k) for j, (_, count) in enumerate(gradients)]
+            )
         slope = clipping.rule.score_derivative(t.nodes, others, clipping.limit)
-        update = update + shares[k] * np.einsum("pn,pn,pna->a", t.measure, slope, t.direction)
-        length += shares[k] * float(np.einsum("pn,pn,pn->", t.measure, slope, t.survival))
+        update = update + shares[k] * np.einsum(
+            "pn,pn,pna->a", t.measure, slope, t.direction
+        )
+        length += shares[k] * float(
+            np.einsum("pn,pn,pn->", t.measure, slope, t.survival)
+        )
     return MeanUpdate(update, length)
 
 
@@ -187,7 +200,7 @@ def _mean_direction(law: Mixture, a: Array) -> Array:
 
 
 def survival(tails: Sequence[Tails], powers: Sequence[float]) -> Array:
-    """Π_k S_k(t)^powers_k at the nodes [p, n]: the probability that so many norms exceed t."""
+    """Π_k S_k(t)^powers_k at the nodes [p, n]: P(so many norms all exceed t)."""
     result = tails[0].survival ** powers[0]
     for t, power in zip(tails[1:], powers[1:], strict=True):
         result = result * t.survival**power
@@ -195,7 +208,7 @@ def survival(tails: Sequence[Tails], powers: Sequence[float]) -> Array:
 
 
 def clipping_norm(law: Mixture, a: Array, m: float) -> float:
-    """E ρ = ∫_0^∞ S(t)^m dt: the mean of the smallest of m micro-batch norms at a = ∇f [axes]."""
+    """E ρ = ∫_0^∞ S(t)^m dt: mean of the smallest of m norms at a = ∇f [axes]."""
     return smallest_norm(((law, m),), a)
 
 

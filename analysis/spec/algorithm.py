@@ -1,4 +1,4 @@
-"""The algorithm and the run: rule, micro-batch sizes or their schedule, and what is measured."""
+"""The algorithm and the run: rule, sizes or their schedule, what is measured."""
 
 import math
 import sys
@@ -33,7 +33,9 @@ CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardl
 
 
 def _threshold(name: str, value: Any) -> float:
-    """Check for a clipping threshold; inf, no clipping, is written "inf" where JSON has no number.
+    """Check for a clipping threshold.
+
+    No clipping, inf, is written "inf" where JSON has no number.
 
     Below the smallest normal number a threshold has no digits left.
     """
@@ -42,11 +44,13 @@ def _threshold(name: str, value: Any) -> float:
     try:
         return float(real(sys.float_info.min)(name, value))
     except SpecificationError:
-        refuse(name, value, f"a number >= {sys.float_info.min:.3g}, or inf for no clipping")
+        refuse(
+            name, value, f"a number >= {sys.float_info.min:.3g}, or inf for no clipping"
+        )
 
 
 def _pairs(threshold: Check) -> Check:
-    """Check for a list of pairs of a threshold and a micro-batch size; absent is allowed."""
+    """Check for pairs of a threshold and a micro-batch size; absent is allowed."""
     size = integer(1, LARGEST_STEP)
 
     def check(name: str, value: Any) -> tuple[float, int]:
@@ -59,22 +63,27 @@ def _pairs(threshold: Check) -> Check:
 
 @dataclass(frozen=True)
 class Schedule(Checked):
-    """Micro-batch sizes that change during a run, one key: pairs of a threshold and a size.
+    """Micro-batch sizes that vary in a run, one key: pairs of a threshold and a size.
 
-    `iterations` [[from, b], …]: size b from that iteration on; the first is 0, and they increase.
-    `gradient_norm` [[from, b], …]: size b while ‖∇f‖ is at least that and below the one before;
-    they decrease, and the last is 0.
+    `iterations` [[from, b], …]: size b from that iteration on; the first is 0, and they
+    increase. `gradient_norm` [[from, b], …]: size b while ‖∇f‖ is at least that and
+    below the one before; they decrease, and the last is 0.
     """
 
     table: ClassVar[str] = "algorithm.schedule"
-    iterations: tuple[tuple[int, int], ...] | None = checked(_pairs(integer(0, LARGEST_RUN)), None)
-    gradient_norm: tuple[tuple[float, float], ...] | None = checked(_pairs(real(0)), None)
+    iterations: tuple[tuple[int, int], ...] | None = checked(
+        _pairs(integer(0, LARGEST_RUN)), None
+    )
+    gradient_norm: tuple[tuple[float, float], ...] | None = checked(
+        _pairs(real(0)), None
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.iterations is None) == (self.gradient_norm is None):
             raise SpecificationError(
-                "algorithm.schedule: must have one of the keys iterations and gradient_norm"
+                "algorithm.schedule: must have one of the keys "
+                "iterations and gradient_norm"
             )
         starts = [start for start, _ in self.pairs]
         if self.iterations is not None:
@@ -90,7 +99,9 @@ class Schedule(Checked):
     @property
     def pairs(self) -> tuple[tuple[float, int], ...]:
         """The pairs of a threshold and a micro-batch size, in the order of the file."""
-        pairs: Any = self.iterations if self.iterations is not None else self.gradient_norm
+        pairs: Any = (
+            self.iterations if self.iterations is not None else self.gradient_norm
+        )
         return tuple(pairs)
 
     @property
@@ -101,7 +112,9 @@ class Schedule(Checked):
     def size_at(self, iteration: int, gradient_norm: Any) -> Any:
         """The size at that iteration, or the sizes [...] for gradient norms [...]."""
         if self.iterations is not None:
-            return next(b for start, b in reversed(self.iterations) if start <= iteration)
+            return next(
+                b for start, b in reversed(self.iterations) if start <= iteration
+            )
         (_, size), *larger = reversed(self.pairs)
         for start, b in larger:
             size = size + (gradient_norm >= start) * (b - size)
@@ -110,11 +123,11 @@ class Schedule(Checked):
 
 @dataclass(frozen=True)
 class Algorithm(Checked):
-    """The update rule, the mini-batch size B and the micro-batch sizes b to compare, or a schedule.
+    """The update rule, mini-batch size B, micro-batch sizes b compared, or a schedule.
 
-    `threshold`: where fixed and global clip, in units of the gradient; inf is no clipping (sgd).
-    `domains`: whether every sample's domain is drawn for itself (mixed, the default) or that of a
-    whole micro-batch at once (pure).
+    `threshold`: where fixed and global clip, in units of the gradient; inf is no
+    clipping (sgd). `domains`: whether every sample's domain is drawn for itself (mixed,
+    the default) or that of a whole micro-batch at once (pure).
     """
 
     table: ClassVar[str] = "algorithm"
@@ -140,11 +153,14 @@ class Algorithm(Checked):
         super().__post_init__()
         if not self.sizes:
             raise SpecificationError(
-                "algorithm: the required key 'micro_batch_sizes' is missing (or a schedule)"
+                "algorithm: the required key 'micro_batch_sizes' is "
+                "missing (or a schedule)"
             )
         if self.micro_batch_sizes and self.schedule is not None:
             sizes = list(self.micro_batch_sizes)
-            refuse("algorithm.micro_batch_sizes", sizes, "absent with [algorithm.schedule]")
+            refuse(
+                "algorithm.micro_batch_sizes", sizes, "absent with [algorithm.schedule]"
+            )
         for i, b in enumerate(self.sizes):
             name = f"algorithm.micro_batch_sizes[{i}]"
             if self.schedule is not None:
@@ -155,10 +171,16 @@ class Algorithm(Checked):
                 refuse(name, b, "different from the sizes before it")
         rule = self.rule
         if rule.needs_threshold and self.threshold is None:
-            message = f"algorithm: the key 'threshold' is required by rule = {rule.value!r}"
+            message = (
+                f"algorithm: the key 'threshold' is required by rule = {rule.value!r}"
+            )
             raise SpecificationError(message)
         if not rule.needs_threshold and self.threshold is not None:
-            refuse("algorithm.threshold", self.threshold, f"absent with rule = {rule.value!r}")
+            refuse(
+                "algorithm.threshold",
+                self.threshold,
+                f"absent with rule = {rule.value!r}",
+            )
 
     def to_mapping(self) -> dict[str, Any]:
         """As in the base class; an infinite threshold is "inf", which JSON can hold."""
@@ -183,22 +205,24 @@ class Algorithm(Checked):
     @property
     def sizes(self) -> tuple[int, ...]:
         """All micro-batch sizes that occur."""
-        return self.schedule.micro_batch_sizes if self.schedule else self.micro_batch_sizes
+        return (
+            self.schedule.micro_batch_sizes if self.schedule else self.micro_batch_sizes
+        )
 
     @property
     def variants(self) -> tuple[int | None, ...]:
-        """What is simulated one after the other: the sizes to compare, or None for a schedule."""
+        """What is simulated in turn: the sizes to compare, or None for a schedule."""
         return (None,) if self.schedule is not None else self.sizes
 
 
 @dataclass(frozen=True)
 class Run(Checked):
-    """How long to simulate, how often, from where, with which random numbers, and what to measure.
+    """How long to simulate, how often, from where, the random numbers, what to measure.
 
     `measure`: "bias", the norm of the mean gradient at rest, extrapolated to zero step;
-    "trajectory", means over replicates at about `points` log-spaced iterations; "hitting", the
-    first iteration at which ‖∇f‖ <= `radius`. `precision` is that of the iterates; statistics are
-    in float64.
+    "trajectory", means over replicates at about `points` log-spaced iterations;
+    "hitting", the first iteration at which ‖∇f‖ <= `radius`. `precision` is that of the
+    iterates; statistics are in float64.
     """
 
     table: ClassVar[str] = "run"
@@ -209,13 +233,18 @@ class Run(Checked):
     points: int | None = checked(optional(integer(1, 1000)), None)
     radius: float | None = checked(optional(positive), None)
     replicates: int = checked(integer(1, LARGEST_STEP), 32)
-    start: float | tuple[float, ...] = checked(one_or_several(real(), LARGEST_STEP), 0.0)
+    start: float | tuple[float, ...] = checked(
+        one_or_several(real(), LARGEST_STEP), 0.0
+    )
     seed: int = checked(integer(0, 2**63 - 1), 1)
     precision: str = checked(choice("float32", "float64"), "float32")
 
     @classmethod
     def read(cls, table: Any) -> Self:
-        """Build from the [run] table; one step size is enough where nothing is extrapolated."""
+        """Build from the [run] table.
+
+        One step size is enough where nothing is extrapolated.
+        """
         values = cls.entries(table)
         if isinstance(table, Mapping) and table.get("measure", "bias") != "bias":
             values.setdefault("steps", (0.1,))
@@ -225,7 +254,9 @@ class Run(Checked):
         super().__post_init__()
         close = any(x < CLOSEST_STEPS * y for y, x in pairwise(sorted(self.steps)))
         if close:
-            refuse("run.steps", list(self.steps), "step sizes that differ by 1 % at least")
+            refuse(
+                "run.steps", list(self.steps), "step sizes that differ by 1 % at least"
+            )
         for key, measure, default in (
             ("burn_in", "bias", 0.5),
             ("points", "trajectory", 20),
@@ -233,18 +264,28 @@ class Run(Checked):
         ):
             value = getattr(self, key)
             if self.measure != measure and value is not None:
-                refuse(f"run.{key}", value, f"absent with run.measure = {self.measure!r}")
+                refuse(
+                    f"run.{key}", value, f"absent with run.measure = {self.measure!r}"
+                )
             if self.measure == measure and value is None:
                 if default is None:
-                    message = f"run: the key {key!r} is required by measure = {measure!r}"
+                    message = (
+                        f"run: the key {key!r} is required by measure = {measure!r}"
+                    )
                     raise SpecificationError(message)
                 object.__setattr__(self, key, default)
         if self.measure != "bias":
             return
         if len(self.steps) < 2:
-            refuse("run.steps", list(self.steps), "two or three values with run.measure = 'bias'")
+            refuse(
+                "run.steps",
+                list(self.steps),
+                "two or three values with run.measure = 'bias'",
+            )
         if self.recorded < self.batches:
-            allowed = f"large enough to leave {self.batches} iterations after run.burn_in"
+            allowed = (
+                f"large enough to leave {self.batches} iterations after run.burn_in"
+            )
             refuse("run.iterations", self.iterations, allowed)
 
     @property
@@ -254,6 +295,7 @@ class Run(Checked):
 
     @property
     def batches(self) -> int:
-        """Batch means that each replicate contributes: an even number, about 256 in all or more."""
-        runs = max(1, math.ceil(UNITS / self.replicates))  # that each replicate is divided into
+        """Batch means of each replicate: an even number, about 256 or more in all."""
+        # runs that each replicate is divided into
+        runs = max(1, math.ceil(UNITS / self.replicates))
         return 2 * runs * max(1, math.ceil(BATCH_MEANS / self.replicates / (2 * runs)))

@@ -1,4 +1,4 @@
-"""Checked fields: what a specification may contain, and the one-line refusal when it does not."""
+"""Checked fields: what a specification may contain, else a one-line refusal."""
 
 import dataclasses
 import math
@@ -13,10 +13,10 @@ LONGEST_SHOWN = 60  # characters of a value in a message
 
 
 class SpecificationError(ValueError):
-    """Bad input. The message is one line that names the field, the value and what is allowed.
+    """Bad input. The message is one line: the field, the value and what is allowed.
 
-    Line breaks and other characters that are not printed as they are, such as those that turn the
-    direction of writing, stand there as escapes.
+    Line breaks and other characters that are not printed as they are, such as those
+    that turn the direction of writing, stand there as escapes.
     """
 
     def __init__(self, message: str) -> None:
@@ -24,12 +24,12 @@ class SpecificationError(ValueError):
 
 
 def printable(text: str) -> str:
-    """The text with everything that a terminal would obey instead of printing escaped."""
+    """The text with everything a terminal would obey, not print, escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text, or its beginning and three dots where it has more characters than that."""
+    """The text, or its beginning and three dots where it has more characters."""
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
@@ -43,7 +43,7 @@ def shown(value: object) -> str:
 
 
 def refuse(name: str, value: object, allowed: str) -> NoReturn:
-    """Raise SpecificationError("name = value: must be allowed"), the value cut at 60 characters."""
+    """SpecificationError("name = value: must be allowed"), cut at 60 characters."""
     raise SpecificationError(f"{name} = {shown(value)}: must be {allowed}")
 
 
@@ -54,7 +54,7 @@ def one_of(options: Iterable[str], word: object = "") -> str:
 
 
 def suggestion(word: object, options: Iterable[str]) -> str:
-    """The question which option the word probably means, in brackets; empty if none is close.
+    """The question which option the word means, in brackets; empty if none is close.
 
     >>> suggestion("swet-spot", ["bias_radius", "sweet_spot"])
     ' (did you mean sweet_spot?)'
@@ -87,12 +87,17 @@ NUMBER = r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?"
 
 
 def number_hint(text: str) -> str:
-    """How the number that a text seems to mean is written, in brackets; empty if it means none.
+    """How the number that a text seems to mean is written, in brackets.
+
+    The hint is empty if it means none.
 
     >>> number_hint("0,005"), number_hint("0.5 %"), number_hint("many")
     (' (with a decimal point: 0.005)', ' (a fraction, not per cent: 0.005)', '')
     """
-    number, percent = text.strip().removesuffix("%").rstrip(), text.strip().endswith("%")
+    number, percent = (
+        text.strip().removesuffix("%").rstrip(),
+        text.strip().endswith("%"),
+    )
     if not re.fullmatch(NUMBER, number) or not (percent or "," in number):
         return ""
     value = float(number.replace(",", "."))
@@ -102,7 +107,7 @@ def number_hint(text: str) -> str:
 
 
 def percent_hint(value: float) -> str:
-    """The hint where a fraction was asked for and the number may be a percentage, else nothing."""
+    """A hint where a fraction is expected and a percentage may be meant, else ""."""
     return f" (a fraction, not per cent: {value / 100:g})" if 1 < value <= 100 else ""
 
 
@@ -113,14 +118,21 @@ def real(
     open_low: bool = False,
     open_high: bool = False,
 ) -> Check:
-    """Check for a finite number in the range; integers become floats, booleans are refused."""
+    """Check for a finite number in the range.
+
+    Integers become floats, booleans are refused.
+    """
     left = "" if low == -math.inf else f" {'>' if open_low else '>='} {low:g}"
     right = "" if high == math.inf else f" {'<' if open_high else '<='} {high:g}"
     allowed = "a finite number" + left + (" and" if left and right else "") + right
 
     def check(name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            refuse(name, value, allowed + number_hint(value if isinstance(value, str) else ""))
+            refuse(
+                name,
+                value,
+                allowed + number_hint(value if isinstance(value, str) else ""),
+            )
         try:
             number = float(value)
         except OverflowError:
@@ -139,7 +151,11 @@ def integer(low: int, high: int) -> Check:
     """Check for an integer in low..high, both included; booleans are refused."""
 
     def check(name: str, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not low <= value <= high
+        ):
             refuse(name, value, f"an integer from {low} to {high}")
         return value
 
@@ -161,7 +177,10 @@ LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
 def file_name(name: str, value: Any) -> str:
-    """Check for a word that can name a file or folder: it leads nowhere else and can be printed."""
+    """Check for a word that can name a file or folder.
+
+    It leads nowhere else and can be printed.
+    """
     if (
         not isinstance(value, str)
         or value in ("", ".", "..")
@@ -169,7 +188,10 @@ def file_name(name: str, value: Any) -> str:
         or re.search(r"[/\\]", value)
         or len(value.encode()) > LONGEST_NAME
     ):
-        allowed = f"a file's name: printable, without separators, at most {LONGEST_NAME} bytes"
+        allowed = (
+            "a file's name: printable, without separators, at most "
+            f"{LONGEST_NAME} bytes"
+        )
         refuse(name, value, allowed)
     return value
 
@@ -190,7 +212,9 @@ def one_or_several(item: Check, high: int) -> Check:
     many = several(item, 1, high)
 
     def check(name: str, value: Any) -> Any:
-        return many(name, value) if isinstance(value, (list, tuple)) else item(name, value)
+        return (
+            many(name, value) if isinstance(value, (list, tuple)) else item(name, value)
+        )
 
     return check
 
@@ -212,7 +236,7 @@ def optional(item: Check) -> Check:
 
 
 def absent_or(items: Check) -> Check:
-    """Check that lets () (the list is absent) pass; an empty list in a file is for `items`."""
+    """Check that passes () (an absent list); an empty list in a file is for `items`."""
     return lambda name, value: () if value == () else items(name, value)
 
 
@@ -240,19 +264,24 @@ class Checked:
 
     @classmethod
     def entries(cls, table: Any) -> dict[str, Any]:
-        """The table's entries, once it is a mapping with all required keys and no unknown one."""
+        """The table's entries, once all required keys and no unknown ones are there."""
         if not isinstance(table, Mapping):
             refuse(cls.table, table, "a table")
-        known = {field.name: field for field in dataclasses.fields(cls) if field.compare}
+        known = {
+            field.name: field for field in dataclasses.fields(cls) if field.compare
+        }
         for key in table:
             if key not in known:
                 raise SpecificationError(
-                    f"{cls.table}: unknown key {str(key)[:60]!r}: must be {one_of(known, key)}"
+                    f"{cls.table}: unknown key {str(key)[:60]!r}: must be "
+                    f"{one_of(known, key)}"
                 )
         for key, field in known.items():
             unset = dataclasses.MISSING
             if key not in table and field.default is unset:
-                raise SpecificationError(f"{cls.table}: the required key {key!r} is missing")
+                raise SpecificationError(
+                    f"{cls.table}: the required key {key!r} is missing"
+                )
         return dict(table)
 
     @classmethod
@@ -261,7 +290,7 @@ class Checked:
         return cls(**cls.entries(table))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain nested mapping, as read from TOML; absent keys (None, ()) are left out."""
+        """Plain nested mapping, as in TOML; absent keys (None, ()) are left out."""
         return {
             field.name: plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
@@ -279,7 +308,7 @@ def read_law(name: str, table: Any, laws: Mapping[str, type[Any]]) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Checked objects and tuples as mappings and lists, words of a fixed choice as strings."""
+    """Checked objects as mappings, tuples as lists, words of a choice as strings."""
     if isinstance(value, Checked):
         return value.to_mapping()
     if isinstance(value, StrEnum):

@@ -1,9 +1,9 @@
 """What a micro-batch consists of: how many draggers, how many samples of each domain.
 
-A micro-batch's mean depends on its samples through such counts, and through what the noise's own
-distribution draws. Theory sums over all compositions (`analysis.rest.mixture`), simulation draws
-one of them (`sim.reduction.compositions`): both enumerate them here, and each leaves out what is
-negligible to it.
+A micro-batch's mean depends on its samples through such counts, and through what the
+noise's own distribution draws. Theory sums over all compositions
+(`analysis.rest.mixture`), simulation draws one of them (`sim.reduction.compositions`):
+both enumerate them here, and each leaves out what is negligible to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,18 +28,18 @@ class Outcomes(NamedTuple):
 
 
 class TooManyCompositionsError(SpecificationError):
-    """A micro-batch has more compositions than can be enumerated; a smaller one has fewer."""
+    """A micro-batch has too many compositions to enumerate; a smaller one has fewer."""
 
 
 @dataclass(frozen=True)
 class Resolution:
     """How finely compositions are enumerated, and how many there may be.
 
-    negligible: the probability of a composition that is left out; with `in_total` that of all of
-    them together, so that of n alternatives each may have an n-th of it. binomial_probabilities:
-    of (n, q) the first number k and P(k), P(k + 1), … [j] of a Binomial(n, q) number, 0 < q < 1, as
-    far as they are not negligible. purpose: stands in the refusal of more than `largest`
-    compositions.
+    negligible: the probability of a composition that is left out; with `in_total` that
+    of all of them together, so that of n alternatives each may have an n-th of it.
+    binomial_probabilities: of (n, q) the first number k and P(k), P(k + 1), … [j] of a
+    Binomial(n, q) number, 0 < q < 1, as far as they are not negligible. purpose: stands
+    in the refusal of more than `largest` compositions.
     """
 
     negligible: float
@@ -49,7 +49,7 @@ class Resolution:
     purpose: str = ""
 
     def keeps(self, probability: Array) -> NDArray[np.bool_]:
-        """Which of the alternatives of these probabilities [n] are not negligible [n]."""
+        """Which alternatives of these probabilities [n] are not negligible [n]."""
         limit = self.negligible / probability.size if self.in_total else self.negligible
         return probability > limit
 
@@ -65,7 +65,10 @@ class Resolution:
 
     def refuse(self, samples: int) -> NoReturn:
         """Raise TooManyCompositionsError for micro-batches of that many samples."""
-        allowed = f"smaller{self.purpose} (it has more than {self.largest} kinds of micro-batch)"
+        allowed = (
+            f"smaller{self.purpose} (it has more than {self.largest} "
+            "kinds of micro-batch)"
+        )
         raise TooManyCompositionsError(
             f"algorithm.micro_batch_sizes = {samples}: must be {allowed}"
         )
@@ -75,9 +78,10 @@ class Resolution:
 class Compositions:
     """The compositions of a micro-batch of `samples` samples.
 
-    weight [c] their probabilities, which sum to 1 but for what was left out; draggers [c] and clean
-    [domains, c] the numbers of draggers and of benign samples of each domain; draws [noises, c] the
-    numbers that the noises' own distributions have drawn so far.
+    weight [c] their probabilities, which sum to 1 but for what was left out; draggers
+    [c] and clean [domains, c] the numbers of draggers and of benign samples of each
+    domain; draws [noises, c] the numbers that the noises' own distributions have drawn
+    so far.
     """
 
     samples: int
@@ -88,7 +92,9 @@ class Compositions:
     draws: NDArray[Any]
 
     @classmethod
-    def start(cls, samples: int, domains: int, resolution: Resolution) -> "Compositions":
+    def start(
+        cls, samples: int, domains: int, resolution: Resolution
+    ) -> "Compositions":
         """The only composition before anything is known of it."""
         return cls(
             samples,
@@ -102,7 +108,7 @@ class Compositions:
     def split(
         self, outcomes: Callable[..., Outcomes], *keys: NDArray[Any]
     ) -> tuple["Compositions", NDArray[Any]]:
-        """One row in place of each for every outcome of outcomes(*keys), and their values [c].
+        """The rows split by the outcomes of outcomes(*keys), and their values [c].
 
         `outcomes` is asked once for each different combination of the keys [c]. Raises
         TooManyCompositionsError.
@@ -113,7 +119,9 @@ class Compositions:
         if number.sum() > 4 * self.resolution.largest:
             self.resolution.refuse(self.samples)
         row = np.repeat(np.arange(which.size), number)
-        weight = self.weight[row] * np.concatenate([alternatives[i].probability for i in which])
+        weight = self.weight[row] * np.concatenate(
+            [alternatives[i].probability for i in which]
+        )
         kept = self.resolution.keeps(weight)
         if np.count_nonzero(kept) > self.resolution.largest:
             self.resolution.refuse(self.samples)
@@ -127,22 +135,30 @@ class Compositions:
         )
         return table, np.concatenate([alternatives[i].value for i in which])[kept]
 
-    def binomial(self, trials: Counts, probability: float) -> tuple["Compositions", Counts]:
-        """The rows split by the number of successes in `trials` [c], and that number [c]."""
-        return self.split(lambda n: self.resolution.binomial(int(n), probability), trials)
+    def binomial(
+        self, trials: Counts, probability: float
+    ) -> tuple["Compositions", Counts]:
+        """The rows split by the successes in `trials` [c], and these numbers [c]."""
+        return self.split(
+            lambda n: self.resolution.binomial(int(n), probability), trials
+        )
 
-    def with_draw(self, outcomes: Callable[..., Outcomes], *keys: NDArray[Any]) -> "Compositions":
+    def with_draw(
+        self, outcomes: Callable[..., Outcomes], *keys: NDArray[Any]
+    ) -> "Compositions":
         """The rows split by what one more noise draws: see `split`."""
         table, draw = self.split(outcomes, *keys)
         return replace(table, draws=np.vstack([table.draws, draw]))
 
     def with_binomial_draw(self, trials: Counts, probability: float) -> "Compositions":
         """Likewise, a number of successes."""
-        return self.with_draw(lambda n: self.resolution.binomial(int(n), probability), trials)
+        return self.with_draw(
+            lambda n: self.resolution.binomial(int(n), probability), trials
+        )
 
 
 def _different(keys: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The different combinations of the keys [n, keys], in order, and which each row has [c]."""
+    """The distinct combinations of keys [n, keys], sorted, and each row's [c]."""
     if len(keys) == 1:
         cases, which = np.unique(keys[0], return_inverse=True)
         return cases[:, None], which
@@ -169,14 +185,16 @@ def of_one_domain(
     table = _with_draggers(model, samples, resolution, active)
     domains = Outcomes(np.arange(weights.size), weights / weights.sum())
     table, domain = table.split(lambda _: domains, np.zeros_like(table.draggers))
-    clean = np.where(domain == np.arange(weights.size)[:, None], samples - table.draggers, 0)
+    clean = np.where(
+        domain == np.arange(weights.size)[:, None], samples - table.draggers, 0
+    )
     return replace(table, clean=clean)
 
 
 def of_groups(
     model: GradientModel, samples: int, resolution: Resolution, group: int
 ) -> Compositions:
-    """Likewise where `group` samples at a time share their domain; groups are counted first."""
+    """Likewise where `group` samples share a domain; groups are counted first."""
     table = Compositions.start(samples, len(model.parts), resolution)
     table = _among_domains(model, table, np.full(1, samples // group))
     for domain in range(len(model.parts)):
@@ -198,10 +216,13 @@ def _with_draggers(
     return replace(table, draggers=draggers)
 
 
-def _among_domains(model: GradientModel, table: Compositions, number: Counts) -> Compositions:
+def _among_domains(
+    model: GradientModel, table: Compositions, number: Counts
+) -> Compositions:
     """The rows split by how many of `number` [c] samples or groups each domain has.
 
-    Domain by domain, each a binomial part of those that are left, which count as the last one's.
+    Domain by domain, each a binomial part of those that are left, which count as the
+    last one's.
     """
     weights = [weight for weight, _ in model.parts]
     later = np.cumsum(weights[::-1])[::-1]

@@ -21,13 +21,15 @@ from analysis.spec.noise import NOISE_LAWS, AnyNoise, any_noise
 class Domain(Checked):
     """A part of the benign population, with a loss and a noise law of its own.
 
-    A benign sample belongs to it with chance `weight`; its loss is that of the model with the
-    minimum moved to `optimum`, a number in dimension 1, else a list [d].
+    A benign sample belongs to it with chance `weight`; its loss is that of the model
+    with the minimum moved to `optimum`, a number in dimension 1, else a list [d].
     """
 
     table: ClassVar[str] = "model.domains"
     weight: float = checked(real(0, 1, open_low=True))
-    optimum: float | tuple[float, ...] = checked(one_or_several(real(-1e100, 1e100), LARGEST_STEP))
+    optimum: float | tuple[float, ...] = checked(
+        one_or_several(real(-1e100, 1e100), LARGEST_STEP)
+    )
     noise: AnyNoise = checked(any_noise)
 
     @classmethod
@@ -40,7 +42,9 @@ class Domain(Checked):
 
 def read_domains(tables: Any) -> tuple[Domain, ...]:
     """The list [[model.domains]]; refusals name the domain by its place in the list."""
-    if not isinstance(tables, (list, tuple)) or not all(isinstance(t, Mapping) for t in tables):
+    if not isinstance(tables, (list, tuple)) or not all(
+        isinstance(t, Mapping) for t in tables
+    ):
         refuse("model.domains", tables, "a list of tables [[model.domains]]")
     domains = []
     for i, table in enumerate(tables):

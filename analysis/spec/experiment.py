@@ -1,7 +1,7 @@
 """The problem, described once: the stochastic gradient, the algorithm and the run.
 
-Theory and simulation read the same file with the same reader, so they speak about the same model
-and refuse the same files in the same words.
+Theory and simulation read the same file with the same reader, so they speak about the
+same model and refuse the same files in the same words.
 """
 
 from collections.abc import Mapping
@@ -44,17 +44,25 @@ class Experiment(Checked):
     """
 
     table: ClassVar[str] = "experiment"
-    model: GradientModel | LearningModel = checked(instance(GradientModel, LearningModel))
+    model: GradientModel | LearningModel = checked(
+        instance(GradientModel, LearningModel)
+    )
     algorithm: Algorithm = checked(instance(Algorithm))
     run: Run = checked(instance(Run), Run())
-    name: str = field(default="experiment", compare=False, metadata={"check": file_name})
+    name: str = field(
+        default="experiment", compare=False, metadata={"check": file_name}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         d = self.model.dimension
         pieces = self.model.domains if isinstance(self.model, GradientModel) else None
         if self.algorithm.domains is not None and pieces is None:
-            refuse("algorithm.domains", self.algorithm.domains, "absent without [[model.domains]]")
+            refuse(
+                "algorithm.domains",
+                self.algorithm.domains,
+                "absent without [[model.domains]]",
+            )
         if isinstance(self.run.start, tuple) and len(self.run.start) != d:
             allowed = f"a number, or a list of model.dimension = {d} values"
             refuse("run.start", list(self.run.start), allowed)
@@ -70,14 +78,16 @@ class Experiment(Checked):
     def centred(self) -> Self:
         """The same experiment in coordinates in which the minimum of the loss is at 0.
 
-        Its gradients are the same numbers, and distant optima leave no rounding errors behind.
+        Its gradients are the same numbers, and distant optima leave no rounding errors
+        behind.
         """
         model = self.model
         if not isinstance(model, GradientModel) or model.domains is None:
             return self
         centre, d = model.centre, model.dimension
         domains = tuple(
-            replace(k, optimum=tuple(np.broadcast_to(k.optimum, d) - centre)) for k in model.domains
+            replace(k, optimum=tuple(np.broadcast_to(k.optimum, d) - centre))
+            for k in model.domains
         )
         start = -centre
         start[slice(None) if isinstance(self.run.start, tuple) else 0] += self.run.start
@@ -97,12 +107,14 @@ class Experiment(Checked):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a TOML file. Raises SpecificationError, its message beginning with the path."""
+        """Read a TOML file. Raises SpecificationError, beginning with the path."""
         path = Path(path)
         try:
             return cls.from_mapping(read_table(path), name=path.stem)
         except SpecificationError as error:
-            raise SpecificationError(f"{shortened(str(path), LONGEST_PATH)}: {error}") from None
+            raise SpecificationError(
+                f"{shortened(str(path), LONGEST_PATH)}: {error}"
+            ) from None
 
     def to_mapping(self) -> dict[str, Any]:
         """The nested mapping that `from_mapping` reads, defaults filled in."""

@@ -1,4 +1,4 @@
-"""Which experiments can be simulated: in memory, in the precision of the iterates, in time.
+"""Which experiments can be simulated: in memory, in the iterates' precision, in time.
 
 Theory takes more than simulation does; all of this is asked before any work starts.
 """
@@ -30,17 +30,22 @@ def require_feasible(experiment: Experiment) -> None:
 
 
 def require_memory(experiment: Experiment) -> None:
-    """Raise SpecificationError if a simulation would not fit in memory; theory always does."""
+    """Raise SpecificationError if a simulation exceeds memory; theory never does."""
     d = experiment.model.dimension
     m = _most_micro_batches(experiment)
     if d * m > LARGEST_STEP:
-        allowed = f"at most {LARGEST_STEP // m} with {m} micro-batches (a step must fit in memory)"
+        allowed = (
+            f"at most {LARGEST_STEP // m} with {m} micro-batches (a step "
+            "must fit in memory)"
+        )
         refuse("model.dimension", d, allowed)
     if d * BATCH_MEANS > LARGEST_STEP:
         allowed = f"at most {LARGEST_STEP // BATCH_MEANS} (results must fit in memory)"
         refuse("model.dimension", d, allowed)
     if d * experiment.run.replicates > LARGEST_STEP:
-        allowed = f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
+        allowed = (
+            f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
+        )
         refuse("run.replicates", experiment.run.replicates, allowed)
 
 
@@ -50,7 +55,7 @@ def _most_micro_batches(experiment: Experiment) -> int:
 
 
 def require_precision(experiment: Experiment) -> None:
-    """Raise SpecificationError if squares of numbers that occur overflow or lose digits.
+    """Raise SpecificationError if squares of its numbers overflow or lose digits.
 
     A threshold too large for that clips nothing, in float64 as in theory.
     """
@@ -65,7 +70,9 @@ def require_precision(experiment: Experiment) -> None:
         allowed = f"{other} for numbers above {limit:g} (here {largest:g})"
         refuse("run.precision", run.precision, allowed)
     if _smallest_number(experiment) < 1 / limit or max(run.steps) > limit:
-        allowed = f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
+        allowed = (
+            f"{other} for a threshold or a micro-batch's noise below {1 / limit:g} "
+        )
         allowed += f"or steps beyond {1 / limit:g} to {limit:g}"
         refuse("run.precision", run.precision, allowed)
 
@@ -89,7 +96,9 @@ def _large_numbers(experiment: Experiment) -> list[Any]:
         numbers.append(threshold)
     if isinstance(experiment.model, GradientModel):
         start = np.zeros(experiment.model.dimension)
-        start[slice(None) if isinstance(experiment.run.start, tuple) else 0] = experiment.run.start
+        start[slice(None) if isinstance(experiment.run.start, tuple) else 0] = (
+            experiment.run.start
+        )
         numbers += [
             experiment.model.noise_scale(),
             experiment.model.gradient(start).tolist(),
@@ -123,13 +132,17 @@ def _sizes(value: Any) -> Iterator[float]:
 
 
 def require_relaxation(experiment: Experiment) -> None:
-    """Raise SpecificationError if a bias is asked of runs that cannot have forgotten w_0.
+    """Raise SpecificationError if a bias is asked of runs that cannot forget w_0.
 
-    One step takes at most its size times the largest curvature of the way to a stationary point,
-    under every rule that only shortens gradients: all but `normalized`.
+    One step takes at most its size times the largest curvature of the way to a
+    stationary point, under every rule that only shortens gradients: all but
+    `normalized`.
     """
     model, run = experiment.model, experiment.run
-    if not isinstance(model, GradientModel) or not experiment.algorithm.rule.only_shortens:
+    if (
+        not isinstance(model, GradientModel)
+        or not experiment.algorithm.rule.only_shortens
+    ):
         return
     if run.measure != "bias":
         return
@@ -140,4 +153,8 @@ def require_relaxation(experiment: Experiment) -> None:
     for i, step in enumerate(run.steps):
         if step < least:
             allowed = f"at least {least:.3g} with run.iterations = {run.iterations}"
-            refuse(f"run.steps[{i}]", step, f"{allowed} (a shorter run does not come to rest)")
+            refuse(
+                f"run.steps[{i}]",
+                step,
+                f"{allowed} (a shorter run does not come to rest)",
+            )

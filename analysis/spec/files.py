@@ -1,4 +1,4 @@
-"""Files on disk: written completely or not at all, and read only where they are plain files."""
+"""Files on disk: written whole or not at all, read only if they are plain."""
 
 import errno
 import io
@@ -13,21 +13,25 @@ PIECE = 2**25  # bytes between two synchronisations of a file that is being writ
 
 
 def write_whole(path: Path, put: Callable[[IO[bytes]], object]) -> None:
-    """Write what `put` writes to the binary file that it is given: all of it, or nothing.
+    """Write what `put` writes to the binary file it is given: all of it, or nothing.
 
-    A folder that is missing is made. The umask decides who may read the file. A symbolic link at
-    `path` is replaced, and what it points to is left alone. After the return the file survives a
-    loss of power. Several processes may write to one path: the last one wins.
+    A folder that is missing is made. The umask decides who may read the file. A
+    symbolic link at `path` is replaced, and what it points to is left alone. After the
+    return the file survives a loss of power. Several processes may write to one path:
+    the last one wins.
 
-    Raises OSError naming `path`, and whatever `put` raises; what stood at `path` is then still
-    there, and nothing else is left.
+    Raises OSError naming `path`, and whatever `put` raises; what stood at `path` is
+    then still there, and nothing else is left.
     """
     path = Path(path)
     temporary = path.with_name(f"{os.urandom(8).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: neither a file nor a link that stands there already is written through.
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        # O_EXCL: neither a file nor a link that stands there already is written
+        # through.
+        handle = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666
+        )
         try:
             with io.BufferedWriter(_Paced(handle, "wb")) as file:
                 put(file)
@@ -55,20 +59,24 @@ def read_whole(path: Path) -> bytes:
 def require_regular(path: Path) -> None:
     """Raise OSError naming `path` unless it is a regular file or points to one.
 
-    To be asked before a file is opened that somebody else may have put there: a FIFO would block.
+    To be asked before a file is opened that somebody else may have put there: a FIFO
+    would block.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def shown(path: object) -> str:
-    """The text of a path, in quotes and escaped where it holds what would not be printed."""
+    """The text of a path, in quotes, what would not be printed escaped."""
     text = str(path)
     return text if text.isprintable() else repr(text)
 
 
 class _Paced(io.FileIO):
-    """A file that is synchronised piece by piece: no wait is so long that Ctrl-C is not heard."""
+    """A file that is synchronised piece by piece.
+
+    No wait is so long that Ctrl-C is not heard.
+    """
 
     _pending = 0
 
@@ -86,7 +94,10 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name last; where a folder cannot be synchronised, the file is whole anyway."""
+    """Make a new name last.
+
+    Where a folder cannot be synchronised, the file is whole anyway.
+    """
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

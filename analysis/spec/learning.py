@@ -1,9 +1,10 @@
-"""The problems that are simulated sample by sample: what `[model]` may say about each of them.
+"""Problems simulated sample by sample: what `[model]` may say about each.
 
-The mathematics of each problem (loss, gradient, constants) is in sim/problems; here is what its
-table holds. `nonconvex` adds a wave to the quadratic loss of a GradientModel. The learning problems
-have data instead of noise: a sample is a pair of features and response, and a dragger is a sample
-whose response is wrong, unless `[model.dragger]` replaces its gradient.
+The mathematics of each problem (loss, gradient, constants) is in sim/problems; here is
+what its table holds. `nonconvex` adds a wave to the quadratic loss of a GradientModel.
+The learning problems have data instead of noise: a sample is a pair of features and
+response, and a dragger is a sample whose response is wrong, unless `[model.dragger]`
+replaces its gradient.
 """
 
 from collections.abc import Mapping
@@ -43,15 +44,18 @@ class NonConvex(Checked):
 class LinearRegression(Checked):
     """Features x ~ N(0, diag(spectrum)), response x·optimum + noise·N(0, 1).
 
-    `spectrum` and `optimum` are one number for all coordinates, or a list [dimension]. A corrupted
-    response is -magnitude·x·optimum + noise (`corruption` "opposed") or magnitude ("constant").
-    With `samples` there is a fixed data set of that size, else every sample is new.
+    `spectrum` and `optimum` are one number for all coordinates, or a list [dimension].
+    A corrupted response is -magnitude·x·optimum + noise (`corruption` "opposed") or
+    magnitude ("constant"). With `samples` there is a fixed data set of that size, else
+    every sample is new.
     """
 
     table: ClassVar[str] = "model.linear_regression"
     dimension: int = checked(integer(1, LARGEST_STEP))
     noise: float = checked(magnitude)
-    spectrum: float | tuple[float, ...] = checked(one_or_several(positive, LARGEST_STEP), 1.0)
+    spectrum: float | tuple[float, ...] = checked(
+        one_or_several(positive, LARGEST_STEP), 1.0
+    )
     optimum: float | tuple[float, ...] = checked(
         one_or_several(real(-1e100, 1e100), LARGEST_STEP), 1.0
     )
@@ -64,19 +68,25 @@ class LinearRegression(Checked):
         for name in ("spectrum", "optimum"):
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.dimension:
-                allowed = f"a number, or a list of {self.table}.dimension = {self.dimension} values"
+                allowed = (
+                    f"a number, or a list of {self.table}.dimension = "
+                    f"{self.dimension} values"
+                )
                 refuse(f"{self.table}.{name}", list(value), allowed)
         if (self.samples or 1) * self.dimension > LARGEST_STEP:
-            allowed = f"at most {LARGEST_STEP // self.dimension} in dimension {self.dimension}"
+            allowed = (
+                f"at most {LARGEST_STEP // self.dimension} in "
+                f"dimension {self.dimension}"
+            )
             refuse(f"{self.table}.samples", self.samples, allowed)
 
 
 @dataclass(frozen=True)
 class LogisticRegression(Checked):
-    """Classes y = 1, with chance `positive_fraction`, and y = 0: features x|y ~ N(±mean, I).
+    """Classes y = 1, chance `positive_fraction`, y = 0: features x|y ~ N(±mean, I).
 
-    The parameters are a weight for each feature and an intercept. A corrupted sample has the other
-    class's label, and its features are multiplied by `leverage`.
+    The parameters are a weight for each feature and an intercept. A corrupted sample
+    has the other class's label, and its features are multiplied by `leverage`.
     """
 
     table: ClassVar[str] = "model.logistic_regression"
@@ -92,11 +102,11 @@ class LogisticRegression(Checked):
 
 @dataclass(frozen=True)
 class TwoLayer(Checked):
-    """A student of `hidden` erf units learns from a teacher of `teacher` units, x ~ N(0, I).
+    """A student of `hidden` erf units, a teacher of `teacher` units, x ~ N(0, I).
 
-    The teacher's weight vectors are the first unit vectors of the `inputs`, times `teacher_norm`;
-    its response has Gaussian noise of standard deviation `noise`. A corrupted response is
-    -magnitude times the teacher's, plus that noise.
+    The teacher's weight vectors are the first unit vectors of the `inputs`, times
+    `teacher_norm`; its response has Gaussian noise of standard deviation `noise`. A
+    corrupted response is -magnitude times the teacher's, plus that noise.
     """
 
     table: ClassVar[str] = "model.two_layer"
@@ -114,7 +124,11 @@ class TwoLayer(Checked):
                 allowed = f"at most {self.table}.{name} = {getattr(self, name)}"
                 refuse(f"{self.table}.teacher", self.teacher, allowed)
         if self.dimension > LARGEST_STEP:
-            refuse(f"{self.table}.inputs", self.inputs, f"at most {LARGEST_STEP // self.hidden}")
+            refuse(
+                f"{self.table}.inputs",
+                self.inputs,
+                f"at most {LARGEST_STEP // self.hidden}",
+            )
 
     @property
     def dimension(self) -> int:
@@ -124,7 +138,7 @@ class TwoLayer(Checked):
 
 @dataclass(frozen=True)
 class Corrupted(Checked):
-    """Draggers that are the problem's own corrupted samples; `active` as for any dragger."""
+    """Draggers: the problem's own corrupted samples; `active` as for any dragger."""
 
     table: ClassVar[str] = "model.dragger"
     law: str = checked(choice("corrupted"), "corrupted")
@@ -153,12 +167,14 @@ DRAGGERS: dict[str, type[Corrupted] | type[Dragger]] = {
 
 @dataclass(frozen=True)
 class LearningModel(Checked):
-    """A learning problem with its own table, and draggers: corrupted samples if nothing is said."""
+    """A learning problem, its own table, and draggers: corrupted samples by default."""
 
     table: ClassVar[str] = "model"
     problem: str = checked(choice(*LEARNING))
     dragger_fraction: float = checked(real(0, 1, open_high=True))
-    linear_regression: LinearRegression | None = checked(optional(instance(LinearRegression)), None)
+    linear_regression: LinearRegression | None = checked(
+        optional(instance(LinearRegression)), None
+    )
     logistic_regression: LogisticRegression | None = checked(
         optional(instance(LogisticRegression)), None
     )
@@ -173,16 +189,25 @@ class LearningModel(Checked):
                 message = f"model: the table '{name}' is required by problem = {name!r}"
                 raise SpecificationError(message)
             if name != self.problem and given:
-                refuse(f"model.{name}", "a table", f"absent with problem = {self.problem!r}")
+                refuse(
+                    f"model.{name}",
+                    "a table",
+                    f"absent with problem = {self.problem!r}",
+                )
         choice(*DRAGGERS)("model.dragger.law", self.dragger.law)
-        direction = self.dragger.direction if isinstance(self.dragger, Dragger) else None
+        direction = (
+            self.dragger.direction if isinstance(self.dragger, Dragger) else None
+        )
         if isinstance(direction, tuple) and len(direction) != self.dimension:
-            allowed = f"a number, or a list of {self.dimension} values, one for each parameter"
+            allowed = (
+                f"a number, or a list of {self.dimension} values, one "
+                "for each parameter"
+            )
             refuse("model.dragger.direction", list(direction), allowed)
 
     @classmethod
     def read(cls, table: Any) -> Self:
-        """Build from the [model] table, the problem and the draggers from their own tables."""
+        """Build from the [model] table, problem and draggers from their tables."""
         values = cls.entries(table)
         for name, parameters in LEARNING.items():
             if name in values:

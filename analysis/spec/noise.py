@@ -1,8 +1,8 @@
 """The distributions of benign noise.
 
-Every one but `student-t` has a Gaussian part, of total standard deviation `gaussian`, and a part
-along the first axis. The sum of the latter over n benign samples depends on one random number, the
-`draw`: see `first_axis`.
+Every one but `student-t` has a Gaussian part, of total standard deviation `gaussian`,
+and a part along the first axis. The sum of the latter over n benign samples depends on
+one random number, the `draw`: see `first_axis`.
 """
 
 import math
@@ -43,8 +43,8 @@ class Gaussian(Checked):
 class Rare(Checked):
     """Rare useful samples along the first axis, plus isotropic Gaussian noise.
 
-    The first coordinate is `value` with chance `probability` = q, else -value·q/(1-q): mean zero.
-    `gaussian` is the total standard deviation of the Gaussian part.
+    The first coordinate is `value` with chance `probability` = q, else -value·q/(1-q):
+    mean zero. `gaussian` is the total standard deviation of the Gaussian part.
     """
 
     table: ClassVar[str] = "model.noise"
@@ -75,7 +75,7 @@ class Rare(Checked):
         return self.value != 0
 
     def first_axis(self, n: Any, draw: Any) -> Any:
-        """Sum of the first coordinates of n samples, `draw` of them rare; arrays of one shape."""
+        """Sum of n samples' first coordinates, `draw` rare; arrays of one shape."""
         return draw * self.hit + (n - draw) * self.miss
 
 
@@ -83,9 +83,9 @@ class Rare(Checked):
 class Gamma(Checked):
     """Skewed noise along the first axis, plus isotropic Gaussian noise.
 
-    The first coordinate is scale·sign·(X - shape)/√shape with X ~ Γ(shape): mean zero, standard
-    deviation `scale`, skewness 2·sign/√shape. `gaussian` is the total standard deviation of the
-    Gaussian part.
+    The first coordinate is scale·sign·(X - shape)/√shape with X ~ Γ(shape): mean zero,
+    standard deviation `scale`, skewness 2·sign/√shape. `gaussian` is the total standard
+    deviation of the Gaussian part.
     """
 
     table: ClassVar[str] = "model.noise"
@@ -118,17 +118,18 @@ class Gamma(Checked):
         return self.scale != 0
 
     def first_axis(self, n: Any, draw: Any) -> Any:
-        """Sum of the first coordinates of n samples; `draw` is the sum of their X, Γ(n·shape)."""
+        """Sum of n samples' first coordinates; `draw`: sum of their X, Γ(n·shape)."""
         return self.unit * (draw - n * self.shape)
 
 
 @dataclass(frozen=True)
 class StudentT(Checked):
-    """Heavy-tailed isotropic noise: multivariate t with `degrees` > 2 degrees of freedom.
+    """Heavy-tailed isotropic noise: multivariate t with `degrees` > 2 degrees.
 
-    ξ = scale·√((degrees - 2)/χ²)·z/√d with z ~ N(0, I) and one χ² of that many degrees of freedom
-    for each sample: mean zero, total standard deviation `scale`. Moments of order `degrees` and
-    higher are infinite, and a sum of samples has no simple law: simulated sample by sample only.
+    ξ = scale·√((degrees - 2)/χ²)·z/√d with z ~ N(0, I) and one χ² of that many degrees
+    of freedom for each sample: mean zero, total standard deviation `scale`. Moments of
+    order `degrees` and higher are infinite, and a sum of samples has no simple law:
+    simulated sample by sample only.
     """
 
     table: ClassVar[str] = "model.noise"

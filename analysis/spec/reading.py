@@ -1,4 +1,4 @@
-"""An experiment file as nested tables: what can be read, and what is wrong with what cannot."""
+"""An experiment file as nested tables: what can be read, or why it cannot be."""
 
 import os
 import re
@@ -9,7 +9,8 @@ from typing import Any
 
 from analysis.spec.checking import NUMBER, SpecificationError, number_hint, shown
 
-LARGEST_FILE = 4 * 2**20  # bytes; a list of 2^18 numbers, the largest dimension of a simulation
+# bytes; a list of 2^18 numbers, the largest dimension of a simulation
+LARGEST_FILE = 4 * 2**20
 
 # A line that gives a key one number, written as TOML does not write numbers.
 ODD_NUMBER = re.compile(rf"\s*([\w.\"'-]+)\s*=\s*({NUMBER}\s*%?)\s*(?:#.*)?")
@@ -18,8 +19,8 @@ ODD_NUMBER = re.compile(rf"\s*([\w.\"'-]+)\s*=\s*({NUMBER}\s*%?)\s*(?:#.*)?")
 def read_table(path: Path) -> dict[str, Any]:
     """The tables of a TOML file in UTF-8, with or without a byte order mark.
 
-    Raises SpecificationError, without the path: for what is no file (a pipe is not waited for), too
-    large (4 MiB), not UTF-8, empty, or no TOML.
+    Raises SpecificationError, without the path: for what is no file (a pipe is not
+    waited for), too large (4 MiB), not UTF-8, empty, or no TOML.
     """
     text = _text(path)
     if not text.strip():
@@ -28,7 +29,8 @@ def read_table(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(_odd_number(text) or f"broken TOML: {error}") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, or deep nesting
+    # a number of thousands of digits, or deep nesting
+    except (ValueError, RecursionError):
         raise SpecificationError("broken TOML: cannot be parsed") from None
 
 
@@ -46,13 +48,15 @@ def _text(path: Path) -> str:
         raise SpecificationError("must be the path of a TOML file") from None
     if stat.S_ISREG(status.st_mode):
         allowed = f"at most {LARGEST_FILE} bytes"
-        raise SpecificationError(f"a file of {status.st_size} bytes: must have {allowed}")
+        raise SpecificationError(
+            f"a file of {status.st_size} bytes: must have {allowed}"
+        )
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
     raise SpecificationError(f"{kind}: must be a TOML file")
 
 
 def _odd_number(text: str) -> str | None:
-    """The refusal of the first number written with a comma or a per cent sign, if there is one."""
+    """The refusal of the first number with a comma or a per cent sign, if any."""
     for place, line in enumerate(text.splitlines(), 1):
         found = ODD_NUMBER.fullmatch(line)
         hint = number_hint(found[2]) if found else ""

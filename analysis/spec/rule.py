@@ -26,12 +26,12 @@ class Rule(StrEnum):
     | fixed      | each micro-batch   | min(r, threshold)    | 1 for r < threshold |
     | global     | the mini-batch     | min(r, threshold)    | 1 for r < threshold |
 
-    `adaptive` is Algorithm 1, which clips all m micro-batches to the smallest norm among them: its
-    score is the expectation over the others, S(t) being the probability that the norm of one
-    exceeds t (derived in claims/m_estimator_identity.py).
+    `adaptive` is Algorithm 1, which clips all m micro-batches to the smallest norm
+    among them: its score is the expectation over the others, S(t) being the probability
+    that the norm of one exceeds t (derived in claims/m_estimator_identity.py).
 
-    A rule is equal to its name in files: Rule("fixed") == "fixed". The order is that of the numbers
-    by which the simulation engines know the rules.
+    A rule is equal to its name in files: Rule("fixed") == "fixed". The order is that of
+    the numbers by which the simulation engines know the rules.
     """
 
     SGD = "sgd"
@@ -42,7 +42,7 @@ class Rule(StrEnum):
 
     @classmethod
     def check(cls, field: str, name: Any) -> "Rule":
-        """The rule of that name. Raises SpecificationError, naming the field, for another one."""
+        """The rule of that name. Raises SpecificationError, naming the field."""
         return cls(choice(*cls.names())(field, name))
 
     @classmethod
@@ -76,7 +76,7 @@ class Rule(StrEnum):
         return self is not Rule.NORMALIZED
 
     def constant_clipping_norm(self, threshold: float | None) -> float | None:
-        """The norm to which it clips, in units of the gradient; NaN for sgd, which does not.
+        """The norm it clips to, in units of the gradient; NaN for sgd, which does not.
 
         None for `adaptive`, where it is the smallest norm of the step.
         """
@@ -93,11 +93,14 @@ class Rule(StrEnum):
     def score(self, norm: Array, threshold: float = math.inf) -> Array:
         """H(r) for norms r [...], where it does not depend on the other micro-batches.
 
-        Raises ValueError for `adaptive`, whose score depends on the distribution of their norms.
+        Raises ValueError for `adaptive`, whose score depends on the distribution of
+        their norms.
         """
         match self:
             case Rule.ADAPTIVE:
-                raise ValueError("the score of Algorithm 1 is that of a distribution of norms")
+                raise ValueError(
+                    "the score of Algorithm 1 is that of a distribution of norms"
+                )
             case Rule.NORMALIZED:
                 return np.ones_like(norm)
             case _:
@@ -106,15 +109,17 @@ class Rule(StrEnum):
     def score_derivative(
         self, norm: Array, others: Array | None = None, threshold: float = math.inf
     ) -> Array:
-        """H'(r) for norms r > 0 [...]; the unit mass of `normalized` at 0 is not part of it.
+        """H'(r) for norms r > 0 [...], without the unit mass of `normalized` at 0.
 
-        others: S(r)^(m-1) [...], the probability that the norms of all other micro-batches exceed
-        r; needed by `adaptive` only.
+        others: S(r)^(m-1) [...], the probability that the norms of all other
+        micro-batches exceed r; needed by `adaptive` only.
         """
         match self:
             case Rule.ADAPTIVE:
                 if others is None:
-                    raise ValueError("the score of Algorithm 1 needs the norms of the others")
+                    raise ValueError(
+                        "the score of Algorithm 1 needs the norms of the others"
+                    )
                 return others
             case Rule.NORMALIZED:
                 return np.zeros_like(norm)
@@ -122,20 +127,27 @@ class Rule(StrEnum):
                 return np.where(norm < threshold, 1.0, 0.0)
 
 
-def micro_batches(batch_size: int, micro_batch_size: int) -> tuple[tuple[int, int], ...]:
-    """How a mini-batch of B samples is cut: pairs (samples in a micro-batch, how many of these).
+def micro_batches(
+    batch_size: int, micro_batch_size: int
+) -> tuple[tuple[int, int], ...]:
+    """How a mini-batch of B samples is cut: pairs (samples, number of micro-batches).
 
-    There are m = ⌈B/b⌉ micro-batches, all of b samples but the last, which has what is left: 257
-    samples cut by 29 are ((29, 8), (25, 1)). Where b divides B there is one pair, else two, the
-    smaller micro-batch last. Each micro-batch has the weight 1/m in a step, whatever its size, as
-    Algorithm 1 is printed: so the step of `sgd` is the mean of the micro-batches' means, and
-    `global` clips that mean. Raises SpecificationError unless 1 <= b <= B.
+    There are m = ⌈B/b⌉ micro-batches, all of b samples but the last, which has what is
+    left: 257 samples cut by 29 are ((29, 8), (25, 1)). Where b divides B there is one
+    pair, else two, the smaller micro-batch last. Each micro-batch has the weight 1/m in
+    a step, whatever its size, as Algorithm 1 is printed: so the step of `sgd` is the
+    mean of the micro-batches' means, and `global` clips that mean. Raises
+    SpecificationError unless 1 <= b <= B.
 
     >>> micro_batches(257, 29)
     ((29, 8), (25, 1))
     """
     if not 1 <= micro_batch_size <= batch_size:
-        refuse("micro_batch_size", micro_batch_size, f"from 1 to the batch size {batch_size}")
+        refuse(
+            "micro_batch_size",
+            micro_batch_size,
+            f"from 1 to the batch size {batch_size}",
+        )
     whole, rest = divmod(batch_size, micro_batch_size)
     cut = ((micro_batch_size, whole),)
     return (*cut, (rest, 1)) if rest else cut
@@ -145,10 +157,10 @@ def micro_batches(batch_size: int, micro_batch_size: int) -> tuple[tuple[int, in
 class Clipping:
     """A rule at one micro-batch size b of a mini-batch of B samples.
 
-    `rule` may be given by its name. `threshold`, in units of the gradient, is needed by `fixed` and
-    `global` and refused by the others; inf is no clipping. `pure`: the samples of a micro-batch
-    share their domain, else each has its own. Raises SpecificationError for another rule or
-    threshold, and unless 1 <= b <= B.
+    `rule` may be given by its name. `threshold`, in units of the gradient, is needed by
+    `fixed` and `global` and refused by the others; inf is no clipping. `pure`: the
+    samples of a micro-batch share their domain, else each has its own. Raises
+    SpecificationError for another rule or threshold, and unless 1 <= b <= B.
     """
 
     rule: Rule
@@ -183,7 +195,7 @@ class Clipping:
 
     @property
     def is_mean(self) -> bool:
-        """Whether nothing is clipped: sgd, no finite threshold, or Algorithm 1 with m = 1."""
+        """Whether nothing is clipped: sgd, threshold inf, or Algorithm 1 with m = 1."""
         alone = self.rule is Rule.ADAPTIVE and self.micro_batches == 1
         return alone or self.effective_rule is Rule.SGD
 

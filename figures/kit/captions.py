@@ -54,7 +54,9 @@ class Template:
     lines: tuple[str, ...]
     notes: tuple[str, ...]
 
-    def filled(self, data: Mapping[str, Any], numbers: Mapping[str, Any]) -> Description:
+    def filled(
+        self, data: Mapping[str, Any], numbers: Mapping[str, Any]
+    ) -> Description:
         """The description, its fields filled from the data and from further numbers.
 
         Raises ValueError where a field is in neither or no plain entry, and where a
@@ -78,7 +80,9 @@ class Template:
 def parsed(text: str) -> Template:
     """The template with this text. Raises ValueError where it is not as said above."""
     sections = _sections(text)
-    alt, caption, notes = (sections.pop(name, []) for name in ("alt", "caption", "notes"))
+    alt, caption, notes = (
+        sections.pop(name, []) for name in ("alt", "caption", "notes")
+    )
     if sections:
         raise ValueError(f"no section of a caption: {sorted(sections)}")
     if len(alt) != 1:

@@ -53,7 +53,9 @@ def plain_ticks(axis: Any, ticks: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def simulated(axes: Any, points: Sequence[Mapping[str, Any]], x: str, **style: Any) -> Any:
+def simulated(
+    axes: Any, points: Sequence[Mapping[str, Any]], x: str, **style: Any
+) -> Any:
     """Draw points with error bars against their entry `x`.
 
     Each point has a "value" and an "interval" [2]. Hollow black circles unless `style`,
@@ -67,7 +69,9 @@ def simulated(axes: Any, points: Sequence[Mapping[str, Any]], x: str, **style: A
     )
 
 
-def ruled(axes: Any, level: float, text: str, *, x: float, color: str, **line: Any) -> None:
+def ruled(
+    axes: Any, level: float, text: str, *, x: float, color: str, **line: Any
+) -> None:
     """A horizontal line at `level` across the axes, named just above itself at `x`.
 
     `line` has options of `Axes.axhline`. For logarithmic axes: the name stands 4 %
@@ -77,7 +81,9 @@ def ruled(axes: Any, level: float, text: str, *, x: float, color: str, **line: A
     axes.text(x, level * 1.04, text, color=color, va="bottom")
 
 
-def label(axes: Any, x: float, y: float, text: str, *, color: str, **options: Any) -> Any:
+def label(
+    axes: Any, x: float, y: float, text: str, *, color: str, **options: Any
+) -> Any:
     """A line's name beside it, in its colour, with a light halo where lines cross.
 
     `options` are those of `Axes.text`.

@@ -60,7 +60,9 @@ class Point:
             standard_error=float(standard_error),
             exact=None if exact is None else float(exact),
             bound=None if bound is None else float(bound),
-            z=None if theory is None else _score(value - theory, standard_error, theory),
+            z=None
+            if theory is None
+            else _score(value - theory, standard_error, theory),
         )
 
     def in_units_of(self, unit: float) -> Self:
@@ -128,7 +130,9 @@ class BiasPoint(Point):
         """The square of the bias, to compare. Raises ValueError without degrees."""
         if self.degrees is None:
             raise ValueError("a bias without degrees of freedom")
-        return SquaredBias(self.value, self.squared, self.along, self.across, self.degrees)
+        return SquaredBias(
+            self.value, self.squared, self.along, self.across, self.degrees
+        )
 
 
 def _score(difference: float, error: float, theory: float) -> float:
@@ -153,7 +157,9 @@ def _of_bias(estimate: Estimate, exact: float | None) -> dict[str, Any]:
     }
 
 
-def biases(estimates: Mapping[Any, Estimate], exact: Mapping[int, float]) -> list[dict[str, Any]]:
+def biases(
+    estimates: Mapping[Any, Estimate], exact: Mapping[int, float]
+) -> list[dict[str, Any]]:
     """Entries of the simulated biases by micro-batch size beside the exact ones."""
     return [
         BiasPoint.of_bias(estimate, exact[b]).entry(micro_batch_size=b)

@@ -1,1 +1,1 @@
-"""Speed: one job, several programs, one interleaved run. See paper_notes/performance.md."""
+"""Speed: one job, programs, one interleaved run. See paper_notes/performance.md."""

@@ -1,4 +1,4 @@
-"""The project's own engine as a program of the benchmark: `python -m sim.bench.engine`."""
+"""The project's own engine as a benchmark program: `python -m sim.bench.engine`."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ BATCH = 2**25  # normals between two looks at the clock: about 20 milliseconds
 def run(
     experiment: Experiment, backend: str, threads: int | None = None
 ) -> tuple[list[int], list[float], list[float]]:
-    """Numbers of steps, and mean ‖∇f‖ over replicates and its standard error after each.
+    """Numbers of steps, and mean ‖∇f‖ over replicates its standard error after each.
 
     The experiment has measure = "trajectory", one size and one step size.
     """
@@ -49,7 +49,10 @@ def build(experiment: Experiment, threads: int, backend: str) -> Program:
 
 @compiled
 def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
-    """Draw `count` normals into a buffer again and again, as the engine does; the last one."""
+    """Draw `count` normals into a buffer again and again, as the engine does.
+
+    Returns one of the last.
+    """
     for begin in range(0, count, out.size - ROOM):
         for i in range(0, out.size - ROOM, numbers()):
             position = np.uint64((begin + i) // 4)
@@ -59,7 +62,7 @@ def _generate(out, count, replicate):  # type: ignore[no-untyped-def]
 
 
 def generator_rate(threads: int, seconds: float = 1.0) -> float:
-    """Normals a second of the CPU engine's generator alone, on that many threads for that long."""
+    """Normals a second of the CPU engine's generator alone, by threads and time."""
     buffers = [np.empty(BLOCK + ROOM, np.float32) for _ in range(threads)]
     for buffer in buffers:
         _generate(buffer, BLOCK, np.uint64(0))

@@ -1,10 +1,11 @@
-"""What the two JAX programs share: jit, scan over steps, replicates in chunks on every core.
+"""What the two JAX programs share: jit, scan over steps, chunks of replicates by core.
 
-Each of these was measured against its alternatives (paper_notes/performance.md): one host device
-for each core, vectors of 512 bits, the unpartitioned threefry generator, Box and Muller's normals
-instead of `jax.random.normal`'s inverse error function, and products with a vector of ones instead
-of sums, since XLA computes the normals again for every sum that it fuses with them. JAX is imported
-only when a job is built: it is not a dependency of the project.
+Each of these was measured against its alternatives (paper_notes/performance.md): one
+host device for each core, vectors of 512 bits, the unpartitioned threefry generator,
+Box and Muller's normals instead of `jax.random.normal`'s inverse error function, and
+products with a vector of ones instead of sums, since XLA computes the normals again for
+every sum that it fuses with them. JAX is imported only when a job is built: it is not a
+dependency of the project.
 """
 
 import math
@@ -25,7 +26,10 @@ Prepare = Callable[[Any, Job, bool], Callable[[Any], Any]]
 
 
 def start(threads: int, backend: str) -> Any:
-    """Import JAX with the fastest settings; the number of host devices cannot be changed later."""
+    """Import JAX with the fastest settings.
+
+    The number of host devices cannot be changed later.
+    """
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS}{threads}"
     os.environ["JAX_THREEFRY_PARTITIONABLE"] = "0"
     if backend == "cpu":
@@ -36,10 +40,10 @@ def start(threads: int, backend: str) -> Any:
 
 
 def normals(jax: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    """Standard normals by Box and Muller 1958, float32; the last axis is even, or the result odd.
+    """Normals by Box and Muller (1958), float32; the last axis even, or the result odd.
 
-    The angle is the second word itself, so that its quadrant is exact and two short polynomials
-    (Cephes, Moshier 1989) give sine and cosine.
+    The angle is the second word itself, so that its quadrant is exact and two short
+    polynomials (Cephes, Moshier 1989) give sine and cosine.
     """
     jnp = jax.numpy
     count = math.prod(shape)
@@ -60,7 +64,9 @@ def normals(jax: Any, key: Any, shape: tuple[int, ...]) -> Any:
 def _sine_cosine(angle: Any) -> tuple[Any, Any]:
     """Both for angles up to π/4 in absolute value, float32."""
     z = angle * angle
-    sin = angle * (1 + z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4)))
+    sin = angle * (
+        1 + z * (-1.6666654611e-1 + z * (8.3321608736e-3 - z * 1.9515295891e-4))
+    )
     tail = 4.166664568298827e-2 + z * (-1.388731625493765e-3 + z * 2.443315711809948e-5)
     return sin, 1 - z * (0.5 - z * tail)
 
@@ -80,8 +86,8 @@ def build(
 ) -> Program:
     """A compiled run of the job, on `threads` host devices or on a GPU.
 
-    prepare(jax, job, gpu) returns the function that draws the micro-batch gradients minus w
-    of one replicate [m, d] from a key. `reduced`: it draws by micro-batch.
+    prepare(jax, job, gpu) returns the function that draws the micro-batch gradients
+    minus w of one replicate [m, d] from a key. `reduced`: it draws by micro-batch.
     """
     jax = start(threads, backend)
     jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
@@ -100,7 +106,9 @@ def build(
         square = (g * g).sum(-1) if gpu else (g * g) @ ones
         length = jnp.sqrt(square)
         factor = length.min(axis=1, keepdims=True) / length
-        return w - task.step / task.m * jnp.einsum("rm,rmi->ri", factor, g, precision="highest")
+        return w - task.step / task.m * jnp.einsum(
+            "rm,rmi->ri", factor, g, precision="highest"
+        )
 
     def advance(w: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
         w = step(w, jax.random.fold_in(*at))
@@ -122,7 +130,11 @@ def build(
                 (devices,), ("r",), axis_types=kind, devices=jax.devices()[:devices]
             )
             norms = jax.shard_map(
-                part, mesh=mesh, in_specs=spec("r"), out_specs=spec(None, "r"), check_vma=False
+                part,
+                mesh=mesh,
+                in_specs=spec("r"),
+                out_specs=spec(None, "r"),
+                check_vma=False,
             )(keys)
         else:
             norms = part(keys)

@@ -1,6 +1,9 @@
-"""The job in JAX with the exact reduction: `python -m sim.bench.jax_reduced` answers requests.
+"""The job in JAX with the exact reduction.
 
-As in `sim.bench.numpy_reduced`, a micro-batch costs one number of draggers and d normals.
+`python -m sim.bench.jax_reduced` answers requests.
+
+As in `sim.bench.numpy_reduced`, a micro-batch costs one number of draggers and d
+normals.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The job in JAX, sample by sample: `python -m sim.bench.jax_samples` answers requests."""
+"""The job in JAX by samples: `python -m sim.bench.jax_samples` answers requests."""
 
 from collections.abc import Callable
 from functools import partial

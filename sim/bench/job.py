@@ -1,4 +1,4 @@
-"""The job of the benchmark: what every program simulates, as plain numbers and arrays."""
+"""The job of the benchmark: what all programs simulate, as plain numbers and arrays."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +19,10 @@ REFERENCE = "j1"
 class Job:
     """Algorithm 1 on f(w) = ‖w‖²/2, started at `start` [d].
 
-    A benign sample's gradient is w + N(0, spread² I); with probability `fraction` a sample
-    is a dragger, and its gradient is w + push [d]. B samples a step in micro-batches of b,
-    R replicates, T steps of size `step`; the mean of ‖w‖ is recorded after each number of
-    steps in `points`.
+    A benign sample's gradient is w + N(0, spread² I); with probability `fraction` a
+    sample is a dragger, and its gradient is w + push [d]. B samples a step in
+    micro-batches of b, R replicates, T steps of size `step`; the mean of ‖w‖ is
+    recorded after each number of steps in `points`.
     """
 
     d: int
@@ -67,8 +67,10 @@ class Job:
         return cumulative
 
     def scales(self) -> Vector:
-        """Standard deviation per coordinate of a micro-batch mean with k draggers [b + 1]."""
-        return (self.spread * np.sqrt(self.b - np.arange(self.b + 1)) / self.b).astype(np.float32)
+        """Standard deviation per coordinate of a mean with k draggers [b + 1]."""
+        return (self.spread * np.sqrt(self.b - np.arange(self.b + 1)) / self.b).astype(
+            np.float32
+        )
 
     def summary(self, norms: Any) -> tuple[list[float], list[float]]:
         """Mean over replicates and its standard error of ‖w‖ [points, R]."""
@@ -80,7 +82,9 @@ class Job:
 def variants() -> dict[str, Experiment]:
     """The reference job J1 and its variants by name: the presets that begin with j1."""
     return {
-        name.removeprefix(f"{REFERENCE}_").replace(REFERENCE, "J1"): Experiment.load(path)
+        name.removeprefix(f"{REFERENCE}_").replace(REFERENCE, "J1"): Experiment.load(
+            path
+        )
         for name, path in presets().items()
         if name.split("_")[0] == REFERENCE
     }
@@ -89,10 +93,14 @@ def variants() -> dict[str, Experiment]:
 def job(experiment: Experiment) -> Job:
     """The job that an experiment describes.
 
-    Raises SpecificationError unless it is Algorithm 1 with Gaussian noise and additive draggers on
-    ‖w‖²/2, one size, one step size, measure = "trajectory".
+    Raises SpecificationError unless it is Algorithm 1 with Gaussian noise and additive
+    draggers on ‖w‖²/2, one size, one step size, measure = "trajectory".
     """
-    model, algorithm, run = experiment.gradient_model, experiment.algorithm, experiment.run
+    model, algorithm, run = (
+        experiment.gradient_model,
+        experiment.algorithm,
+        experiment.run,
+    )
     for name, value, wanted in (
         ("model.noise.law", getattr(model.noise, "law", None), "gaussian"),
         ("model.dragger.law", model.dragger.law, "additive"),
@@ -117,7 +125,8 @@ def job(experiment: Experiment) -> Job:
         b=algorithm.sizes[0],
         fraction=model.dragger_fraction,
         spread=model.parts[0][1].gaussian / float(np.sqrt(d)),
-        push=model.dragger.unit_vector(d).astype(np.float32) * np.float32(model.dragger.norm),
+        push=model.dragger.unit_vector(d).astype(np.float32)
+        * np.float32(model.dragger.norm),
         start=start,
         step=run.steps[0],
         R=run.replicates,

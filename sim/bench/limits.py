@@ -20,7 +20,8 @@ GENERATOR_SECONDS = 0.5
 class Generator:
     """Normals a second of the CPU engine's generator alone.
 
-    `engine_fraction`: those of the engine in a job of the same run, over those on all threads.
+    `engine_fraction`: those of the engine in a job of the same run, over those on all
+    threads.
     """
 
     threads: int
@@ -33,8 +34,9 @@ class Generator:
 class Scaling:
     """Seconds of a run against one quantity, the others held.
 
-    `exponent` is the slope of log seconds against log quantity by least squares; its error is that
-    of the fit and small when the growth is a power. `expected`: of the leading term.
+    `exponent` is the slope of log seconds against log quantity by least squares; its
+    error is that of the fit and small when the growth is a power. `expected`: of the
+    leading term.
     """
 
     quantity: str
@@ -48,7 +50,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak resident memory in MiB of a process that runs many replicates; `before`: with one."""
+    """Peak resident MiB of a process that runs many replicates; `before`: with one."""
 
     dimension: int
     replicates: int
@@ -58,14 +60,16 @@ class Memory:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """Seconds from starting Python to the end of one step, compiled code cached on disk."""
+    """Seconds from starting Python to the end of one step, compiled code cached."""
 
     seconds: list[float]
     median_seconds: float
 
 
-def generator(worker: Worker, threads: int, rounds: int, normals: float | None) -> Generator:
-    """Measure it in turn on one thread and on all; `normals` a second of the engine if known."""
+def generator(
+    worker: Worker, threads: int, rounds: int, normals: float | None
+) -> Generator:
+    """Measure it in turn on one thread and on all; `normals`: the engine's a second."""
     rates: dict[int, list[float]] = {1: [], threads: []}
     for _ in range(rounds):
         for number, samples in rates.items():
@@ -101,11 +105,31 @@ def grids(reference: Experiment) -> list[tuple[str, str, float, dict[int, Experi
     R = run.replicates
     T = run.iterations
     return [
-        ("R", f"T={T} m={m} d={d}", 1, {n: with_run(replicates=n) for n in _around(R, 4)}),
-        ("T", f"R={R} m={m} d={d}", 1, {n: with_run(iterations=n) for n in _around(T, 4)}),
-        ("m", f"R={R} T={T} d={d} b={b}", 1, {n: with_sizes(n, b) for n in _around(m, 4)}),
+        (
+            "R",
+            f"T={T} m={m} d={d}",
+            1,
+            {n: with_run(replicates=n) for n in _around(R, 4)},
+        ),
+        (
+            "T",
+            f"R={R} m={m} d={d}",
+            1,
+            {n: with_run(iterations=n) for n in _around(T, 4)},
+        ),
+        (
+            "m",
+            f"R={R} T={T} d={d} b={b}",
+            1,
+            {n: with_sizes(n, b) for n in _around(m, 4)},
+        ),
         ("d", f"R={R} T={T} m={m}", 1, {n: in_dimension(n) for n in _around(d, 4)}),
-        ("b", f"R={R} T={T} d={d} m={m}", 0, {n: with_sizes(m, n) for n in (1, 4, 16, 64, 256)}),
+        (
+            "b",
+            f"R={R} T={T} d={d} m={m}",
+            0,
+            {n: with_sizes(m, n) for n in (1, 4, 16, 64, 256)},
+        ),
     ]
 
 
@@ -136,7 +160,7 @@ def scaling(
 
 
 def exponent(values: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """Slope and its standard error of log seconds against log values, by least squares."""
+    """Slope and its standard error of log seconds on log values, by least squares."""
     x = np.log(values)
     y = np.log(seconds)
     x = x - x.mean()

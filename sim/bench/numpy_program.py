@@ -1,7 +1,7 @@
-"""What the two NumPy programs share: chunks of replicates that fit in cache, one thread a core.
+"""What the two NumPy programs share: chunks that fit in cache, one thread a core.
 
-NumPy's ziggurat for float32 and its universal functions release the interpreter's lock, so threads
-are enough. Of NumPy's bit generators SFC64 is the fastest.
+NumPy's ziggurat for float32 and its universal functions release the interpreter's lock,
+so threads are enough. Of NumPy's bit generators SFC64 is the fastest.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from sim.bench.job import Job, Vector, job
 from sim.bench.worker import Program
 
 CHUNK = 2**17  # normals at a time: 512 KiB, which stay in a core's second-level cache
-Draw = Callable[[np.random.Generator, Vector], Vector]  # g [n, m, d] from iterates w [n, d]
+# g [n, m, d] from iterates w [n, d]
+Draw = Callable[[np.random.Generator, Vector], Vector]
 
 
 def build(
@@ -29,13 +30,15 @@ def build(
     """A run of the job on `threads` threads; NumPy knows no other backend than the CPU.
 
     prepare(job, n) allocates what n replicates need and returns the function that draws
-    their micro-batch gradients, which may be overwritten by its next call. `reduced`: it
-    draws by micro-batch.
+    their micro-batch gradients, which may be overwritten by its next call. `reduced`:
+    it draws by micro-batch.
     """
     task = job(experiment)
     chunks = -(-task.R * task.normals_of_a_step(reduced) // CHUNK)
     pieces = max(chunks, min(threads, task.R))
-    sizes = [len(part) for part in np.array_split(np.empty(task.R), min(pieces, task.R))]
+    sizes = [
+        len(part) for part in np.array_split(np.empty(task.R), min(pieces, task.R))
+    ]
     wanted = set(task.points)
     pool = ThreadPoolExecutor(threads)
 
@@ -56,7 +59,9 @@ def build(
 
     def run(seed: int) -> tuple[list[float], list[float]]:
         seeds = np.random.SeedSequence(seed).spawn(len(sizes))
-        return task.summary(np.concatenate(list(pool.map(simulate, seeds, sizes)), axis=1))
+        return task.summary(
+            np.concatenate(list(pool.map(simulate, seeds, sizes)), axis=1)
+        )
 
     return Program(run)
 

@@ -1,7 +1,9 @@
-"""The job in NumPy with the exact reduction: `python -m sim.bench.numpy_reduced` answers requests.
+"""The job in NumPy with the exact reduction.
 
-The mean of a micro-batch with k draggers is w + (k/b)·push + √(b - k)/b·spread·z, so that k and one
-normal vector z are all that must be drawn.
+`python -m sim.bench.numpy_reduced` answers requests.
+
+The mean of a micro-batch with k draggers is w + (k/b)·push + √(b - k)/b·spread·z, so
+that k and one normal vector z are all that must be drawn.
 """
 
 from functools import partial
@@ -20,7 +22,11 @@ def prepare(task: Job, n: int) -> Draw:
     means = g.reshape(-1, task.d)
     cumulative = task.draggers()[:-1].astype(np.float32)
     scales = task.scales()[:, None]
-    pushes = np.arange(task.b + 1, dtype=np.float32)[:, None] / np.float32(task.b) * task.push
+    pushes = (
+        np.arange(task.b + 1, dtype=np.float32)[:, None]
+        / np.float32(task.b)
+        * task.push
+    )
 
     def draw(rng: np.random.Generator, w: Vector) -> Vector:
         rng.standard_normal(out=g, dtype=np.float32)

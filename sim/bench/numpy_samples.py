@@ -1,4 +1,4 @@
-"""The job in NumPy, sample by sample: `python -m sim.bench.numpy_samples` answers requests."""
+"""The job in NumPy by samples: `python -m sim.bench.numpy_samples` answers requests."""
 
 from functools import partial
 
@@ -19,7 +19,9 @@ def prepare(task: Job, n: int) -> Draw:
 
     def draw(rng: np.random.Generator, w: Vector) -> Vector:
         rng.standard_normal(out=xi, dtype=np.float32)
-        samples[np.flatnonzero(uniforms(rng, (len(samples),)) < task.fraction)] = dragger
+        samples[np.flatnonzero(uniforms(rng, (len(samples),)) < task.fraction)] = (
+            dragger
+        )
         g = np.matmul(average, xi) if task.b > 1 else xi[:, :, 0] * average
         g += w[:, None, :]
         return g

@@ -1,4 +1,4 @@
-"""The programs that are compared, each a worker process with JSON lines on its pipes."""
+"""The programs compared, each a worker process with JSON lines on its pipes."""
 
 import importlib.util
 import json
@@ -20,7 +20,7 @@ PATIENCE = 60.0  # seconds that one run may take
 
 @dataclass(frozen=True)
 class Entry:
-    """A program: the module that serves it, whether it draws by micro-batch, what it needs."""
+    """A program: its module, whether it draws by micro-batch, what it needs."""
 
     module: str
     reduced: bool
@@ -55,9 +55,13 @@ class WorkerError(Exception):
 
 
 def environment() -> dict[str, str]:
-    """The environment of a child process that imports this package, and whose BLAS is serial."""
+    """The environment of a child that imports this package, its BLAS serial."""
     path = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
-    serial = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    serial = {
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     return {**os.environ, **serial, "PYTHONPATH": os.pathsep.join(path)}
 
 
@@ -96,8 +100,13 @@ class Worker:
         self.process.communicate()
         self.errors.close()
 
-    def ask(self, request: dict[str, Any], patience: float | None = None) -> dict[str, Any]:
-        """The reply. Raises WorkerError where there is none, or none after `patience` seconds."""
+    def ask(
+        self, request: dict[str, Any], patience: float | None = None
+    ) -> dict[str, Any]:
+        """The reply.
+
+        Raises WorkerError where there is none, or none after `patience` seconds.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         timer = threading.Timer(patience or threading.TIMEOUT_MAX, self.process.kill)

@@ -61,11 +61,13 @@ class Report:
         return all(variant.agreement.agree is not False for variant in self.variants)
 
 
-def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS) -> Report:
-    """Compare the programs on the variants (none: on all but those for a GPU, without one).
+def bench(
+    names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS
+) -> Report:
+    """Compare the programs on the variants (none: all, less the GPU's without one).
 
-    Everything is measured anew; nothing is read from earlier runs. Raises SpecificationError for an
-    unknown variant or a backend that cannot be had.
+    Everything is measured anew; nothing is read from earlier runs. Raises
+    SpecificationError for an unknown variant or a backend that cannot be had.
     """
     known = variants()
     integer(1, 1000)("--rounds", rounds)
@@ -74,18 +76,24 @@ def bench(names: Sequence[str] = (), backend: str = "auto", rounds: int = ROUNDS
         if list(names).count(name) > 1:
             refuse("variant", name, "named once")
     device = resolve(backend)
-    chosen = list(names) or [name for name in known if device == "cuda" or name not in FOR_A_GPU]
+    chosen = list(names) or [
+        name for name in known if device == "cuda" or name not in FOR_A_GPU
+    ]
     resources = Resources(available_cores(), device)
     comparisons = []
     with tqdm(total=len(chosen) * rounds, unit=" rounds", disable=None) as bar:
         for name in chosen:
             bar.set_postfix_str(name)
-            comparisons.append(compare(name, known[name], rounds, resources, tick=bar.update))
+            comparisons.append(
+                compare(name, known[name], rounds, resources, tick=bar.update)
+            )
     ours = next(row for row in comparisons[0].rows if row.program == OURS)
     rates = None
     with Worker(PROGRAMS[OURS]) as worker:
         if device == "cpu":
-            rates = generator(worker, resources.threads, rounds, ours.normals_per_second)
+            rates = generator(
+                worker, resources.threads, rounds, ours.normals_per_second
+            )
         growth = scaling(worker, known["J1"], resources, rounds)
     return Report(
         machine=_machine(resources.threads),
@@ -116,10 +124,18 @@ def _machine(cores: int) -> Machine:
 def text(report: Report) -> str:
     """The report as tables."""
     machine = report.machine
-    packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
+    packages = ", ".join(
+        f"{name} {number}" for name, number in machine.packages.items()
+    )
     lines = [
-        f"{machine.processor}, {machine.cores} cores, Python {machine.python}, {packages}",
-        f"backend {report.backend}, {report.rounds} rounds in turn; compare ratios, not seconds",
+        (
+            f"{machine.processor}, {machine.cores} cores, Python "
+            f"{machine.python}, {packages}"
+        ),
+        (
+            f"backend {report.backend}, {report.rounds} rounds in turn; compare "
+            "ratios, not seconds"
+        ),
     ]
     for comparison in report.variants:
         lines += ["", *_comparison_lines(comparison)]
@@ -135,8 +151,8 @@ def _generator_lines(rate: Generator, variant: str) -> list[str]:
     all_threads = _short(rate.all_threads / 1e6)
     return [
         "generator alone, million normals a second:",
-        f"{one_thread} on one thread, {all_threads} on {rate.threads}; the engine reached "
-        f"{_short(rate.engine_fraction)} of the latter in {variant}",
+        f"{one_thread} on one thread, {all_threads} on {rate.threads}; the engine "
+        f"reached {_short(rate.engine_fraction)} of the latter in {variant}",
     ]
 
 
@@ -160,8 +176,9 @@ def _scaling_lines(scaling: Sequence[Scaling]) -> list[str]:
 
 def _limit_lines(memory: Memory, cold_start: ColdStart) -> list[str]:
     return [
-        f"peak memory with {memory.replicates} replicates in dimension {memory.dimension}: "
-        f"{memory.peak_mib:.0f} MiB (with one: {memory.before_mib:.0f} MiB)",
+        f"peak memory with {memory.replicates} replicates in dimension "
+        f"{memory.dimension}: {memory.peak_mib:.0f} MiB (with one: "
+        f"{memory.before_mib:.0f} MiB)",
         "cold start, from starting Python to the end of one step: "
         f"{cold_start.median_seconds:.2f} s",
     ]
@@ -170,7 +187,8 @@ def _limit_lines(memory: Memory, cold_start: ColdStart) -> list[str]:
 def _comparison_lines(comparison: Comparison) -> list[str]:
     title = (
         f"{comparison.variant}: d={comparison.dimension} B={comparison.batch_size} "
-        f"b={comparison.micro_batch_size} R={comparison.replicates} T={comparison.iterations}"
+        f"b={comparison.micro_batch_size} R={comparison.replicates} "
+        f"T={comparison.iterations}"
     )
     numbers = ["seconds", "min", "max", "samples/s", "normals/s", "ratio", "‖w‖", "±"]
     table = common.table(["program", *numbers, ""], list(map(_cells, comparison.rows)))
@@ -201,9 +219,9 @@ def _verdict(agreement: Agreement) -> str:
         return "nothing to compare"
     verdict = "all agree" if agreement.agree else "THEY DISAGREE"
     return (
-        f"{verdict}: χ² = {agreement.chi_squared:.1f} with {agreement.degrees_of_freedom} "
-        f"degrees of freedom, largest z = {common.number(agreement.largest_z)} "
-        f"({' and '.join(agreement.worst_pair)})"
+        f"{verdict}: χ² = {agreement.chi_squared:.1f} with "
+        f"{agreement.degrees_of_freedom} degrees of freedom, largest z = "
+        f"{common.number(agreement.largest_z)} ({' and '.join(agreement.worst_pair)})"
     )
 
 

@@ -20,8 +20,9 @@ MOST = 5  # repetitions
 class Row:
     """One program's result; numbers are None unless `status` is "ok".
 
-    `ratio`: its time divided by this engine's, the median over rounds. `mean` of ‖w‖ over all runs
-    and replicates after each of the job's points, with its standard error.
+    `ratio`: its time divided by this engine's, the median over rounds. `mean` of ‖w‖
+    over all runs and replicates after each of the job's points, with its standard
+    error.
     """
 
     program: str
@@ -61,7 +62,8 @@ class _Contender:
     entry: Entry
     worker: Worker
     repetitions: int = 1
-    rounds: list[float] = field(default_factory=list)  # seconds a run, the median of each round
+    # seconds a run, the median of each round
+    rounds: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     means: list[list[float]] = field(default_factory=list)
     errors: list[list[float]] = field(default_factory=list)
@@ -103,7 +105,9 @@ class _Contender:
             row.ratio = median(a / b for a, b in zip(self.rounds, ours, strict=True))
         n = len(self.means)
         row.mean = [math.fsum(column) / n for column in zip(*self.means, strict=True)]
-        row.standard_error = [math.hypot(*column) / n for column in zip(*self.errors, strict=True)]
+        row.standard_error = [
+            math.hypot(*column) / n for column in zip(*self.errors, strict=True)
+        ]
 
 
 def compare(
@@ -117,9 +121,9 @@ def compare(
 ) -> Comparison:
     """Measure the experiment in the programs (None: all); `tick` is called each round.
 
-    Every program is built and warmed up first. In each of the `rounds` another program is
-    the first. Runs have different seeds, and their means are pooled. A program is left out
-    if one run takes more than `sim.bench.programs.PATIENCE` seconds.
+    Every program is built and warmed up first. In each of the `rounds` another program
+    is the first. Runs have different seeds, and their means are pooled. A program is
+    left out if one run takes more than `sim.bench.programs.PATIENCE` seconds.
     """
     entries = PROGRAMS if programs is None else programs
     rows = {program: Row(program) for program in entries}

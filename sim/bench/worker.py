@@ -1,4 +1,4 @@
-"""A program of the benchmark as a process of its own: one JSON request a line, one JSON reply."""
+"""A benchmark program as a process: one JSON request a line, one JSON reply."""
 
 import json
 import sys
@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from analysis.spec.experiment import Experiment
 
-Statistics = tuple[list[float], list[float]]  # mean of ‖w‖ and its standard error [points]
+# mean of ‖w‖ and its standard error [points]
+Statistics = tuple[list[float], list[float]]
 
 
 class Program(NamedTuple):
-    """A job ready to run: the statistics from a seed, and the kind of device it runs on."""
+    """A job ready to run: the statistics from a seed, and the kind of device."""
 
     run: Callable[[int], Statistics]
     device: str = "cpu"
@@ -24,9 +25,10 @@ Build = Callable[[Experiment, int, str], Program]  # experiment, threads, backen
 def serve(build: Build, **others: Callable[..., Any]) -> None:
     """Answer requests on stdin until it ends.
 
-    {"build": experiment, "threads": n, "backend": name} builds and compiles the job, and answers
-    {"seconds", "device"}. {"run": seed} runs it: {"seconds", "mean", "standard_error"}.
-    {"NAME": arguments} calls one of `others`: {"result"}. What fails is answered {"error"}.
+    {"build": experiment, "threads": n, "backend": name} builds and compiles the job,
+    and answers {"seconds", "device"}. {"run": seed} runs it: {"seconds", "mean",
+    "standard_error"}. {"NAME": arguments} calls one of `others`: {"result"}. What fails
+    is answered {"error"}.
     """
     program: Program | None = None
     for line in sys.stdin:
@@ -44,7 +46,10 @@ def serve(build: Build, **others: Callable[..., Any]) -> None:
             else:
                 ((name, arguments),) = request.items()
                 reply = {"result": others[name](*arguments)}
-        except Exception as error:  # whatever a library may raise; the runner reports it
-            reply = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+        # whatever a library may raise; the runner reports it
+        except Exception as error:
+            reply = {
+                "error": " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            }
         reply["seconds"] = time.perf_counter() - begin
         print(json.dumps(reply), flush=True)

@@ -1,1 +1,1 @@
-"""How numba compiles the engines: flags, vectors of the processor, the cache on disk."""
+"""How numba compiles the engines: flags, the processor's vectors, the disk cache."""

@@ -1,8 +1,8 @@
-"""Machine code on disk, in the place of numba's own cache, which trusts whatever it finds there.
+"""Machine code on disk, instead of numba's own cache, which trusts what it finds.
 
-Each file holds one compiled function for one signature and processor, after its checksum. A file
-that is damaged is compiled anew and replaced; where none can be written every process compiles. Of
-either, one line on stderr tells.
+Each file holds one compiled function for one signature and processor, after its
+checksum. A file that is damaged is compiled anew and replaced; where none can be
+written every process compiles. Of either, one line on stderr tells.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ reported: set[str] = set()
 def folders() -> Iterator[Path]:
     """Where code is kept, the first best place first.
 
-    The name tells the text of all engines, the width of their vectors and the versions. Where the
-    package cannot be written to, the user's cache serves.
+    The name tells the text of all engines, the width of their vectors and the versions.
+    Where the package cannot be written to, the user's cache serves.
     """
     name = sources()
     if config.CACHE_DIR:
@@ -43,7 +43,7 @@ def folders() -> Iterator[Path]:
 
 @cache
 def sources() -> str:
-    """The folder's name: another one for other texts of the engines, versions or lanes."""
+    """The folder's name, which tells the engines' texts, versions and lanes."""
     rooms = [HERE, HERE.parent / "random", HERE.parent / "engines"]
     files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
     versions = f"{lanes()} {numba.__version__} {sys.version}"
@@ -54,7 +54,8 @@ def sources() -> str:
 class Cache:
     """What numba asks for the code of one function, and gives it to.
 
-    The function is known by its name and the text of its file, so it must have no closure.
+    The function is known by its name and the text of its file, so it must have no
+    closure.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -85,7 +86,9 @@ class Cache:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except Exception as error:  # whatever stands there
-                _report(f"{shown(path)}: cannot be used ({shown(error)}): compiled anew")
+                _report(
+                    f"{shown(path)}: cannot be used ({shown(error)}): compiled anew"
+                )
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -101,7 +104,9 @@ class Cache:
                 return
             except OSError as error:
                 obstacle = error
-        _report(f"compiled code cannot be kept, every process compiles anew: {obstacle}")
+        _report(
+            f"compiled code cannot be kept, every process compiles anew: {obstacle}"
+        )
 
     def _paths(self, sig: Any, codegen: Any) -> list[Path]:
         known = repr((self._name, self._text, sig, codegen.magic_tuple()))

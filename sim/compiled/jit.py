@@ -11,7 +11,7 @@ FLAGS = {"contract", "reassoc", "nsz", "arcp"}  # not those that would hide a Na
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """The function compiled on first use, without the interpreter's lock and cached on disk."""
+    """The function compiled on first use, without lock, cached on disk."""
     result: Any = njit(nogil=True, fastmath=FLAGS, error_model="numpy")(function)
     result._cache = Cache(function)  # as cache=True does with numba's
     return result
@@ -20,17 +20,17 @@ def compiled(function: Callable[..., Any]) -> Any:
 def uncounted(function: Callable[..., Any]) -> Any:
     """A function that a compiled one calls, without counted references to arrays.
 
-    It must not allocate any. Counting costs up to a third of a step, since every look at an
-    array in a tuple counts.
+    It must not allocate any. Counting costs up to a third of a step, since every look
+    at an array in a tuple counts.
     """
     return njit(fastmath=FLAGS, error_model="numpy", _nrt=False)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A part of compiled functions, put into each: a call would hand over arrays in pieces."""
-    result: Callable[..., Any] = njit(fastmath=FLAGS, error_model="numpy", inline="always")(
-        function
-    )
+    """A part inlined in compiled functions: a call would pass arrays in pieces."""
+    result: Callable[..., Any] = njit(
+        fastmath=FLAGS, error_model="numpy", inline="always"
+    )(function)
     return result
 
 

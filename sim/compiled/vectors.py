@@ -1,4 +1,4 @@
-"""Explicit vectors of the processor inside compiled functions: loops are not always vectorised."""
+"""Explicit SIMD in compiled functions, whose loops are not always vectorised."""
 
 from functools import cache
 from typing import Any
@@ -18,11 +18,13 @@ def lanes() -> int:
 
     Raises SpecificationError when the environment asks for another width than there is.
     """
-    return environment.lanes(16 if binding.get_host_cpu_features().get("avx512f") else 8)
+    return environment.lanes(
+        16 if binding.get_host_cpu_features().get("avx512f") else 8
+    )
 
 
 class Vectors:
-    """Arithmetic on vectors of `lanes` elements of one type, in the middle of a function."""
+    """Arithmetic on vectors of `lanes` elements of one type, inside a function."""
 
     def __init__(self, builder: Any, lanes: int, real: Any = F32) -> None:
         self.builder, self.lanes, self.kind = builder, lanes, real
@@ -34,7 +36,9 @@ class Vectors:
     def reals(self, value: float) -> Any:
         """The same real everywhere."""
         constant = float(np.float32(value)) if self.kind == F32 else float(value)
-        return ir.Constant(ir.VectorType(self.kind, self.lanes), [constant] * self.lanes)
+        return ir.Constant(
+            ir.VectorType(self.kind, self.lanes), [constant] * self.lanes
+        )
 
     def splat(self, scalar: Any) -> Any:
         """A scalar everywhere."""
@@ -75,7 +79,9 @@ class Vectors:
     def store(self, values: Any, pointer: Any, at: Any) -> None:
         """Write the vector to pointer[at:]."""
         place = self.builder.gep(pointer, [at])
-        self.builder.store(values, self.builder.bitcast(place, values.type.as_pointer()), align=4)
+        self.builder.store(
+            values, self.builder.bitcast(place, values.type.as_pointer()), align=4
+        )
 
     def total(self, values: Any) -> Any:
         """The sum of all elements, halves added to each other."""

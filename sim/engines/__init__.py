@@ -21,9 +21,10 @@ class Engine(Protocol):
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place.
 
-        `record`: add ∇f and ‖∇f‖² at each step to state.sums. The result is the same, bit for bit,
-        however the steps are cut into calls. A replicate that has done more than `begin` steps,
-        see state.steps, goes on from where it is; when the engine is stopped, it returns early.
+        `record`: add ∇f and ‖∇f‖² at each step to state.sums. The result is the same,
+        bit for bit, however the steps are cut into calls. A replicate that has done
+        more than `begin` steps, see state.steps, goes on from where it is; when the
+        engine is stopped, it returns early.
         """
 
 
@@ -43,10 +44,11 @@ def engine(
     device: Device | None = None,
     stop: NDArray[np.bool_] | None = None,
 ) -> Engine:
-    """The fastest engine that knows the experiment's model, on the device or by the workers.
+    """The fastest engine for the experiment's model, on the device or by the workers.
 
-    It advances states that are where it is. stop [1]: once it is True, whoever made it so, the
-    engine's threads return within a second (those of a device at the end of the call).
+    It advances states that are where it is. stop [1]: once it is True, whoever made it
+    so, the engine's threads return within a second (those of a device at the end of the
+    call).
     """
     stop = np.zeros(1, np.bool_) if stop is None else stop
     if not reducible(experiment):
@@ -68,4 +70,6 @@ def engine(
         return Mixture(*what, precision=run.precision, workers=workers, stop=stop)
     from sim.engines.cuda.launch import Cuda
 
-    return Cuda(*what, precision=run.precision, replicates=run.replicates, device=device)
+    return Cuda(
+        *what, precision=run.precision, replicates=run.replicates, device=device
+    )

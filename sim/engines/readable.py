@@ -1,9 +1,10 @@
-"""The fused engines in readable form: a step of all replicates at a time, in NumPy arrays.
+"""The fused engines in readable form: one step of all replicates at a time, in NumPy.
 
-Slow, and the oracle of the kernels on the CPU and on the GPU, which take the same random numbers
-through the same steps: `gradient`, `phase`, `draw`, `place`, `clip`, `finish`. It has nothing in
-common with them but `sim.random.philox` and `sim.rules`; where an experiment can be simulated
-sample by sample, `sim.reference` is the oracle of all three.
+Slow, and the oracle of the kernels on the CPU and on the GPU, which take the same
+random numbers through the same steps: `gradient`, `phase`, `draw`, `place`, `clip`,
+`finish`. It has nothing in common with them but `sim.random.philox` and `sim.rules`;
+where an experiment can be simulated sample by sample, `sim.reference` is the oracle of
+all three.
 """
 
 from dataclasses import dataclass, replace
@@ -48,8 +49,8 @@ class Address:
 class Drawn:
     """What chance decides about a step's micro-batches.
 
-    normals [n, m, d]; columns: those of the compositions' table, each [n, m, …]; push [n, m]:
-    the term along e₁ with its gamma variables, in float64.
+    normals [n, m, d]; columns: those of the compositions' table, each [n, m, …]; push
+    [n, m]: the term along e₁ with its gamma variables, in float64.
     """
 
     normals: Reals
@@ -60,8 +61,8 @@ class Drawn:
 class Stepwise:
     """Replicates 0, 1, … of one plan at one step size.
 
-    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at most that
-    has hit; None does not look. The precision is that of state.w.
+    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at
+    most that has hit; None does not look. The precision is that of state.w.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ def gradient(plan: Plan, w: Reals) -> Reals:
 
 
 def phase(plan: Plan, t: int, norm: NDArray[np.float64]) -> Index:
-    """The law of each replicate's micro-batches [R] at iteration t and ‖∇f‖ = norm [R]."""
+    """The law of each replicate's micro-batches [R] at iteration t, ‖∇f‖ = norm [R]."""
     early = int(np.searchsorted(plan.iteration_edges, t, side="right"))
     low = np.searchsorted(plan.gradient_edges, norm, side="right")
     low[np.isnan(norm)] = 0  # which is no edge's upper side
@@ -139,7 +140,7 @@ def phase(plan: Plan, t: int, norm: NDArray[np.float64]) -> Index:
 
 
 def draw(plan: Plan, law: Composition, address: Address, real: Any) -> Drawn:
-    """What chance decides about a step's micro-batches; `real` is the iterates' precision."""
+    """Random parts of a step's micro-batches; `real` is the iterates' precision."""
     m, stride = law.micro_batches, plan.stride
     z = normals(address, m * stride, real).reshape(-1, m, stride)[..., : plan.dimension]
     columns = {name: getattr(law, name)[rows(law, address)] for name in COLUMNS}
@@ -205,7 +206,7 @@ def normals(address: Address, count: int, real: Any) -> Reals:
 
 
 def normal_pair(first: Any, second: Any) -> tuple[Any, Any]:
-    """`philox.normal_pair` in float32, by polynomials that are the same on every machine."""
+    """`philox.normal_pair` in float32, by polynomials, equal on all machines."""
     single = np.float32
     u = (first.astype(single) + single(0.5)) * single(2.0**-32)
     bits = u.view(np.int32) - ROOT_HALF
@@ -232,7 +233,7 @@ def normal_pair(first: Any, second: Any) -> tuple[Any, Any]:
 
 
 def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
-    """The polynomial with these coefficients, that of the highest power first, in float32."""
+    """The polynomial with these coefficients, highest power first, in float32."""
     total = np.zeros_like(x)
     for c in coefficients:
         total = total * x + np.float32(c)
@@ -240,10 +241,10 @@ def polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
 
 
 def gammas(address: Address, shape: NDArray[np.float64], i: int) -> NDArray[np.float64]:
-    """Gamma variables number i of each micro-batch [n, m], float64; shape [n, m, variables].
+    """Gamma variables i of micro-batches [n, m], float64; shape [n, m, variables].
 
-    Rejection by Marsaglia and Tsang (2000); below shape 1, that of shape + 1 times a power of a
-    uniform number. Shape 0 gives 0.
+    Rejection by Marsaglia and Tsang (2000); below shape 1, that of shape + 1 times a
+    power of a uniform number. Shape 0 gives 0.
     """
     n, m, variables = shape.shape
     wanted = shape[..., i]
@@ -267,7 +268,7 @@ def gammas(address: Address, shape: NDArray[np.float64], i: int) -> NDArray[np.f
 def proposal(
     centre: NDArray[np.float64], x: NDArray[Any], attempt: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """A gamma variable over its centre [n, m] from the words x [n, m, 4], and if it is taken.
+    """Gamma variable over its centre [n, m] from words x [n, m, 4], and if it is taken.
 
     The last attempt is always taken, and is the centre.
     """
@@ -275,5 +276,7 @@ def proposal(
     v = (1 + z / np.sqrt(9 * centre)) ** 3
     v = np.where(attempt == LAST_ATTEMPT, 1.0, v)
     bound = z**2 / 2 + centre * (1 - v + np.log(np.where(v > 0, v, 1)))
-    fits = (v > 0) & (np.log(philox.uniform(x[..., 2])) < bound) | (attempt == LAST_ATTEMPT)
+    fits = (v > 0) & (np.log(philox.uniform(x[..., 2])) < bound) | (
+        attempt == LAST_ATTEMPT
+    )
     return v, fits

@@ -1,8 +1,9 @@
 """Simulate sample by sample: for every problem, on any array library.
 
-A step draws all B samples of each replicate and averages their gradients by micro-batch; the rules
-of sim/rules.py turn the micro-batch gradients into a direction. Replicates are taken a few at a
-time, and no number depends on which ones are taken together.
+A step draws all B samples of each replicate and averages their gradients by
+micro-batch; the rules of sim/rules.py turn the micro-batch gradients into a direction.
+Replicates are taken a few at a time, and no number depends on which ones are taken
+together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,18 +24,20 @@ from sim.random import philox
 from sim.random.addresses import Draws
 from sim.rules import rule
 
-CHUNK = 2**17  # numbers in the samples of the replicates that are simulated together (1 MiB)
-LARGEST = 2**21  # numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
+# numbers in the samples of the replicates that are simulated together (1 MiB)
+CHUNK = 2**17
+# numbers in the samples of a step: 0.3 seconds, in which nothing can be stopped
+LARGEST = 2**21
 
 
 class PerSample:
-    """Trajectories of one problem under one rule, step size and micro-batch size, or schedule.
+    """Trajectories of one problem under one rule, step and batch size or schedule.
 
-    key: philox.key of the trajectories. replicates: their numbers, one for each row of the state.
-    sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that returns one for
-    all or an integer array [R]. radius: if not None, replicates stop at the first iteration with
-    ‖∇f‖ <= radius. stop: see `sim.engines.engine`. Raises SpecificationError when a step has too
-    many numbers.
+    key: philox.key of the trajectories. replicates: their numbers, one for each row of
+    the state. sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖
+    [R] that returns one for all or an integer array [R]. radius: if not None,
+    replicates stop at the first iteration with ‖∇f‖ <= radius. stop: see
+    `sim.engines.engine`. Raises SpecificationError when a step has too many numbers.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class PerSample:
         self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
         self.replicates = list(replicates)
         self.stop = np.zeros(1, np.bool_) if stop is None else stop
-        self.rule = rule(algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp)
+        self.rule = rule(
+            algorithm.rule, algorithm.aggregate, algorithm.threshold, self.xp
+        )
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
-        """Steps `begin` to `end` - 1 of all replicates; with `record` they are added to the sums.
+        """Steps `begin` to `end` - 1 of all replicates, added to the sums if `record`.
 
         A replicate that has hit the radius is left as it is.
         """
@@ -73,7 +78,8 @@ class PerSample:
         for low, high in _groups(np.maximum(state.steps, begin), many):
             t = max(begin, int(state.steps[low]))
             rows = _Rows(state, slice(low, high), self.replicates[low:high])
-            with np.errstate(over="ignore", invalid="ignore"):  # divergence is seen in the numbers
+            # divergence is seen in the numbers
+            with np.errstate(over="ignore", invalid="ignore"):
                 while t < end and not self.stop[0]:
                     self._step(rows, t, record)
                     t += 1
@@ -102,10 +108,16 @@ class PerSample:
                 rows.w = rows.w - self.step * direction
                 rows.last = last
                 continue
-            numbers = [n for n, inside in zip(rows.numbers, _listed(mask), strict=True) if inside]
+            numbers = [
+                n
+                for n, inside in zip(rows.numbers, _listed(mask), strict=True)
+                if inside
+            ]
             if numbers:
                 w = rows.w[mask]
-                direction, last = self._direction(w, a[mask], numbers, t, b, active[mask])
+                direction, last = self._direction(
+                    w, a[mask], numbers, t, b, active[mask]
+                )
                 rows.w[mask] = w - self.step * direction
                 rows.last[mask] = last
 
@@ -125,7 +137,7 @@ class PerSample:
     def _direction(
         self, w: Any, a: Any, numbers: list[int], t: int, b: int, active: Any
     ) -> tuple[Any, Any]:
-        """The direction [R, d] at w [R, d], and what `State.last` keeps of the step [R, 3]."""
+        """The direction [R, d] at w [R, d], and the step's `State.last` [R, 3]."""
         xp = self.xp
         draws = Draws(self.key, numbers, t, xp, self.problem.dtype)
         size = self.algorithm.batch_size
@@ -139,10 +151,12 @@ class PerSample:
         return direction, xp.stack(columns, axis=-1)
 
     def _clipping_norm(self, g: Any) -> Any:
-        """The norm ρ to which gradients g [R, m, d] are clipped [R] in float64, nan for sgd."""
+        """The norm ρ [R] that g [R, m, d] are clipped to, in float64, nan for sgd."""
         xp = self.xp
         square = xp.astype(xp.sum(g * g, axis=-1), xp.float64)
-        rho = self.algorithm.effective_rule.constant_clipping_norm(self.algorithm.threshold)
+        rho = self.algorithm.effective_rule.constant_clipping_norm(
+            self.algorithm.threshold
+        )
         if rho is None:
             return xp.sqrt(xp.min(square, axis=-1))
         return xp.full_like(square[:, 0], rho)
@@ -178,7 +192,8 @@ class Samples:
             for low, high in pairwise(edges)
         ]
         if device is None:
-            # One sample, so that what it needs is compiled here: threads could not be interrupted.
+            # One sample, so that what it needs is compiled here: threads could not be
+            # interrupted.
             w = np.zeros((1, problem.dimension), problem.dtype)
             draws = Draws(key, range(1), 0, np, problem.dtype)
             problem.micro_batch_gradients(w, 1, 1, draws, np.ones(1, np.bool_))
@@ -194,7 +209,7 @@ class Samples:
 
 
 def _groups(steps: NDArray[np.int64], many: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of runs of at most `many` replicates with the same number of steps."""
+    """Begin and end of runs of at most `many` replicates, same number of steps."""
     changes = 1 + np.flatnonzero(np.diff(steps))
     for first, last in pairwise([0, *changes.tolist(), len(steps)]):
         for low in range(first, last, many):
@@ -216,7 +231,7 @@ class _Rows:
 
 
 def _listed(x: Any) -> list[int]:
-    """The elements of a one-dimensional array of any library, as integers on the host."""
+    """Elements of a one-dimensional array of any library, as integers on the host."""
     return [int(v) for v in (x.tolist() if hasattr(x, "tolist") else x)]
 
 
@@ -225,4 +240,6 @@ def _cosine(x: Any, y: Any, xp: Any) -> Any:
     product = xp.sum(x * y, axis=-1)
     length = xp.sqrt(xp.sum(x * x, axis=-1) * xp.sum(y * y, axis=-1))
     zero = length == 0
-    return xp.where(zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length))
+    return xp.where(
+        zero, xp.zeros_like(length), product / xp.where(zero, length + 1, length)
+    )

@@ -16,12 +16,13 @@ ARRAYS = ("w", "sums", "hit", "last", "steps")
 class State:
     """R replicates in dimension d, as arrays of NumPy or CuPy.
 
-    w [R, d]: the iterates. sums [R, d + 1]: running sums of ∇f and of ‖∇f‖² in float64, over the
-    steps that were recorded. hit [R]: the first iteration with ‖∇f‖ <= radius, -1 before; a
-    replicate that has hit stands still. last [R, 3], of the most recent step: clipping norm (for
-    SGD NaN), fraction of micro-batches without dragger, cosine between the step's direction and ∇f.
-    steps [R], of NumPy always: how many steps each replicate has done, the same for all but where
-    an engine was stopped in the middle of its work.
+    w [R, d]: the iterates. sums [R, d + 1]: running sums of ∇f and of ‖∇f‖² in float64,
+    over the steps that were recorded. hit [R]: the first iteration with ‖∇f‖ <= radius,
+    -1 before; a replicate that has hit stands still. last [R, 3], of the most recent
+    step: clipping norm (for SGD NaN), fraction of micro-batches without dragger, cosine
+    between the step's direction and ∇f. steps [R], of NumPy always: how many steps each
+    replicate has done, the same for all but where an engine was stopped in the middle
+    of its work.
     """
 
     w: Any
@@ -34,7 +35,9 @@ class State:
     def host(self, name: str) -> Any:
         """One of the arrays as one of NumPy."""
         array = getattr(self, name)
-        return array if self.device is None or name == "steps" else self.device.get(array)
+        return (
+            array if self.device is None or name == "steps" else self.device.get(array)
+        )
 
     def moved(self, device: Device | None) -> "State":
         """The state, its arrays of NumPy, on a device."""

@@ -1,4 +1,4 @@
-"""Ready-made experiments, one TOML file each; their first comment says what they show."""
+"""Ready-made experiments, one TOML file each; the first comment says what for."""
 
 from pathlib import Path
 

@@ -18,13 +18,15 @@ __all__ = ["Problem", "build"]
 
 
 def build(experiment: Experiment, xp: Any = np, dtype: Any = None) -> Problem:
-    """The experiment's problem, for arrays of the library xp with float type dtype (float64)."""
+    """An experiment's problem, arrays of library xp with float type dtype (float64)."""
     model = experiment.model
     if isinstance(model, GradientModel):
         if model.nonconvex is not None:
             return NonConvex(model, xp, dtype)
         if model.domains is not None:
-            return Domains(model, xp, dtype, pure=experiment.algorithm.domains == "pure")
+            return Domains(
+                model, xp, dtype, pure=experiment.algorithm.domains == "pure"
+            )
         return Quadratic(model, xp, dtype)
     if model.problem == "logistic_regression":
         return LogisticRegression(model, xp, dtype)

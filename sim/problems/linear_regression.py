@@ -3,14 +3,14 @@
     x ~ N(0, Σ), Σ = diag(spectrum),    y = x·w* + s·ζ, ζ ~ N(0, 1)
     f(w) = E(y - x·w)²/2 = (w - w*)·Σ(w - w*)/2 + s²/2,    sample gradient (x·w - y)x
 
-L = max spectrum, f* = s²/2 at w = w*. A corrupted response is -M x·w* + s·ζ (opposed: such samples
-alone would have their minimum at -M w*) or the constant M (they pull to 0, with a leverage that
-grows with ‖x‖). The noise (x·w - y)x - ∇f is not of one size: its variance at w* is s² tr Σ and
-grows with the square of ‖w - w*‖.
+L = max spectrum, f* = s²/2 at w = w*. A corrupted response is -M x·w* + s·ζ (opposed:
+such samples alone would have their minimum at -M w*) or the constant M (they pull to 0,
+with a leverage that grows with ‖x‖). The noise (x·w - y)x - ∇f is not of one size: its
+variance at w* is s² tr Σ and grows with the square of ‖w - w*‖.
 
-With a fixed data set of n points, drawn once for a seed, the round(εn) first ones are corrupted,
-samples are drawn from it with replacement, and f is the mean over the other points: the same
-formulae with the points' own second moments.
+With a fixed data set of n points, drawn once for a seed, the round(εn) first ones are
+corrupted, samples are drawn from it with replacement, and f is the mean over the other
+points: the same formulae with the points' own second moments.
 """
 
 import math
@@ -64,13 +64,17 @@ class LinearRegression(Problem):
         return weighted_sums(residual, xp.reshape(x, (R, m, b, self.dimension)))
 
     def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
-        """Features [R, B, d], true and corrupted responses [R, B] of samples `wrong` or not."""
+        """Features [R, B, d], responses [R, B], corrupted where `wrong`."""
         return self._drawn(draws, FEATURES, wrong.shape[1])
 
-    def _drawn(self, draws: DrawsLike, features: int, count: int) -> tuple[Any, Any, Any]:
+    def _drawn(
+        self, draws: DrawsLike, features: int, count: int
+    ) -> tuple[Any, Any, Any]:
         """The same for `count` new samples of each replicate."""
         xp, p = self.xp, self.about
-        x = xp.reshape(draws.normals(features, count * self.dimension), (-1, count, self.dimension))
+        x = xp.reshape(
+            draws.normals(features, count * self.dimension), (-1, count, self.dimension)
+        )
         x = x * xp.sqrt(self.spectrum)
         signal = (x @ self.optimum[:, None])[..., 0]
         noise = p.noise * draws.normals(LABEL, count)
@@ -80,16 +84,21 @@ class LinearRegression(Problem):
 
 
 class LinearRegressionData(LinearRegression):
-    """Least squares on a fixed data set, the same for all sizes and step sizes of an experiment."""
+    """Least squares on a fixed data set, the same at all sizes and steps."""
 
-    def __init__(self, model: LearningModel, seed: int, xp: Any = np, dtype: Any = None) -> None:
+    def __init__(
+        self, model: LearningModel, seed: int, xp: Any = np, dtype: Any = None
+    ) -> None:
         super().__init__(model, xp, dtype)
         n = self.about.samples
         draws = Draws(key(seed, 0, 0.0), range(1), 0, xp, self.dtype)
         x, y, corrupted = self._drawn(draws, DATA, n)
         self.wrong = min(round(model.dragger_fraction * n), n - 1)
         if self.wrong == 0 < model.dragger_fraction:
-            allowed = f"at least {math.ceil(1 / model.dragger_fraction)} for one wrong response"
+            allowed = (
+                f"at least {math.ceil(1 / model.dragger_fraction)} for "
+                "one wrong response"
+            )
             refuse("model.linear_regression.samples", n, allowed)
         self.dragger_fraction = self.wrong / n
         self.x, self.y, self.response = x[0, ...], y[0, :], corrupted[0, :]
@@ -111,7 +120,10 @@ class LinearRegressionData(LinearRegression):
         return self._turned(w) - self.pull
 
     def _turned(self, w: Any) -> Any:
-        """Second moment times w [..., d], row by row: the same whatever the other rows are."""
+        """Second moment times w [..., d], row by row.
+
+        A row's result is the same whatever the other rows are.
+        """
         return (w[..., None, :] @ self.moment)[..., 0, :]
 
     def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:

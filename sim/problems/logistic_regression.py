@@ -1,20 +1,24 @@
 """Logistic regression of two Gaussian classes, some samples with the wrong label.
 
-    y = 1 with probability π, else 0;    x|y ~ N(±μ, I)
-    z = u·x + c,    f(u, c) = E[log(1 + e^z) - y z],    sample gradient (σ(z) - y)·(x, 1)
+    y = 1 with probability π, else 0;    x|y ~ N(±μ, I) z = u·x + c,    f(u, c) =
+    E[log(1 + e^z) - y z],    sample gradient (σ(z) - y)·(x, 1)
 
-with w = (u, c) and σ(z) = 1/(1 + e^-z). The true log odds of y given x are 2μ·x + log(π/(1 - π)),
-so that f is smallest at u = 2μ, c = log(π/(1 - π)), where f* is the conditional entropy of y.
-Since σ' <= 1/4, L = λ_max(E (x, 1)(x, 1)ᵀ)/4, attained at w = 0.
+with w = (u, c) and σ(z) = 1/(1 + e^-z). The true log odds of y given x are 2μ·x +
+log(π/(1 - π)), so that f is smallest at u = 2μ, c = log(π/(1 - π)), where f* is the
+conditional entropy of y. Since σ' <= 1/4, L = λ_max(E (x, 1)(x, 1)ᵀ)/4, attained at w =
+0.
 
 Given y, z is N(±u·μ + c, ‖u‖²), so f and ∇f are integrals over one normal variable t:
 
-    ∇_u f = Σ_y P(y)·(±μ E[σ(z) - y] + u E[σ'(z)])    (Stein's lemma),    ∇_c f = E[σ(z) - y]
+    ∇_u f = Σ_y P(y)·(±μ E[σ(z) - y] + u E[σ'(z)])    (Stein's lemma),    ∇_c f =
+    E[σ(z) - y]
 
-They are computed by the trapezoidal rule, whose error for integrands analytic in a strip decreases
-faster than any power of the spacing (Goodwin 1949): below 1e-12 for ‖u‖ <= 10.
+They are computed by the trapezoidal rule, whose error for integrands analytic in a
+strip decreases faster than any power of the spacing (Goodwin 1949): below 1e-12 for ‖u‖
+<= 10.
 
-A corrupted sample has the other label, and features (not the intercept's 1) times `leverage`.
+A corrupted sample has the other label, and features (not the intercept's 1) times
+`leverage`.
 """
 
 from typing import Any, ClassVar
@@ -47,10 +51,16 @@ class LogisticRegression(Problem):
         self.mean, self.optimum = self.array(mean), self.array([*(2 * mean), odds])
         nodes = np.linspace(-REACH, REACH, NODES)
         weights = np.exp(-(nodes**2) / 2)
-        self.nodes, self.weights = self.array(nodes), self.array(weights / weights.sum())
-        mu = np.linalg.norm(mean)  # in the plane of μ and the intercept; elsewhere the moment is 1
+        self.nodes, self.weights = (
+            self.array(nodes),
+            self.array(weights / weights.sum()),
+        )
+        # in the plane of μ and the intercept; elsewhere the moment is 1
+        mu = np.linalg.norm(mean)
         tilt = (2 * self.positive - 1) * mu
-        self.smoothness = float(np.linalg.eigvalsh([[1 + mu**2, tilt], [tilt, 1]])[-1]) / 4
+        self.smoothness = (
+            float(np.linalg.eigvalsh([[1 + mu**2, tilt], [tilt, 1]])[-1]) / 4
+        )
         self.minimum = float(self.loss(self.optimum))
 
     def _classes(self, w: Any) -> Any:
@@ -92,7 +102,9 @@ class LogisticRegression(Problem):
         label = xp.astype(draws.uniforms(LABEL, m * b) < self.positive, self.dtype)
         sign = 2 * label - 1
         flat = xp.reshape(wrong, (R, m * b))
-        z = (n @ u[..., None])[..., 0] + sign * xp.sum(u * self.mean, axis=-1, keepdims=True)
+        z = (n @ u[..., None])[..., 0] + sign * xp.sum(
+            u * self.mean, axis=-1, keepdims=True
+        )
         if self.corrupted:
             label, stretch = xp.where(flat, 1 - label, label), xp.ones_like(z)
             stretch = xp.where(flat, self.leverage * stretch, stretch)
@@ -102,8 +114,12 @@ class LogisticRegression(Problem):
             error = by_x = (sigmoid(z + c, xp) - label) * xp.astype(~flat, self.dtype)
         shape = (R, m, b)
         signed = xp.sum(xp.reshape(by_x * sign, shape), axis=-1)[..., None] * self.mean
-        by_u = weighted_sums(xp.reshape(by_x, shape), xp.reshape(n, (R, m, b, d))) + signed
-        return xp.concat([by_u, xp.sum(xp.reshape(error, shape), axis=-1)[..., None]], axis=-1)
+        by_u = (
+            weighted_sums(xp.reshape(by_x, shape), xp.reshape(n, (R, m, b, d))) + signed
+        )
+        return xp.concat(
+            [by_u, xp.sum(xp.reshape(error, shape), axis=-1)[..., None]], axis=-1
+        )
 
 
 def sigmoid(z: Any, xp: Any) -> Any:

@@ -1,7 +1,8 @@
 """Gradients with noise on them: a benign sample has ∇f + ξ, whatever the loss.
 
-The noise laws are those of analysis/spec/noise.py, drawn sample by sample. With domains, sample s
-has the noise of its domain k(s), and the gradient of that domain's loss: ∇f + shift_k.
+The noise laws are those of analysis/spec/noise.py, drawn sample by sample. With
+domains, sample s has the noise of its domain k(s), and the gradient of that domain's
+loss: ∇f + shift_k.
 """
 
 from typing import Any
@@ -40,14 +41,21 @@ class NoisyGradient(Problem):
 
         root = self.dimension**0.5
         self.size = column(
-            lambda law: (_heavy(law) if isinstance(law, StudentT) else law.gaussian) / root
+            lambda law: (
+                (_heavy(law) if isinstance(law, StudentT) else law.gaussian) / root
+            )
         )
         self.heavy = of(StudentT, lambda law: 1.0)
         chance = [getattr(law, "probability", 0.0) for law in laws]
         self.chance = self.xp.asarray(chance, dtype=self.xp.float64)
-        self.hit, self.miss = of(Rare, lambda law: law.hit), of(Rare, lambda law: law.miss)
+        self.hit, self.miss = (
+            of(Rare, lambda law: law.hit),
+            of(Rare, lambda law: law.miss),
+        )
         self.unit = of(Gamma, lambda law: law.unit)
-        self.shape = of(Gamma, lambda law: law.shape) + of(StudentT, lambda law: law.degrees / 2)
+        self.shape = of(Gamma, lambda law: law.shape) + of(
+            StudentT, lambda law: law.degrees / 2
+        )
         self.has_rare = any(isinstance(law, Rare) for law in laws)
         self.has_gamma = any(isinstance(law, (Gamma, StudentT)) for law in laws)
 
@@ -68,11 +76,15 @@ class NoisyGradient(Problem):
             shape = xp.reshape(each(self.shape), (R, m * b))
             x = xp.reshape(draws.gamma(GAMMA, shape), (R, m, b))
             heavy = each(self.heavy) > 0
-            size = xp.where(heavy, size / xp.sqrt(xp.where(heavy, x, xp.ones_like(x))), size)
+            size = xp.where(
+                heavy, size / xp.sqrt(xp.where(heavy, x, xp.ones_like(x))), size
+            )
             along = each(self.unit) * (x - each(self.shape))
         if self.has_rare:
             u = xp.reshape(draws.uniforms(COMPOSITION, m * b), (R, m, b))
-            along = along + xp.where(u < each(self.chance), each(self.hit), each(self.miss))
+            along = along + xp.where(
+                u < each(self.chance), each(self.hit), each(self.miss)
+            )
         count = xp.sum(benign, axis=-1)[..., None]
         z = xp.reshape(draws.normals(NORMALS, m * b * d), (R, m, b, d))
         sums = count * self.gradient(w)[:, None, :] + weighted_sums(size * benign, z)
@@ -80,7 +92,10 @@ class NoisyGradient(Problem):
             sums = sums + xp.sum(along * benign, axis=-1)[..., None] * self.first
         if len(self.edges) > 0:
             each_domain = xp.arange(self.shifts.shape[0], dtype=domain.dtype)
-            member = xp.astype(domain[..., None] == each_domain, self.dtype) * benign[..., None]
+            member = (
+                xp.astype(domain[..., None] == each_domain, self.dtype)
+                * benign[..., None]
+            )
             sums = sums + xp.sum(member, axis=-2) @ self.shifts
         return sums
 
@@ -96,5 +111,7 @@ class NoisyGradient(Problem):
 
 
 def _heavy(law: Any) -> float:
-    """What divided by √X, X ~ Γ(degrees/2), is the noise's standard deviation; 0 for other laws."""
-    return law.scale * ((law.degrees - 2) / 2) ** 0.5 if isinstance(law, StudentT) else 0.0
+    """√X, X ~ Γ(degrees/2), times the noise's deviation; 0 for other laws."""
+    return (
+        law.scale * ((law.degrees - 2) / 2) ** 0.5 if isinstance(law, StudentT) else 0.0
+    )

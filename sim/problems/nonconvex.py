@@ -2,10 +2,10 @@
 
     f(w) = w·Λw/2 + A Σ_i (1 - cos(k w_i)),    ∂f/∂w_i = λ_i w_i + A k sin(k w_i)
 
-with amplitude A >= 0 and frequency k. Its second derivative is λ_i + A k² cos(k w_i), so L =
-max λ + A k², attained at w = 0, and where A k² > λ_i the loss is not convex; where A k is larger
-than the pull λ_i|w_i| of the bowl it has further local minima. f* = 0, at w = 0 only. Noise and
-draggers are those of the quadratic problem.
+with amplitude A >= 0 and frequency k. Its second derivative is λ_i + A k² cos(k w_i),
+so L = max λ + A k², attained at w = 0, and where A k² > λ_i the loss is not convex;
+where A k is larger than the pull λ_i|w_i| of the bowl it has further local minima. f* =
+0, at w = 0 only. Noise and draggers are those of the quadratic problem.
 """
 
 from typing import Any, ClassVar
@@ -34,7 +34,9 @@ class NonConvex(Quadratic):
 
     def loss(self, w: Any) -> Any:
         """w·Λw/2 + A Σ_i (1 - cos(k w_i))."""
-        return super().loss(w) + self.A * self.xp.sum(1 - self.xp.cos(self.k * w), axis=-1)
+        return super().loss(w) + self.A * self.xp.sum(
+            1 - self.xp.cos(self.k * w), axis=-1
+        )
 
     def gradient(self, w: Any) -> Any:
         """Λw + A k sin(k w)."""

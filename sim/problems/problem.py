@@ -1,7 +1,8 @@
-"""What all problems have in common: who is a dragger, and gradients that do not come from data.
+"""What all problems share: who is a dragger, and gradients that are not from data.
 
-A problem is a population of samples whose mean loss is f. One step takes B samples, every one a
-dragger with probability ε while draggers are active, and averages their gradients by micro-batch.
+A problem is a population of samples whose mean loss is f. One step takes B samples,
+every one a dragger with probability ε while draggers are active, and averages their
+gradients by micro-batch.
 """
 
 from abc import ABC, abstractmethod
@@ -17,11 +18,11 @@ from sim.random.philox import NORMALS, SAMPLE
 
 
 class Problem(ABC):
-    """A population of samples; arrays are of the library xp and of its float type dtype.
+    """A population of samples; arrays are of library xp and its float type dtype.
 
-    dimension: number of parameters d. dragger_fraction: the ε of the simulation. smoothness: L, a
-    bound of the Lipschitz constant of ∇f. minimum: f*. assumptions: how the problem stands to the
-    assumptions of paper_notes/bounds.md, by their names.
+    dimension: number of parameters d. dragger_fraction: the ε of the simulation.
+    smoothness: L, a bound of the Lipschitz constant of ∇f. minimum: f*. assumptions:
+    how the problem stands to the assumptions of paper_notes/bounds.md, by their names.
     """
 
     smoothness: float
@@ -45,7 +46,7 @@ class Problem(ABC):
 
     @abstractmethod
     def loss(self, w: Any) -> Any:
-        """The loss f of the benign population at w [..., d], one number for each [...]."""
+        """The loss f of the benign population at w [..., d], one for each [...]."""
 
     @abstractmethod
     def gradient(self, w: Any) -> Any:
@@ -55,8 +56,8 @@ class Problem(ABC):
     def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sum of the samples' gradients in each micro-batch [R, m, d], at w [R, d].
 
-        `wrong` [R, m, b] says which samples are draggers: they count as corrupted samples if these
-        are the draggers of the problem, else not at all.
+        `wrong` [R, m, b] says which samples are draggers: they count as corrupted
+        samples if these are the draggers of the problem, else not at all.
         """
 
     def active(self, iteration: int, gradient_norm: Any) -> Any:
@@ -73,10 +74,10 @@ class Problem(ABC):
     def micro_batch_gradients(
         self, w: Any, b: int, batch_size: int, draws: Draws, active: Any
     ) -> tuple[Any, Any]:
-        """Mean gradients of the micro-batches [R, m, d], and which have no dragger [R, m].
+        """Mean gradients of the micro-batches [R, m, d], and the clean ones [R, m].
 
-        w [R, d]; micro-batches of b samples, the last one of what is left; `draws` are those of
-        this step; `active` [R] says where there are draggers.
+        w [R, d]; micro-batches of b samples, the last one of what is left; `draws` are
+        those of this step; `active` [R] says where there are draggers.
         """
         cut = micro_batches(batch_size, b)
         if len(cut) == 1:
@@ -107,11 +108,13 @@ class Problem(ABC):
         return sums / b, ~xp.any(wrong, axis=-1)
 
     def _replaced_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
-        """Sum of the draggers' gradients in each micro-batch [R, m, d] (spec/draggers.py)."""
+        """Sum of each micro-batch's dragger gradients [R, m, d] (spec/draggers.py)."""
         xp, law, norm = self.xp, self.dragger.law, self.dragger.norm
         if law == "isotropic":
             size, d = norm / self.dimension**0.5, self.dimension
-            z = xp.reshape(draws.normals(NORMALS, wrong[0, ...].size * d), (*wrong.shape, d))
+            z = xp.reshape(
+                draws.normals(NORMALS, wrong[0, ...].size * d), (*wrong.shape, d)
+            )
             return size * weighted_sums(xp.astype(wrong, self.dtype), z)
         count = xp.sum(xp.astype(wrong, self.dtype), axis=-1)[..., None]
         if law in ("persistent", "orthogonal"):
@@ -124,5 +127,5 @@ class Problem(ABC):
 
 
 def weighted_sums(weight: Any, x: Any) -> Any:
-    """Σ over the samples of a micro-batch of weight [R, m, b] times x [R, m, b, d]: [R, m, d]."""
+    """Sum over a micro-batch of weight [R, m, b] times x [R, m, b, d]: [R, m, d]."""
     return (weight[:, :, None, :] @ x)[:, :, 0, :]

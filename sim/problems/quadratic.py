@@ -2,9 +2,10 @@
 
     f(w) = w·Λw/2,    ∇f(w) = Λw,    sample gradient ∇f(w) + ξ
 
-Λ is diagonal. Where draggers are orthogonal, f is flat along their direction v: Λ is replaced by
-PΛP with P = I - vvᵀ. L = max λ, f* = 0 at w = 0. Everything about it can be computed exactly, see
-analysis/rest/stable.py: the problem on which simulation and theory meet.
+Λ is diagonal. Where draggers are orthogonal, f is flat along their direction v: Λ is
+replaced by PΛP with P = I - vvᵀ. L = max λ, f* = 0 at w = 0. Everything about it can be
+computed exactly, see analysis/rest/stable.py: the problem on which simulation and
+theory meet.
 """
 
 from typing import Any, ClassVar

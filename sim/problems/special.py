@@ -11,8 +11,8 @@ CENTRE, DEGREE = 3.75, 24
 def erf(x: Any, xp: Any = np) -> Any:
     """The error function of x [...], to an absolute error of 1e-14 in float64.
 
-    NumPy arrays go to SciPy. Elsewhere 1 - e^(-x²) p(t), t = (x - c)/(x + c) for x >= 0 (Shepherd
-    and Laframboise 1981): e^(x²)(1 - erf x) is smooth in t from -1 to 1.
+    NumPy arrays go to SciPy. Elsewhere 1 - e^(-x²) p(t), t = (x - c)/(x + c) for x >= 0
+    (Shepherd and Laframboise 1981): e^(x²)(1 - erf x) is smooth in t from -1 to 1.
     """
     if xp is np:
         from scipy import special  # not needed, and slow to import, for most problems
@@ -28,7 +28,7 @@ def erf(x: Any, xp: Any = np) -> Any:
 
 @cache
 def coefficients() -> tuple[float, ...]:
-    """Those of the polynomial p, the highest power first, by interpolation of SciPy's erfcx."""
+    """Those of the polynomial p, highest power first, interpolating SciPy's erfcx."""
     from scipy.special import erfcx
 
     def scaled(t: Any) -> Any:

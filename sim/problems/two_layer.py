@@ -1,22 +1,24 @@
-"""A teacher and a student: soft committee machines with erf units (Saad and Solla 1995).
+"""Teacher and student: soft committee machines of erf units (Saad and Solla 1995).
 
     φ(J, x) = Σ_k g(J_k·x),  g(u) = erf(u/√2),    x ~ N(0, I),    y = Σ_n g(B_n·x) + s·ζ
     f(J) = E(y - φ(J, x))²/2,    sample gradient of unit k: (φ - y) g'(J_k·x) x
 
 with K student units, M <= K teacher units and B_n = norm·e_n. For jointly normal u, v,
-E g(u) g(v) = (2/π) asin(E uv/√((1 + E u²)(1 + E v²))), so with Q_ik = J_i·J_k, R_in = J_i·B_n,
-T = norm², s_i = 1 + Q_ii and t = 1 + T
+E g(u) g(v) = (2/π) asin(E uv/√((1 + E u²)(1 + E v²))), so with Q_ik = J_i·J_k, R_in =
+J_i·B_n, T = norm², s_i = 1 + Q_ii and t = 1 + T
 
     π f = Σ_ik asin(Q_ik/√(s_i s_k)) - 2 Σ_in asin(R_in/√(s_i t)) + M asin(T/t) + π s²/2
     π/2 ∂f/∂J_i = Σ_k (J_k - (Q_ik/s_i) J_i)/√(s_i s_k - Q_ik²)
                 - Σ_n (B_n - (R_in/s_i) J_i)/√(s_i t - R_in²)
 
-f is not convex: permutations of the units give equal minima, and a student whose units are alike
-is near a saddle (the plateau of Saad and Solla); started exactly there it stays. f* = s²/2.
+f is not convex: permutations of the units give equal minima, and a student whose units
+are alike is near a saddle (the plateau of Saad and Solla); started exactly there it
+stays. f* = s²/2.
 
-L <= 2K/π + (K + M)√(2/(πe)): the Hessian is E ∇φ∇φᵀ + E (φ - y)∇²φ. For a unit vector (v_1 … v_K)
-the first term is E(Σ_k g'(u_k) v_k·x)² <= (2/π) K Σ_k E(v_k·x)² as g' <= √(2/π); in the second
-|φ - E[y|x]| <= K + M and |g''| <= √(2/(πe)). A bound, not the exact constant.
+L <= 2K/π + (K + M)√(2/(πe)): the Hessian is E ∇φ∇φᵀ + E (φ - y)∇²φ. For a unit vector
+(v_1 … v_K) the first term is E(Σ_k g'(u_k) v_k·x)² <= (2/π) K Σ_k E(v_k·x)² as g' <=
+√(2/π); in the second |φ - E[y|x]| <= K + M and |g''| <= √(2/(πe)). A bound, not the
+exact constant.
 
 A corrupted response is -magnitude·Σ_n g(B_n·x) + s·ζ.
 """
@@ -65,7 +67,9 @@ class TwoLayer(Problem):
         """E(y - φ)²/2 by the overlaps."""
         xp, p = self.xp, self.about
         _, Q, R, s, t = self._overlaps(w)
-        students = xp.sum(xp.asin(Q / xp.sqrt(s[..., None] * s[..., None, :])), axis=(-2, -1))
+        students = xp.sum(
+            xp.asin(Q / xp.sqrt(s[..., None] * s[..., None, :])), axis=(-2, -1)
+        )
         both = xp.sum(xp.asin(R / xp.sqrt(s[..., None] * t)), axis=(-2, -1))
         teachers = p.teacher * math.asin((t - 1) / t)
         return (students - 2 * both + teachers) / math.pi + self.minimum
@@ -102,6 +106,6 @@ class TwoLayer(Problem):
 
 
 def _determinant(overlap: Any, q: Any, r: Any, xp: Any) -> Any:
-    """(1 + q)(1 + r) - overlap² with overlap² <= q·r, at least 1 however large q and r are."""
+    """(1 + q)(1 + r) - overlap² with overlap² <= q·r, >= 1 however large q, r are."""
     rest = q * r - overlap * overlap
     return 1 + q + r + xp.where(rest > 0, rest, xp.zeros_like(rest))

@@ -1,8 +1,8 @@
-"""Random numbers of one step, drawn by address: the seam between the problems and the generator.
+"""Random numbers of one step by address: the seam between problems and generator.
 
-`Draws` knows where it is (which trajectories, which iteration); a problem asks it for a stream and
-how many numbers of it, see sim/random/philox.py for the addresses. Number i of a stream is the same
-whatever else is drawn.
+`Draws` knows where it is (which trajectories, which iteration); a problem asks it for a
+stream and how many numbers of it, see sim/random/philox.py for the addresses. Number i
+of a stream is the same whatever else is drawn.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,17 @@ import numpy as np
 
 from sim.random import bulk, philox
 
-LAST_ATTEMPT = 255  # of the rejection sampler: the chance of getting there is below 1e-300
+# of the rejection sampler: the chance of getting there is below 1e-300
+LAST_ATTEMPT = 255
 
 
 class Draws:
     """The random numbers of one iteration for some replicates.
 
-    key: that of the trajectory (philox.key); `replicates`: their numbers, in the order of the rows
-    [R]; xp: the array library; dtype: the float type of normals and gamma variables. Uniform
-    numbers are float64, so that what they decide does not depend on the precision.
+    key: that of the trajectory (philox.key); `replicates`: their numbers, in the order
+    of the rows [R]; xp: the array library; dtype: the float type of normals and gamma
+    variables. Uniform numbers are float64, so that what they decide does not depend on
+    the precision.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Draws:
         return self.xp.astype(philox.normals(*address, self.xp), self.dtype)
 
     def uniforms(self, stream: int, count: int) -> Any:
-        """Numbers uniform in (0, 1), number 0 to count - 1 of each replicate [R, count]."""
+        """Numbers uniform in (0, 1), the first `count` of each replicate [R, count]."""
         address = (self.key, stream, self.replicates, self.iteration, count)
         if self.xp is np:
             return philox.uniform(bulk.words(*address))
@@ -52,9 +54,10 @@ class Draws:
     def gamma(self, stream: int, shape: Any) -> Any:
         """Γ(shape) variables for an array of shapes >= 0 [R, count]; shape 0 gives 0.
 
-        The rejection sampler of Marsaglia and Tsang (2000), "A simple method for generating gamma
-        variables": with z normal, (1 + cz)³ is nearly gamma distributed. A shape below 1 is raised
-        by one, and the variable multiplied by u^(1/shape). Attempt n has its own words.
+        The rejection sampler of Marsaglia and Tsang (2000), "A simple method for
+        generating gamma variables": with z normal, (1 + cz)³ is nearly gamma
+        distributed. A shape below 1 is raised by one, and the variable multiplied by
+        u^(1/shape). Attempt n has its own words.
         """
         xp = self.xp
         if xp is np:
@@ -62,7 +65,9 @@ class Draws:
             return bulk.gammas(*place, shape).astype(self.dtype)
         k = xp.reshape(xp.astype(shape, xp.float64), (-1,))
         rows, count = shape.shape
-        replicates = xp.asarray(np.repeat(np.asarray(self.replicates, np.uint64), count))
+        replicates = xp.asarray(
+            np.repeat(np.asarray(self.replicates, np.uint64), count)
+        )
         position = xp.asarray(np.tile(np.arange(count, dtype=np.uint64), rows))
         pending, found = k > 0, xp.zeros_like(k)
         for attempt in range(LAST_ATTEMPT + 1):
@@ -74,19 +79,24 @@ class Draws:
             pending[pending] = ~accepted
         return xp.astype(xp.reshape(found, shape.shape), self.dtype)
 
-    def _words(self, stream: int, attempt: int, position: Any, replicates: Any) -> list[Any]:
+    def _words(
+        self, stream: int, attempt: int, position: Any, replicates: Any
+    ) -> list[Any]:
         """Four words for each position [n] of its replicate [n]."""
         xp = self.xp
         low = xp.full_like(position, self.iteration & philox.MASK)
-        high = xp.full_like(position, stream | attempt << 8 | (self.iteration >> 32) << 16)
+        high = xp.full_like(
+            position, stream | attempt << 8 | (self.iteration >> 32) << 16
+        )
         return philox.words(self.key, (position, low, replicates, high), xp)
 
 
 class Shared:
     """The random numbers of one step's samples, handed out to parts of them.
 
-    draws: those of the step, which has `samples` samples. Every number belongs to one sample, the
-    numbers of a stream in the order of the samples; each stream is drawn once.
+    draws: those of the step, which has `samples` samples. Every number belongs to one
+    sample, the numbers of a stream in the order of the samples; each stream is drawn
+    once.
     """
 
     def __init__(self, draws: Draws, samples: int) -> None:
@@ -100,7 +110,10 @@ class Shared:
 
 @dataclass(frozen=True)
 class Part:
-    """`Draws` for some of a step's samples: numbers are counted from the first of these on."""
+    """`Draws` for some of a step's samples.
+
+    Numbers are counted from the first of these on.
+    """
 
     shared: Shared
     first: int
@@ -119,7 +132,9 @@ class Part:
         if (kind, stream) not in drawn:
             every = getattr(self.shared.draws, kind)
             drawn[kind, stream] = every(stream, self.shared.samples * each)
-        return drawn[kind, stream][:, self.first * each : (self.first + self.size) * each]
+        return drawn[kind, stream][
+            :, self.first * each : (self.first + self.size) * each
+        ]
 
     def gamma(self, stream: int, shape: Any) -> Any:
         """As of `Draws`, one variable for each sample."""
@@ -136,7 +151,8 @@ DrawsLike = Draws | Part
 def _attempt(k: Any, w: list[Any], xp: Any) -> tuple[Any, Any]:
     """A proposal for each shape k > 0 [n] from four words, and whether it is accepted.
 
-    What is not accepted comes back as the law's middle, which stands if no attempt is left.
+    What is not accepted comes back as the law's middle, which stands if no attempt is
+    left.
     """
     small = k < 1
     d = xp.where(small, k + 1, k) - 1 / 3

@@ -1,4 +1,4 @@
-"""Numbers of whole streams for NumPy code, compiled: the same as those of `sim.random.philox`."""
+"""Numbers of whole streams for NumPy code, compiled: those of `sim.random.philox`."""
 
 from typing import Any
 
@@ -37,7 +37,9 @@ def _gammas(out, shape, k0, k1, stream, replicates, iteration):
             out[r, i] = gamma_variable(shape[r, i], address, U(i), stream)
 
 
-def _filled(code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any) -> Any:
+def _filled(
+    code: Any, key: Any, stream: int, replicates: Any, iteration: int, out: Any
+) -> Any:
     buffer = np.empty(out.shape[1] + ROOM, out.dtype)
     numbers = np.asarray(replicates, np.uint64)
     code(out, buffer, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
@@ -68,7 +70,7 @@ def normals(
 def gammas(
     key: tuple[int, int], stream: int, replicates: Any, iteration: int, shape: Any
 ) -> NDArray[np.float64]:
-    """Γ(shape) variables [replicates, count] for shapes >= 0, variable i at position i."""
+    """Γ(shape) variables [replicates, count] for shapes >= 0, the ith at position i."""
     out = np.empty(shape.shape)
     numbers = np.asarray(replicates, np.uint64)
     shapes = np.ascontiguousarray(shape, np.float64)

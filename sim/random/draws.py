@@ -1,7 +1,7 @@
 """Compiled pieces of the engines: random numbers by address, gamma variables.
 
-They are those of `sim.random.philox` and `sim.random.addresses`, one number or one buffer at a
-time.
+They are those of `sim.random.philox` and `sim.random.addresses`, one number or one
+buffer at a time.
 """
 
 import math
@@ -26,7 +26,7 @@ HALF, LAST_ATTEMPT = U(32), 255
 
 
 class Address(NamedTuple):
-    """Where the random numbers of one replicate's step are, all uint64: see `sim.random.philox`."""
+    """Where a replicate's step has its random numbers, uint64: `sim.random.philox`."""
 
     key: Any  # two words
     low: Any  # the iteration's lowest 32 bits
@@ -74,11 +74,15 @@ def fill(out, count, address, position, stream):
 def _fill(out, count, address, position, stream):
     def single(out, count, address, position, stream):
         for i in range(0, count, numbers()):
-            store_normals(out, i, address.key, counter(address, position + U(i // 4), stream))
+            store_normals(
+                out, i, address.key, counter(address, position + U(i // 4), stream)
+            )
 
     def double(out, count, address, position, stream):
         for i in range(0, count, 4):  # the buffer has room for more
-            words = four_words(address.key, counter(address, position + U(i // 4), stream))
+            words = four_words(
+                address.key, counter(address, position + U(i // 4), stream)
+            )
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
                 angle = 2.0 * math.pi * uniform(words[k + 1])
@@ -92,7 +96,7 @@ def _fill(out, count, address, position, stream):
 
 @scalar
 def gamma_variable(shape, address, position, stream):
-    """Γ(shape) by rejection (Marsaglia and Tsang 2000), each attempt at its own address."""
+    """Γ(shape) by rejection (Marsaglia and Tsang 2000), an address for each try."""
     if shape <= 0:
         return 0.0
     boosted = shape if shape >= 1 else shape + 1.0
@@ -102,11 +106,15 @@ def gamma_variable(shape, address, position, stream):
         w0, w1, w2, w3 = four_words(
             address.key, counter(address, position, stream + (U(attempt) << U(8)))
         )
-        z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(2.0 * math.pi * uniform(w1))
+        z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(
+            2.0 * math.pi * uniform(w1)
+        )
         v = (1 + width * z) ** 3
         if attempt == LAST_ATTEMPT:
             v = 1.0
-        elif v <= 0 or math.log(uniform(w2)) >= z * z / 2 + center * (1 - v + math.log(v)):
+        elif v <= 0 or math.log(uniform(w2)) >= z * z / 2 + center * (
+            1 - v + math.log(v)
+        ):
             continue
         scale = 1.0 if shape >= 1 else math.exp(math.log(uniform(w3)) / shape)
         return center * v * scale

@@ -1,10 +1,11 @@
-"""Philox words and float32 normals for the compiled engines, `lanes` counters at a time.
+"""Philox words and float32 normals for compiled engines, `lanes` counters at a time.
 
-The instructions are written for LLVM's vector types, so that they do not depend on what an
-optimiser recognises. The words are those of `sim.random.philox`; the normals agree with its float64
-normals as far as float32 can tell words and angles apart. What counts is the number of
-instructions, so the counters stand in the lanes in an order in which neither the halves of 64-bit
-products nor the four normals of a counter ever cross the 128-bit parts of a register.
+The instructions are written for LLVM's vector types, so that they do not depend on what
+an optimiser recognises. The words are those of `sim.random.philox`; the normals agree
+with its float64 normals as far as float32 can tell words and angles apart. What counts
+is the number of instructions, so the counters stand in the lanes in an order in which
+neither the halves of 64-bit products nor the four normals of a counter ever cross the
+128-bit parts of a register.
 """
 
 from typing import Any
@@ -22,7 +23,8 @@ ROOM = 64  # more numbers than asked for that may be written to a buffer
 
 # Near-minimax polynomials (Lawson's iteration), constant term first: -2 ln(1 + f)/f for
 # √½ <= 1 + f <= √2 to a relative error of 2.6e-8, and with z = x² <= 1 the functions
-# sin(πx)/(x(1 - z)) and cos(πx)/(1 - 4z), which have no zero left; sine and cosine to 1.2e-8.
+# sin(πx)/(x(1 - z)) and cos(πx)/(1 - 4z), which have no zero left; sine and cosine to
+# 1.2e-8.
 LOG = (
     -1.9999999483791757,
     0.9999997592839164,
@@ -60,7 +62,10 @@ def _order() -> list[int]:
 
 
 def _within(builder: Any, a: Any, b: Any, pattern: tuple[int, ...]) -> Any:
-    """The same choice in each 128-bit part: 0 to 3 are elements of a's part, 4 to 7 of b's."""
+    """The same choice in each 128-bit part.
+
+    Indices 0 to 3 are elements of a's part, 4 to 7 of b's.
+    """
     n = a.type.count
     index = [part + k % 4 + n * (k // 4) for part in range(0, n, 4) for k in pattern]
     return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, n), index))
@@ -99,7 +104,9 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     u = v.plus(v.times(u, v.reals(2.0**-32)), v.reals(2.0**-33))
     scaled = builder.sub(v.integer(u), v.integers(ROOT_HALF))
     exponent = builder.sitofp(builder.ashr(scaled, v.integers(23)), float_vector)
-    mantissa = builder.add(builder.and_(scaled, v.integers(0x7FFFFF)), v.integers(ROOT_HALF))
+    mantissa = builder.add(
+        builder.and_(scaled, v.integers(0x7FFFFF)), v.integers(ROOT_HALF)
+    )
     f = v.plus(v.real(mantissa), v.reals(-1.0))
     log = v.times(f, v.polynomial(f, LOG))
     log = v.plus(v.times(exponent, v.reals(-2 * np.log(2.0))), log)
@@ -113,7 +120,9 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
     # The word read with a sign is the angle between -π and π, and needs no reduction.
     x = v.times(builder.sitofp(second, float_vector), v.reals(2.0**-31))
     z = v.times(x, x)
-    sin = v.times(v.plus(x, v.times(v.times(v.reals(-1.0), z), x)), v.polynomial(z, SIN))
+    sin = v.times(
+        v.plus(x, v.times(v.times(v.reals(-1.0), z), x)), v.polynomial(z, SIN)
+    )
     cos = v.times(v.plus(v.times(v.reals(-4.0), z), v.reals(1.0)), v.polynomial(z, COS))
     return v.times(radius, cos), v.times(radius, sin)
 
@@ -121,7 +130,7 @@ def _normal_pair(builder: Any, first: Any, second: Any) -> tuple[Any, Any]:
 def _store(
     context: Any, builder: Any, kind: Any, array: Any, position: Any, columns: list[Any]
 ) -> None:
-    """Write the four numbers of each counter, counter by counter, to array[position:]."""
+    """Write each counter's four numbers in turn, to array[position:]."""
     v = Vectors(builder, lanes())
     a, b, c, d = columns
     data = context.make_array(kind)(context, builder, array).data
@@ -139,7 +148,9 @@ def _signature(out: Any) -> Any:
     return types.void(out, types.int64, key, counter)
 
 
-def _write(context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any) -> Any:
+def _write(
+    context: Any, builder: Any, signature: Any, arguments: Any, numbers: Any
+) -> Any:
     """Write the numbers of some counters, numbers(words) being four vectors."""
     array, position, *addresses = arguments
     key, counter = (cgutils.unpack_tuple(builder, words) for words in addresses)
@@ -170,7 +181,7 @@ def store_words(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
 
 @intrinsic
 def store_normals(typing: Any, out: Any, at: Any, key: Any, counter: Any) -> Any:
-    """Write the next normals of successive counters to out[at:], an array of float32."""
+    """Write the next normals of successive counters to out[at:], a float32 array."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def numbers(words: list[Any]) -> list[Any]:

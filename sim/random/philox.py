@@ -1,18 +1,18 @@
 """Random numbers addressed by identity, the same on every backend: Philox4x32-10.
 
-A counter-based generator (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as
-1, 2, 3") maps an address to four words of 32 bits. The address is
+A counter-based generator (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers:
+as easy as 1, 2, 3") maps an address to four words of 32 bits. The address is
 
-| word      | holds                                                                          |
-| --------- | ------------------------------------------------------------------------------ |
-| key 0, 1  | a hash of the seed, the micro-batch size and the step size                     |
-| counter 0 | position: four words, or four normals, at each                                 |
-| counter 1 | iteration, its lowest 32 bits                                                  |
-| counter 2 | replicate                                                                      |
-| counter 3 | stream, plus attempt·2⁸ of a rejection sampler, plus (iteration >> 32)·2¹⁶     |
+| word      | holds                                                                    |
+| --------- | ------------------------------------------------------------------------ |
+| key 0, 1  | a hash of the seed, the micro-batch size and the step size               |
+| counter 0 | position: four words, or four normals, at each                           |
+| counter 1 | iteration, its lowest 32 bits                                            |
+| counter 2 | replicate                                                                |
+| counter 3 | stream + attempt·2⁸ of a rejection sampler + (iteration >> 32)·2¹⁶       |
 
-so nothing depends on how the work is cut into pieces, or on who does it. This file is the
-reference, written for any array library; the compiled engines are held to it.
+so nothing depends on how the work is cut into pieces, or on who does it. This file is
+the reference, written for any array library; the compiled engines are held to it.
 """
 
 import struct
@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-NORMALS, COMPOSITION, REFINEMENT, GAMMA, SAMPLE, FEATURES, LABEL, DATA = range(8)  # streams
+# streams
+NORMALS, COMPOSITION, REFINEMENT, GAMMA, SAMPLE, FEATURES, LABEL, DATA = range(8)
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -37,8 +38,10 @@ def key(seed: int, micro_batch_size: int, step: float) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def words(key: tuple[int, int], counter: tuple[Any, Any, Any, Any], xp: Any = np) -> list[Any]:
-    """Four words for each counter; counters and words are uint64 arrays below 2³², one shape."""
+def words(
+    key: tuple[int, int], counter: tuple[Any, Any, Any, Any], xp: Any = np
+) -> list[Any]:
+    """Four words a counter; both are uint64 arrays below 2³², of one shape."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     mask = xp.asarray(MASK, dtype=xp.uint64)
@@ -61,7 +64,7 @@ def bits(
     count: int,
     xp: Any = np,
 ) -> Any:
-    """Words number 0 to count - 1 of each replicate [replicates, count], uint64 below 2³²."""
+    """First `count` words of each replicate [replicates, count], uint64 below 2³²."""
     blocks = -(-count // 4)
     shape = (len(replicates), blocks)
     position = xp.broadcast_to(xp.arange(blocks, dtype=xp.uint64)[None, :], shape)
@@ -79,7 +82,7 @@ def uniform(word: Any, xp: Any = np, dtype: Any = None) -> Any:
 
 
 def normal_pair(first: Any, second: Any, xp: Any = np) -> tuple[Any, Any]:
-    """Two independent standard normals from two words (Box and Muller 1958), in float64."""
+    """Independent standard normals from two words (Box and Muller 1958), in float64."""
     radius = xp.sqrt(-2.0 * xp.log(uniform(first, xp)))
     angle = (2.0 * xp.pi) * uniform(second, xp)
     return radius * xp.cos(angle), radius * xp.sin(angle)
@@ -93,9 +96,10 @@ def normals(
     count: int,
     xp: Any = np,
 ) -> Any:
-    """Standard normals number 0 to count - 1 of each replicate [replicates, count], float64.
+    """First `count` normals of each replicate [replicates, count], float64.
 
-    The words 4i, 4i+1 give the normals 4i, 4i+1, and the words 4i+2, 4i+3 the other two.
+    The words 4i, 4i+1 give the normals 4i, 4i+1, and the words 4i+2, 4i+3 the other
+    two.
     """
     rounded = -(-count // 4) * 4
     word = bits(key, stream, replicates, iteration, rounded, xp)

@@ -1,4 +1,4 @@
-"""The distribution of a micro-batch's composition, as alias tables; the plan of a run."""
+"""The distribution of a micro-batch's composition as alias tables; a run's plan."""
 
 import math
 from collections.abc import Sequence
@@ -138,8 +138,8 @@ def _axes(model: GradientModel) -> Array:
 class _Phases:
     """Which micro-batches there are in which part of a run: see `Plan.phase`.
 
-    kinds: the different pairs of a size and of whether draggers are active; table [p, q]
-    has their numbers between the edges in iterations [p - 1] and in ‖∇f‖ [q - 1].
+    kinds: the different pairs of a size and of whether draggers are active; table [p,
+    q] has their numbers between the edges in iterations [p - 1] and in ‖∇f‖ [q - 1].
     """
 
     iterations: list[float]

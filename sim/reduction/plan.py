@@ -1,15 +1,17 @@
-"""What the fused engines execute: laws of a micro-batch as alias tables, and when each applies.
+"""What fused engines execute: micro-batch laws as alias tables, and when each applies.
 
-A micro-batch's mean depends on its samples through its composition (how many draggers, how many
-samples of each domain, how many rare ones), at most a few gamma variables, and one Gaussian vector:
+A micro-batch's mean depends on its samples through its composition (how many draggers,
+how many samples of each domain, how many rare ones), at most a few gamma variables, and
+one Gaussian vector:
 
     g = benign·a - backward·a/‖a‖ + Σ_p along_p·axis_p
         + (first + Σ_i stretch_i·X_i)·e₁ + deviation·z
 
-with a = ∇f(w), X_i ~ Γ(shape_i) and z ~ N(0, I). Compositions are numbered by rows, and drawn from
-an alias table (Walker 1977, Vose 1991) in 64-bit fixed point. Its 2ᵏ columns are chosen by the
-first k bits of one random word; the other bits decide between the column's own row and its alias,
-and only when they agree with the leading bits of the threshold is a second word needed.
+with a = ∇f(w), X_i ~ Γ(shape_i) and z ~ N(0, I). Compositions are numbered by rows, and
+drawn from an alias table (Walker 1977, Vose 1991) in 64-bit fixed point. Its 2ᵏ columns
+are chosen by the first k bits of one random word; the other bits decide between the
+column's own row and its alias, and only when they agree with the leading bits of the
+threshold is a second word needed.
 """
 
 from dataclasses import dataclass
@@ -22,12 +24,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Composition:
-    """The law of one micro-batch's composition: an alias table and the parameters of its rows.
+    """The law of one micro-batch's composition: alias table and its rows' parameters.
 
-    Column c stands for itself if u < threshold[c] (u uniform in 0 … 2⁶⁴ - 1), else for row
-    alias[c]; a column that has no alias is its own. `clean` says which rows have no dragger.
-    `micro_batches` is how many a step has. The last of them follows the law `last`, where it has
-    fewer samples than the others.
+    Column c stands for itself if u < threshold[c] (u uniform in 0 … 2⁶⁴ - 1), else for
+    row alias[c]; a column that has no alias is its own. `clean` says which rows have no
+    dragger. `micro_batches` is how many a step has. The last of them follows the law
+    `last`, where it has fewer samples than the others.
     """
 
     micro_batches: int
@@ -48,9 +50,10 @@ class Composition:
 def alias_table(
     weight: Array,
 ) -> tuple[int, NDArray[np.uint64], NDArray[np.uint32]]:
-    """Bits, thresholds and aliases for rows of the given weights [rows], which sum to 1.
+    """Bits, thresholds and aliases for rows of the given weights [rows], of sum 1.
 
-    Chances differ from weights by the rounding of floating point alone: a test adds up the columns.
+    Chances differ from weights by the rounding of floating point alone: a test adds up
+    the columns.
     """
     bits = max(0, (weight.size - 1).bit_length())
     columns = 2**bits
@@ -75,10 +78,11 @@ def alias_table(
 class Plan:
     """One trajectory's problem and rule, as arrays.
 
-    With x = w - centre the gradient is curvature∘x, or P(curvature∘Px) with P = I - vvᵀ for a
-    `flat` direction v (zeros: none), plus for `wave` = (A, k) the term A·k·sin(k·w_i) in each
-    coordinate i. At iteration t and ‖∇f‖ = G the law of a micro-batch is compositions[phase[i, j]],
-    i the number of iteration edges <= t and j the number of gradient edges <= G.
+    With x = w - centre the gradient is curvature∘x, or P(curvature∘Px) with P = I - vvᵀ
+    for a `flat` direction v (zeros: none), plus for `wave` = (A, k) the term
+    A·k·sin(k·w_i) in each coordinate i. At iteration t and ‖∇f‖ = G the law of a
+    micro-batch is compositions[phase[i, j]], i the number of iteration edges <= t and j
+    the number of gradient edges <= G.
     """
 
     dimension: int
@@ -97,12 +101,15 @@ class Plan:
 
     @property
     def laws(self) -> tuple[Composition, ...]:
-        """The compositions, then those of their last micro-batches, where these differ."""
-        return (*self.compositions, *(law.last for law in self.compositions if law.last))
+        """Compositions, then those of their last micro-batches where different."""
+        return (
+            *self.compositions,
+            *(law.last for law in self.compositions if law.last),
+        )
 
     @property
     def last_laws(self) -> NDArray[np.int64]:
-        """The place among the laws of each one's last micro-batch, -1 where it is no other."""
+        """The place among the laws of each last micro-batch, -1 if it is the same."""
         smaller = np.array([law.last is not None for law in self.laws])
         return np.where(smaller, len(self.compositions) + np.cumsum(smaller) - 1, -1)
 
@@ -113,5 +120,8 @@ class Plan:
 
 
 def stride(dimension: int) -> int:
-    """The dimension if 1, 2 or 4, else the next multiple of 4: no counter straddles two rows."""
+    """The dimension if 1, 2 or 4, else the next multiple of 4.
+
+    No counter straddles two rows.
+    """
     return dimension if dimension in (1, 2) else -(-dimension // 4) * 4

@@ -1,4 +1,4 @@
-"""Ctrl-C: the work is in the engines' threads, so they are asked to return before it interrupts."""
+"""Ctrl-C: the engines' threads are asked to return before it interrupts."""
 
 import signal
 import sys
@@ -11,11 +11,12 @@ import numpy as np
 
 
 class Interrupt:
-    """Within it, Ctrl-C makes `stop` [1] True, at which the engines look, and sets `asked`.
+    """Within it, Ctrl-C makes `stop` [1] True, seen by the engines, and sets `asked`.
 
-    KeyboardInterrupt is raised at once within `at_once`, and the second time, which `insisted`
-    tells. Elsewhere than in the main thread, and where somebody else handles Ctrl-C, nothing is
-    changed. At the end `stop` is True in any case: nobody waits for the threads' work any more.
+    KeyboardInterrupt is raised at once within `at_once`, and the second time, which
+    `insisted` tells. Elsewhere than in the main thread, and where somebody else handles
+    Ctrl-C, nothing is changed. At the end `stop` is True in any case: nobody waits for
+    the threads' work any more.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class Interrupt:
 
     @contextmanager
     def announced(self, notice: str) -> Iterator[None]:
-        """Here work goes on after Ctrl-C: `notice` is printed then, or now if that was before."""
+        """Work goes on after Ctrl-C: `notice` is printed then, or now if past."""
         if self.asked and notice:
             print(notice, file=sys.stderr, flush=True)
         self._notice = notice

@@ -1,4 +1,4 @@
-"""An unfinished run on disk: how far it is, how often that is written, what is said about it."""
+"""An unfinished run on disk: how far it is, how often written, how reported."""
 
 import os
 import sys
@@ -29,15 +29,21 @@ LARGE = 1 / 16  # GiB of a state whose writing is announced
 
 @dataclass
 class Progress:
-    """How far the run at one micro-batch size is: finished step sizes, and the current one."""
+    """How far the run at one size is: finished step sizes, and the current one."""
 
-    done: list[Array] = field(default_factory=list)  # what was found at the finished ones
+    # what was found at the finished ones
+    done: list[Array] = field(default_factory=list)
     state: State | None = None  # of the current one
     found: Array | None = None
 
     @classmethod
-    def read(cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]) -> "Progress":
-        """From the arrays that were kept; raises ValueError if they do not fit the experiment."""
+    def read(
+        cls, experiment: Experiment, arrays: Mapping[str, NDArray[Any]]
+    ) -> "Progress":
+        """From the arrays that were kept.
+
+        Raises ValueError if they do not fit the experiment.
+        """
         fresh, found = (
             start(experiment),
             MEASURES[experiment.run.measure](experiment).found,
@@ -45,7 +51,9 @@ class Progress:
         count = sum(name.startswith("done") for name in arrays)
         expected = {f"done{i}": found for i in range(count)}
         if set(arrays) != set(expected):
-            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {"found": found}
+            expected |= {name: getattr(fresh, name) for name in ARRAYS} | {
+                "found": found
+            }
         fits = set(arrays) == set(expected) and all(
             arrays[name].shape == array.shape and arrays[name].dtype == array.dtype
             for name, array in expected.items()
@@ -70,15 +78,17 @@ class Progress:
         """The arrays to be kept."""
         arrays = {f"done{i}": found for i, found in enumerate(self.done)}
         if self.state is not None and self.found is not None:
-            arrays |= {name: self.state.host(name) for name in ARRAYS} | {"found": self.found}
+            arrays |= {name: self.state.host(name) for name in ARRAYS} | {
+                "found": self.found
+            }
         return arrays
 
 
 class Keeper:
     """The run at one micro-batch size, or with the schedule, and what of it is on disk.
 
-    `centred` is the experiment in the coordinates of the simulation. Without a store nothing is
-    kept. Raises SpecificationError when a damaged state cannot be set aside.
+    `centred` is the experiment in the coordinates of the simulation. Without a store
+    nothing is kept. Raises SpecificationError when a damaged state cannot be set aside.
     """
 
     def __init__(
@@ -113,13 +123,19 @@ class Keeper:
         before = self.problem
         self._keep(self.store, interrupt)
         if self.problem and not before:
-            lost = "the state of the unfinished run cannot be kept, and is lost when interrupted"
+            lost = (
+                "the state of the unfinished run cannot be kept, and is "
+                "lost when interrupted"
+            )
             tqdm.write(f"{lost}: {self.problem}", file=sys.stderr)
 
     def _keep(self, store: Store, interrupt: Interrupt) -> None:
         began, arrays = time.monotonic(), self.progress.to_arrays()
         size = sum(array.nbytes for array in arrays.values()) / 2**30
-        notice = f"keeping the state of the unfinished run ({size:.1f} GiB); Ctrl-C: leave it"
+        notice = (
+            f"keeping the state of the unfinished run ({size:.1f} "
+            "GiB); Ctrl-C: leave it"
+        )
         try:
             with interrupt.announced(notice if size > LARGE else ""):
                 store.write_state(self.experiment, self.variant, arrays)
@@ -130,10 +146,10 @@ class Keeper:
         self.due = time.monotonic() + max(KEEP, SHARE * self.cost)
 
     def leave(self, interrupt: Interrupt, finished: int) -> str:
-        """After Ctrl-C: keep the state, unless asked again, and say what there is on disk.
+        """After Ctrl-C: keep the state, unless asked again, and say what is on disk.
 
-        `finished` sizes should be there. A state on disk that is younger than the time it took to
-        write it is good enough.
+        `finished` sizes should be there. A state on disk that is younger than the time
+        it took to write it is good enough.
         """
         if self.store is None:
             return ""
@@ -145,7 +161,8 @@ class Keeper:
         folder = shown(self.store.folder)
         variants = self.experiment.algorithm.variants
         present = sum(
-            os.path.exists(self.store.path(self.experiment, variant)) for variant in variants
+            os.path.exists(self.store.path(self.experiment, variant))
+            for variant in variants
         )
         on_disk = os.path.exists(self.store.unfinished(self.experiment, self.variant))
         if not (begun or finished):
@@ -157,11 +174,14 @@ class Keeper:
         reason = self.problem or "interrupted again"
         if not present:
             return f"Nothing was kept in {folder} ({reason})."
-        what = f"{present} of {len(variants)} sizes are in {folder}, not the state of the next one"
+        what = (
+            f"{present} of {len(variants)} sizes are in {folder}, not the "
+            "state of the next one"
+        )
         return f"{what} ({reason}); run again to go on."
 
     def finish(self, result: Measured) -> None:
-        """Write the result, in the place of the state, which is dropped here and on disk."""
+        """Write the result, in place of the state, dropped here and on disk."""
         self.progress = Progress()
         if self.store is not None:
             self.store.write(self.experiment, self.variant, result)

@@ -1,4 +1,4 @@
-"""Run an experiment: every micro-batch size at every step size, on all cores, resumable."""
+"""Run an experiment: every size at every step size, on all cores, resumable."""
 
 import os
 import sys
@@ -28,17 +28,21 @@ def run(
 ) -> Result | MeasuredResult:
     """Simulate the experiment at each of its micro-batch sizes, or with its schedule.
 
-    With `out`, finished sizes and the state of unfinished ones are kept there and reused. `workers`
-    is the number of threads; `backend` is auto, cpu or cuda. `progress` None shows a bar when
-    stderr is a terminal. The result depends on none of these, but for rounding on the backend.
-    Raises SpecificationError when `out` or the backend cannot be used, and for models that
-    cannot be simulated.
+    With `out`, finished sizes and the state of unfinished ones are kept there and
+    reused. `workers` is the number of threads; `backend` is auto, cpu or cuda.
+    `progress` None shows a bar when stderr is a terminal. The result depends on none of
+    these, but for rounding on the backend. Raises SpecificationError when `out` or the
+    backend cannot be used, and for models that cannot be simulated.
     """
     done = measure(experiment, out, workers, progress, backend=backend)
     for variant, result in done.items():
         message = result.problem or result.warning
         if message:
-            what = name(variant) if variant is SCHEDULE else f"micro-batch size {name(variant)}"
+            what = (
+                name(variant)
+                if variant is SCHEDULE
+                else f"micro-batch size {name(variant)}"
+            )
             print(f"{what}: {message}", file=sys.stderr)
     return summary(experiment, done)
 
@@ -73,7 +77,10 @@ def measure(
     device = Device() if resolve(backend) == "cuda" else None
     store = _store(experiment, out)
     variants = experiment.algorithm.variants
-    stored = {variant: store.read(experiment, variant) if store else None for variant in variants}
+    stored = {
+        variant: store.read(experiment, variant) if store else None
+        for variant in variants
+    }
     done = {variant: result for variant, result in stored.items() if result is not None}
     missing = sorted((v for v in variants if v not in done), key=word, reverse=True)
     if missing:
@@ -88,7 +95,10 @@ def measure(
 
 
 def _store(experiment: Experiment, out: str | Path | None) -> Store | None:
-    """Where results belong; raises SpecificationError for what is no folder of its own in `out`."""
+    """Where results belong.
+
+    Raises SpecificationError for what is no folder of its own in `out`.
+    """
     if out is None:
         return None
     if out == "":
@@ -104,4 +114,8 @@ def _store(experiment: Experiment, out: str | Path | None) -> Store | None:
 
 def available_cores() -> int:
     """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )

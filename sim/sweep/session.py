@@ -1,4 +1,4 @@
-"""An experiment's variants, run one after the other: threads, progress bar, Ctrl-C, store."""
+"""An experiment's variants, run in turn: threads, progress bar, Ctrl-C, store."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +27,10 @@ def _nothing(variant: Variant, progress: Progress) -> None:
 
 @dataclass(frozen=True)
 class Pieces:
-    """How the work is cut: into pieces of about so many seconds, at least one step each.
+    """How the work is cut: pieces of about so many seconds, at least one step each.
 
-    after: called after each piece with the variant and how far it is. What it raises ends the
-    run; KeyboardInterrupt as Ctrl-C does.
+    after: called after each piece with the variant and how far it is. What it raises
+    ends the run; KeyboardInterrupt as Ctrl-C does.
     """
 
     seconds: float = 0.2
@@ -51,10 +51,10 @@ class Settings:
 
 
 class Session:
-    """A context in which the variants of an experiment that are missing can be finished.
+    """A context in which an experiment's missing variants can be finished.
 
-    store: where states are found and kept; None keeps nothing. Raises SpecificationError when a
-    damaged state there cannot be set aside.
+    store: where states are found and kept; None keeps nothing. Raises
+    SpecificationError when a damaged state there cannot be set aside.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Session:
             len(experiment.algorithm.variants) - len(missing),
         )
         self.keepers = {
-            variant: Keeper(store, experiment, self.centred, variant) for variant in missing
+            variant: Keeper(store, experiment, self.centred, variant)
+            for variant in missing
         }
 
     def __enter__(self) -> "Session":
@@ -93,7 +94,7 @@ class Session:
         self._contexts.__exit__(*error)
 
     def finish(self, variant: Variant) -> Measured:
-        """Run the variant to its end, from the state that was kept; the result is stored.
+        """Run the variant to its end from the state that was kept; store the result.
 
         Raises KeyboardInterrupt after Ctrl-C, saying what is on disk.
         """
@@ -106,17 +107,19 @@ class Session:
                     raise KeyboardInterrupt
                 keeper.keep_if_due(self.interrupt)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(keeper.leave(self.interrupt, self.finished)) from None
+            raise KeyboardInterrupt(
+                keeper.leave(self.interrupt, self.finished)
+            ) from None
         result = measured(self.experiment, keeper.progress.done)
         keeper.finish(result)
         self.finished += 1
         return result
 
     def _steps(self, variant: Variant, progress: Progress) -> Iterator[int]:
-        """Go on from `progress` to the end, piece by piece; yields how many steps were done.
+        """Go on from `progress` to the end in pieces; yields how many steps were done.
 
-        Between two pieces `progress` is whole, so that it may be kept; so it is when a piece was
-        stopped, where replicates may have done different numbers of steps.
+        Between two pieces `progress` is whole, so that it may be kept; so it is when a
+        piece was stopped, where replicates may have done different numbers of steps.
         """
         run = self.centred.run
         for step in run.steps[len(progress.done) :]:
@@ -168,4 +171,6 @@ class Session:
         moved = state.moved(device)
         with self.interrupt.at_once():
             stop = self.interrupt.stop
-            return moved, engine(self.centred, variant, step, self.workers, device, stop)
+            return moved, engine(
+                self.centred, variant, step, self.workers, device, stop
+            )

@@ -1,8 +1,9 @@
-"""Finished results and unfinished runs on disk, each in a file named by its specification.
+"""Finished results and unfinished runs on disk, in files named by specification.
 
-A file is believed only if it says itself what it belongs to, and its checksum is right. Anything
-else is set aside under another name, with one line on stderr, and the work is done anew: a file
-that is damaged, of another run, or not a file at all never stops a run and never gets into one.
+A file is believed only if it says itself what it belongs to, and its checksum is right.
+Anything else is set aside under another name, with one line on stderr, and the work is
+done anew: a file that is damaged, of another run, or not a file at all never stops a
+run and never gets into one.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def specification(experiment: Experiment, variant: Variant) -> dict[str, Any]:
-    """Everything that the numbers at size b depend on: the other sizes do not matter."""
+    """Everything that the numbers at size b depend on: not on other sizes."""
     mapping = experiment.to_mapping()
     if variant is not SCHEDULE:
         del mapping["algorithm"]["micro_batch_sizes"]
@@ -49,7 +50,7 @@ def _sha256(document: Mapping[str, Any]) -> Any:
 
 
 def seal(document: Mapping[str, Any], arrays: Arrays) -> str:
-    """The SHA-256 of a specification and of arrays: their names, types, shapes and bytes."""
+    """The SHA-256 of specification and arrays: names, types, shapes and bytes."""
     found = _sha256(document)
     for name in sorted(arrays):
         array = arrays[name]
@@ -88,7 +89,9 @@ class Store:
         path = self.path(experiment, variant)
         try:
             found = json.loads(read_whole(path).decode(), parse_constant=_no_number)
-            if digest(found["specification"]) != digest(specification(experiment, variant)):
+            if digest(found["specification"]) != digest(
+                specification(experiment, variant)
+            ):
                 raise ValueError("it is of another specification")
             if digest(found["result"]) != found["checksum"]:
                 raise ValueError("its checksum is wrong")
@@ -108,14 +111,18 @@ class Store:
             "checksum": digest(values),
         }
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-        write_whole(self.path(experiment, variant), lambda file: file.write(text.encode()))
+        write_whole(
+            self.path(experiment, variant), lambda file: file.write(text.encode())
+        )
 
     def unfinished(self, experiment: Experiment, variant: Variant) -> Path:
         """Where the state of an interrupted run belongs."""
         return self.path(experiment, variant).with_suffix(".npz")
 
-    def read_state(self, experiment: Experiment, variant: Variant) -> dict[str, NDArray[Any]]:
-        """The arrays that `write_state` kept, none if there are none or they are damaged.
+    def read_state(
+        self, experiment: Experiment, variant: Variant
+    ) -> dict[str, NDArray[Any]]:
+        """The arrays that `write_state` kept, none if absent or damaged.
 
         Raises SpecificationError when what is damaged cannot be set aside.
         """
@@ -130,11 +137,14 @@ class Store:
             return arrays
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except Exception as error:  # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
+        # of zipfile, zlib, tokenize and NumPy: any of a dozen kinds
+        except Exception as error:
             self.set_aside(path, error)
             return {}
 
-    def write_state(self, experiment: Experiment, variant: Variant, arrays: Arrays) -> None:
+    def write_state(
+        self, experiment: Experiment, variant: Variant, arrays: Arrays
+    ) -> None:
         """Keep the arrays of an unfinished run, sealed with its specification."""
         sealed = np.array(seal(specification(experiment, variant), arrays))
 
@@ -157,8 +167,8 @@ class Store:
             self._refuse(obstacle)
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         print(
-            f"{shown(path)}: cannot be used ({shown(reason)}): begins anew, what stood there is "
-            f"now {shown(aside.name)}",
+            f"{shown(path)}: cannot be used ({shown(reason)}): begins anew, what stood "
+            f"there is now {shown(aside.name)}",
             file=sys.stderr,
         )
 

@@ -19,7 +19,8 @@ from sim.random import philox
 from sim.random.addresses import Draws
 
 LAWS = ("persistent", "additive", "orthogonal", "opposing", "isotropic")
-FEWER = 0.97  # of the clean chance: at that of the claim the pull below the point of rest is zero
+# of the clean chance: at that of the claim the pull below the point of rest is zero
+FEWER = 0.97
 
 
 def random_noise(rng, laws=("gaussian", "rare", "gamma"), gaussian=(0.3, 0.8)):
@@ -33,7 +34,13 @@ def random_noise(rng, laws=("gaussian", "rare", "gamma"), gaussian=(0.3, 0.8)):
     rest, sign = scale * math.sqrt(1 - part**2), int(rng.choice([-1, 1]))
     if law == "gamma":
         shape = float(np.exp(rng.uniform(-1.2, 1.4)))
-        return {"law": law, "shape": shape, "scale": rest, "sign": sign, "gaussian": scale * part}
+        return {
+            "law": law,
+            "shape": shape,
+            "scale": rest,
+            "sign": sign,
+            "gaussian": scale * part,
+        }
     q = float(rng.uniform(0.02, 0.5))
     value = sign * rest * math.sqrt((1 - q) / q)
     return {"law": law, "probability": q, "value": value, "gaussian": scale * part}
@@ -42,9 +49,14 @@ def random_noise(rng, laws=("gaussian", "rare", "gamma"), gaussian=(0.3, 0.8)):
 def random_dragger(rng, laws, d):
     """A dragger law, its norm between 1 and 30, its direction at random.
 
-    On a line opposing draggers leave two points of rest, between which the iterates jump.
+    On a line opposing draggers leave two points of rest, between which the iterates
+    jump.
     """
-    law = str(rng.choice([law for law in laws if d > 1 or law not in ("orthogonal", "opposing")]))
+    law = str(
+        rng.choice(
+            [law for law in laws if d > 1 or law not in ("orthogonal", "opposing")]
+        )
+    )
     table = {"law": law, "norm": float(np.exp(rng.uniform(0, 3.4)))}
     if law in ("persistent", "additive", "orthogonal"):
         table["direction"] = rng.normal(size=d).tolist()
@@ -52,7 +64,7 @@ def random_dragger(rng, laws, d):
 
 
 def random_sizes(rng, breakdown=0.6, least=4):
-    """B, a divisor b of it with at least so many micro-batches, and ε with λb up to a limit."""
+    """B, a divisor b with at least so many micro-batches, ε with λb up to a limit."""
     B = int(rng.choice([16, 32, 48, 64]))
     b = int(rng.choice([b for b in range(1, B // least + 1) if B % b == 0]))
     scaled = float(np.exp(rng.uniform(math.log(0.01), math.log(breakdown))))
@@ -66,54 +78,74 @@ def experiment(model, rule, B, b, seed, step, threshold=None, **run):
         algorithm["threshold"] = threshold
     if "domains" in model:
         algorithm["domains"] = run.pop("domains", "mixed")
-    run = {"steps": [step, step / 2], "iterations": 1500, "replicates": 64, "seed": seed} | run
+    run = {
+        "steps": [step, step / 2],
+        "iterations": 1500,
+        "replicates": 64,
+        "seed": seed,
+    } | run
     return Experiment.from_mapping({"model": model, "algorithm": algorithm, "run": run})
 
 
 def with_sizes(made, B, b):
     """The experiment with other sizes."""
-    return replace(made, algorithm=replace(made.algorithm, batch_size=B, micro_batch_sizes=(b,)))
+    return replace(
+        made, algorithm=replace(made.algorithm, batch_size=B, micro_batch_sizes=(b,))
+    )
 
 
 def straight_back(noise, B, b, fraction, rule="normalized", **run):
-    """One dimension, draggers so long that contaminated micro-batches point straight back."""
+    """One dimension, draggers so long that dirty micro-batches point straight back."""
     dragger = {"law": "persistent", "norm": 1e4, "direction": [-1.0]}
-    model = {"dimension": 1, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
+    model = {
+        "dimension": 1,
+        "dragger_fraction": fraction,
+        "noise": noise,
+        "dragger": dragger,
+    }
     return experiment(model, rule, B, b, run.pop("seed", 1), run.pop("step"), **run)
 
 
 def two_points(sign, chance, scale):
-    """Noise of deviation `scale`: of that sign with that chance, else what balances it."""
+    """Noise of deviation `scale`: of that sign and chance, else its balance."""
     value = sign * scale * math.sqrt((1 - chance) / chance)
     return {"law": "rare", "probability": chance, "value": value, "gaussian": 0.0}
 
 
 def gradients(experiment, w, rows):
-    """The simulator's micro-batch gradients [rows, m, d] at w [d], and which are clean [rows, m].
+    """Simulated micro-batch gradients [rows, m, d] at w [d], and clean ones [rows, m].
 
     The rows are independent steps; samples are drawn one by one.
     """
-    b, B, seed = experiment.algorithm.sizes[0], experiment.algorithm.batch_size, experiment.run.seed
+    b, B, seed = (
+        experiment.algorithm.sizes[0],
+        experiment.algorithm.batch_size,
+        experiment.run.seed,
+    )
     draws = Draws(philox.key(seed, b, 1.0), range(rows), 0)
     where = np.broadcast_to(w, (rows, experiment.model.dimension))
-    return build(experiment).micro_batch_gradients(where, b, B, draws, np.ones(rows, bool))
+    return build(experiment).micro_batch_gradients(
+        where, b, B, draws, np.ones(rows, bool)
+    )
 
 
 def paths(experiment, step, horizon):
-    """‖∇f‖ before each of the steps 0 … horizon - 1, in every replicate [horizon, replicates]."""
+    """‖∇f‖ before the steps 0 … horizon - 1, by replicate [horizon, replicates]."""
     [b] = experiment.algorithm.sizes
     problem, state = build(experiment), start(experiment)
     found = np.empty((horizon, experiment.run.replicates))
     with Workers(1) as workers:
         machine = engine(experiment, b, step, workers)
         for t in range(horizon):
-            found[t] = np.linalg.norm(problem.gradient(np.asarray(state.w, np.float64)), axis=1)
+            found[t] = np.linalg.norm(
+                problem.gradient(np.asarray(state.w, np.float64)), axis=1
+            )
             machine.advance(state, t, t + 1, False)
     return found
 
 
 def random_model(rng, fraction, laws=LAWS, problems=True):
-    """A quadratic or wavy loss or several domains, noise close to discrete or smooth, draggers."""
+    """Quadratic or wavy loss or domains, noise near discrete or smooth, draggers."""
     d = int(rng.choice([1, 1, 2, 3, 8]))
     model = {
         "dimension": d,
@@ -121,12 +153,21 @@ def random_model(rng, fraction, laws=LAWS, problems=True):
         "dragger_fraction": fraction,
         "dragger": random_dragger(rng, laws, d),
     }
-    kind = rng.choice(["quadratic"] * 8 + ["nonconvex", "domains"]) if problems else "quadratic"
-    noises = ("gaussian", "rare", "rare", "gamma") + ("student-t",) * (rng.random() < 0.1)
+    kind = (
+        rng.choice(["quadratic"] * 8 + ["nonconvex", "domains"])
+        if problems
+        else "quadratic"
+    )
+    noises = ("gaussian", "rare", "rare", "gamma") + ("student-t",) * (
+        rng.random() < 0.1
+    )
     if kind == "domains":
         return model | {"domains": random_domains(rng, d)}
     if kind == "nonconvex" and model["dragger"]["law"] != "orthogonal":
-        wave = {"amplitude": float(rng.uniform(0.1, 0.5)), "frequency": float(rng.uniform(1, 2))}
+        wave = {
+            "amplitude": float(rng.uniform(0.1, 0.5)),
+            "frequency": float(rng.uniform(1, 2)),
+        }
         model |= {"problem": "nonconvex", "nonconvex": wave}
     return model | {"noise": random_noise(rng, noises, (0.1, 0.8))}
 
@@ -147,44 +188,58 @@ def resting(rule, model, B, b, seed, **run):
     model, d, m = made.gradient_model, made.model.dimension, B // b
     group = b if run.get("domains") == "pure" else 1
     s = model.noise_scale(group) / math.sqrt(B if rule == "global" else b)
-    longest = {"normalized": 1.0, "adaptive": s * max(m ** (-1 / d), 0.3)}  # of an update, or so
-    unit = s / longest.get(rule, min(s, run.get("threshold") or s)) / float(np.max(model.curvature))
+    # of an update, or so
+    longest = {"normalized": 1.0, "adaptive": s * max(m ** (-1 / d), 0.3)}
+    unit = (
+        s
+        / longest.get(rule, min(s, run.get("threshold") or s))
+        / float(np.max(model.curvature))
+    )
     longer = m ** (1 / d) * 0.3 if rule == "adaptive" else 1
     iterations = int(1500 * min(max(1.0, longer), 5.0))
     settings = {"steps": (0.1 * unit, 0.05 * unit), "iterations": iterations}
     return replace(made, run=replace(made.run, **settings))
 
 
-def discrete(chance, B, b, fraction, sign=-1, rule="normalized", threshold=None, step=0.02):
-    """Two-point noise of deviation 1, draggers straight back; the larger step in units of s.
+def discrete(
+    chance, B, b, fraction, sign=-1, rule="normalized", threshold=None, step=0.02
+):
+    """Two-point noise of deviation 1, draggers straight back; larger step by s.
 
     It starts a bit above the normalized rule's radius, from where the pull is strong.
     """
     noise = two_points(sign, chance, 1.0)
     start = 1.2 / math.sqrt(b * (2 * (1 - fraction) ** b - 1))
-    run = {"step": step / math.sqrt(b), "iterations": 6000, "replicates": 32, "start": start}
+    run = {
+        "step": step / math.sqrt(b),
+        "iterations": 6000,
+        "replicates": 32,
+        "start": start,
+    }
     return straight_back(noise, B, b, fraction, rule, threshold=threshold, **run)
 
 
 def worst(sign, B, b, fraction, rule="normalized", threshold=None):
-    """The law of rare_signal (sign -1) or of rare_outlier (1): straight back in half of the cases.
+    """Law of rare_signal (sign -1) or rare_outlier (1): straight back in half of cases.
 
-    For the normalized rule with a few more draggers: they do not move its point of rest, and
-    without them the pull below it is zero.
+    For the normalized rule with a few more draggers: they do not move its point of
+    rest, and without them the pull below it is zero.
     """
     clean = (1 - fraction) ** b
     half = 1 / (2 * clean)
     chance = (1 - half if sign < 0 else half) ** (1 / b)
     if rule == "normalized":
         return discrete(chance, B, b, 1 - (FEWER * clean) ** (1 / b), sign)
-    return discrete(chance, B, b, fraction, sign, rule, threshold, step=0.1 * math.sqrt(b))
+    return discrete(
+        chance, B, b, fraction, sign, rule, threshold, step=0.1 * math.sqrt(b)
+    )
 
 
 def extrapolated(experiment):
-    """The stationary mean of ∇f at zero step, from two [replicates, d], and at the larger one.
+    """Stationary mean of ∇f at zero step, from two [replicates, d], and at the larger.
 
-    Replicates start at random within a step, so that lattices, on which the normalized rule walks
-    where draggers and noise are discrete, average out.
+    Replicates start at random within a step, so that lattices, on which the normalized
+    rule walks where draggers and noise are discrete, average out.
     """
     run, [b] = experiment.run, experiment.algorithm.sizes
     half = run.iterations // 2

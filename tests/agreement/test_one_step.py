@@ -1,8 +1,8 @@
-"""One step of the simulator at random points: the lemmas speak about its micro-batch gradients.
+"""One step of the simulator at random points: lemmas on its micro-batch gradients.
 
-Samples are drawn one by one and clipped by the simulator's rules; the rows are independent steps.
-Each lemma is compared at random models and points and at the law that attains it, where the bound
-with 5 % less noise must be refused.
+Samples are drawn one by one and clipped by the simulator's rules; the rows are
+independent steps. Each lemma is compared at random models and points and at the law
+that attains it, where the bound with 5 % less noise must be refused.
 """
 
 import math
@@ -34,8 +34,15 @@ def clean_model(lab, rng, rule, threshold=None):
     """An experiment without draggers, its noise s, and a point."""
     d, (B, b, _) = int(rng.choice([1, 2, 3, 8])), lab.random_sizes(rng, least=2)
     dragger = {"law": "isotropic", "norm": 0.0}
-    noise = lab.random_noise(rng, ("gaussian", "rare", "gamma", "student-t"), (0.05, 0.8))
-    model = {"dimension": d, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger}
+    noise = lab.random_noise(
+        rng, ("gaussian", "rare", "gamma", "student-t"), (0.05, 0.8)
+    )
+    model = {
+        "dimension": d,
+        "dragger_fraction": 0.0,
+        "noise": noise,
+        "dragger": dragger,
+    }
     made = lab.experiment(model, rule, B, b, int(rng.integers(2**40)), 0.1, threshold)
     s = made.model.noise_scale() / math.sqrt(b)
     return made, s, point(rng, d, s)
@@ -46,10 +53,12 @@ def norms(g):
 
 
 def pulls(g, w, length):
-    """⟨e, g⟩·length(‖g‖)/‖g‖ for each micro-batch [rows, m], e = w/‖w‖; averaged over a row."""
+    """Row means of ⟨e, g⟩·length(‖g‖)/‖g‖ over micro-batches [rows, m], e = w/‖w‖."""
     size = norms(g)
     along = g @ w / np.linalg.norm(w)
-    return (np.divide(along, size, out=np.zeros_like(size), where=size > 0) * length(size)).mean(1)
+    return (
+        np.divide(along, size, out=np.zeros_like(size), where=size > 0) * length(size)
+    ).mean(1)
 
 
 def units(size):
@@ -58,7 +67,7 @@ def units(size):
 
 @pytest.mark.parametrize("count", [6, full(100)])
 def test_m_estimator_identity(count, family, lab):
-    """The mean step against E[H(‖g‖)u], along each axis that the law has; spoilt: by 10 %."""
+    """The mean step against E[H(‖g‖)u], along the law's axes; spoilt: by 10 %."""
     found = family("m_estimator_identity", "1.1", exact=True)
     for seed in range(count):
         rng = np.random.default_rng([1, seed])
@@ -81,12 +90,17 @@ def random_adaptive(lab, rng, seed):
     B, b, fraction = lab.random_sizes(rng, least=2)
     noise = lab.random_noise(rng, ("gaussian", "rare", "gamma")[: 4 - d])
     dragger = lab.random_dragger(rng, ("persistent", "additive", "isotropic"), d)
-    model = {"dimension": d, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
+    model = {
+        "dimension": d,
+        "dragger_fraction": fraction,
+        "noise": noise,
+        "dragger": dragger,
+    }
     return lab.experiment(model, "adaptive", B, b, seed, 0.1)
 
 
 def axes(place, model):
-    """The span's basis [axes, d]: e₁ and the draggers' direction made orthonormal, or any axis."""
+    """The span's basis [axes, d]: e₁ and draggers' direction, orthonormal, or any."""
     basis = []
     directed = model.dragger.direction is not None and model.dragger_fraction > 0
     for x, there in (
@@ -94,7 +108,9 @@ def axes(place, model):
         (model.dragger.direction, directed),
     ):
         if there:
-            rest = np.array(x) - sum((np.dot(q, x) * q for q in basis), np.zeros(model.dimension))
+            rest = np.array(x) - sum(
+                (np.dot(q, x) * q for q in basis), np.zeros(model.dimension)
+            )
             if np.linalg.norm(rest) > 1e-9:
                 basis.append(rest / np.linalg.norm(rest))
     return np.array(basis or [np.eye(model.dimension)[0]])
@@ -112,16 +128,21 @@ def test_alignment_lemma(count, family, lab):
         found.mean(seed, pulls(g, w, units), theory, sign=-1)
     for G in (0.7, 1.5):
         noise = attained(lab, G)
-        g, _ = lab.gradients(lab.straight_back(noise, 32, 1, 0.0, step=0.1), [G], 4 * ROWS)
-        theory, less = (
-            bound(gradient_norm=G, micro_batch_noise=s)["mean_cosine_bound"] for s in (1, 0.95)
+        g, _ = lab.gradients(
+            lab.straight_back(noise, 32, 1, 0.0, step=0.1), [G], 4 * ROWS
         )
-        found.mean(f"attained at {G}", pulls(g, np.array([G]), units), theory, less, sign=-1)
+        theory, less = (
+            bound(gradient_norm=G, micro_batch_noise=s)["mean_cosine_bound"]
+            for s in (1, 0.95)
+        )
+        found.mean(
+            f"attained at {G}", pulls(g, np.array([G]), units), theory, less, sign=-1
+        )
     found.judge()
 
 
 def attained(lab, G):
-    """Noise of deviation 1 whose frequent or rare value is just beyond -G: that of the lemma."""
+    """Noise of deviation 1 its frequent or rare value just beyond -G: the lemma's."""
     return lab.two_points(-1, 1 / (1 + (1 + 1e-4) * G**2), 1.0)
 
 
@@ -138,12 +159,16 @@ def test_huber_lemma(count, family, lab):
         made, s, w = clean_model(lab, rng, "fixed", 1.0)
         c, G = s * np.exp(rng.uniform(-1.5, 1.5)), np.linalg.norm(w)
         g, _ = lab.gradients(made, w, ROWS // 2)
-        theory = bound(gradient_norm=G, micro_batch_noise=s, threshold=c)["mean_pull_bound"]
+        theory = bound(gradient_norm=G, micro_batch_noise=s, threshold=c)[
+            "mean_pull_bound"
+        ]
         found.mean(seed, pulls(g, w, clipped(c)), theory, sign=-1)
     for G, c in ((0.7, 0.9), (1.5, 0.8)):
         r = math.hypot(G - c, 1.0)
         noise = lab.two_points(1, (r + G - c) / (2 * r), 1.0)
-        g, _ = lab.gradients(lab.straight_back(noise, 32, 1, 0.0, step=0.1), [G], 4 * ROWS)
+        g, _ = lab.gradients(
+            lab.straight_back(noise, 32, 1, 0.0, step=0.1), [G], 4 * ROWS
+        )
         theory, less = (
             bound(gradient_norm=G, micro_batch_noise=s, threshold=c)["mean_pull_bound"]
             for s in (1, 0.95)
@@ -157,7 +182,7 @@ def test_huber_lemma(count, family, lab):
 def test_convexity_lemma(count, family, lab):
     """Algorithm 1's own score, H(r) = E min(c, r), c the smallest of the others' norms.
 
-    Attained by the normalized rule at G = s, and there refused with 5 % less noise.
+    The normalized rule attains it at G = s; with 5 % less noise it is refused there.
     """
     found = family("convexity_lemma", "s·0.95")
 
@@ -172,7 +197,9 @@ def test_convexity_lemma(count, family, lab):
         theory = rise(norms(g)[:, 1:].min(1), np.linalg.norm(w), s)
         found.mean(seed, rules.adaptive(g) @ w, theory, sign=-1)
     noise = attained(lab, 1.0)
-    g, _ = lab.gradients(lab.straight_back(noise, 32, 1, 0.0, step=0.1), [1.0], 4 * ROWS)
+    g, _ = lab.gradients(
+        lab.straight_back(noise, 32, 1, 0.0, step=0.1), [1.0], 4 * ROWS
+    )
     pull = pulls(g, np.ones(1), units)  # H = 1: Π(G) - Π(s) = G - s
     found.mean("attained", pull, 0.0, 0.05, sign=-1)
     found.judge()
@@ -181,8 +208,15 @@ def test_convexity_lemma(count, family, lab):
 def with_draggers(lab, rng, fraction, B, b, d, law=None):
     """An experiment with draggers of any law, or of the one given."""
     noise = lab.random_noise(rng, gaussian=(0.05, 0.8))
-    dragger = lab.random_dragger(rng, law or ("persistent", "additive", "opposing", "isotropic"), d)
-    model = {"dimension": d, "dragger_fraction": fraction, "noise": noise, "dragger": dragger}
+    dragger = lab.random_dragger(
+        rng, law or ("persistent", "additive", "opposing", "isotropic"), d
+    )
+    model = {
+        "dimension": d,
+        "dragger_fraction": fraction,
+        "noise": noise,
+        "dragger": dragger,
+    }
     return lab.experiment(model, "normalized", B, b, int(rng.integers(2**40)), 0.1)
 
 
@@ -200,7 +234,11 @@ def test_drift(count, family, lab):
         w = point(rng, d, sigma / math.sqrt(b))
         g, _ = lab.gradients(made, w, ROWS // 2)
         G = float(np.linalg.norm(w))
-        given = {"dragger_fraction": fraction, "micro_batch_size": b, "noise_scale": sigma}
+        given = {
+            "dragger_fraction": fraction,
+            "micro_batch_size": b,
+            "noise_scale": sigma,
+        }
         theory = bound(gradient_norm=G, alignment=1, **given)["drift_bound"] / G
         found.mean(seed, pulls(g, w, units), theory, sign=-1)
     for G, fraction in ((1.2, 0.1), (2.0, 0.02)):
@@ -208,15 +246,18 @@ def test_drift(count, family, lab):
         g, _ = lab.gradients(made, [G], 4 * ROWS)
         given = {"dragger_fraction": fraction, "micro_batch_size": 1, "alignment": 1}
         theory, less = (
-            bound(gradient_norm=G, noise_scale=s, **given)["drift_bound"] / G for s in (1, 0.95)
+            bound(gradient_norm=G, noise_scale=s, **given)["drift_bound"] / G
+            for s in (1, 0.95)
         )
-        found.mean(f"attained at {G}", pulls(g, np.array([G]), units), theory, less, sign=-1)
+        found.mean(
+            f"attained at {G}", pulls(g, np.array([G]), units), theory, less, sign=-1
+        )
     found.judge()
 
 
 @pytest.mark.parametrize("count", [3, full(100)])
 def test_phase_schedule(count, family, lab):
-    """At the size that is best for G any law pulls as promised; at others one pulls less.
+    """At the size that is best for G all laws pull as promised; at others one fails.
 
     The others are one sample, with the lemma's noise, and four times the size.
     """
@@ -228,17 +269,24 @@ def test_phase_schedule(count, family, lab):
         G = float(rng.uniform(0.5, 1.2))
         best = CLAIMS["phase_schedule"].evaluate(gradient_norm=G, **given)
         b = round(best["micro_batch_size"])
-        here = CLAIMS["drift"].evaluate(gradient_norm=G, micro_batch_size=b, alignment=1, **given)
+        here = CLAIMS["drift"].evaluate(
+            gradient_norm=G, micro_batch_size=b, alignment=1, **given
+        )
         assert b >= 8
         assert here["drift_bound"] <= best["drift_bound"]
         made = with_draggers(lab, rng, fraction, 8 * b, b, 1)
         w = np.array([G * made.model.noise_scale()])
         g, _ = lab.gradients(made, w, ROWS // 4)
         found.mean(seed, pulls(g, w, units), here["drift_bound"] / G, sign=-1)
-        for size, noise in ((1, attained(lab, G)), (4 * b, {"law": "gaussian", "scale": 1.0})):
+        for size, noise in (
+            (1, attained(lab, G)),
+            (4 * b, {"law": "gaussian", "scale": 1.0}),
+        ):
             made = lab.straight_back(noise, 16 * size, size, fraction, step=0.1)
             g, _ = lab.gradients(made, [G], ROWS if size == 1 else ROWS // 8)
             pull = pulls(g, np.array([G]), units)
             error = pull.std(ddof=1) / math.sqrt(len(pull))
-            found.against((best["drift_bound"] / G - pull.mean()) / error, len(pull) - 1)
+            found.against(
+                (best["drift_bound"] / G - pull.mean()) / error, len(pull) - 1
+            )
     found.judge()

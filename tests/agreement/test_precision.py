@@ -1,7 +1,8 @@
-"""Single precision does not bias the results: the same random numbers, in both precisions.
+"""Single precision does not bias the results: the same random numbers in both.
 
-Trajectories that are driven by the same numbers stay together, so the difference of the two
-estimates is nearly free of statistical error. It is not a random quantity: there is no false alarm.
+Trajectories that are driven by the same numbers stay together, so the difference of the
+two estimates is nearly free of statistical error. It is not a random quantity: there is
+no false alarm.
 """
 
 from dataclasses import replace
@@ -18,9 +19,11 @@ PRESET = Experiment.load(presets()["sweet_spot"])
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized", "sgd"])
 def test_both_precisions_find_the_same_bias(rule):
-    """To a hundredth of a standard error; another seed is a hundred times farther away."""
+    """To a hundredth of a standard error; another seed is 100 times farther."""
     algorithm = replace(PRESET.algorithm, rule=rule, micro_batch_sizes=(8, 64))
-    single = replace(PRESET, algorithm=algorithm, run=replace(PRESET.run, iterations=2000))
+    single = replace(
+        PRESET, algorithm=algorithm, run=replace(PRESET.run, iterations=2000)
+    )
     double = replace(single, run=replace(single.run, precision="float64"))
     other = replace(single, run=replace(single.run, seed=2))
     found = [simulate(e, None, 2, False) for e in (single, double, other)]

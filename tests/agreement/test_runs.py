@@ -1,7 +1,8 @@
 """Guarantees over a run of T steps, against runs of the simulator from a random start.
 
-Quadratic and wavy losses with known L, Δ and f*. The instances that come close have no noise: a
-line, m = 1 and draggers straight back, so that every step is as long as the bound allows.
+Quadratic and wavy losses with known L, Δ and f*. The instances that come close have no
+noise: a line, m = 1 and draggers straight back, so that every step is as long as the
+bound allows.
 """
 
 import math
@@ -33,10 +34,13 @@ def start_of(made):
 
 
 def random_run(lab, rng, rule, laws, replicates=64):
-    """An experiment that starts some noise scales away, and the inputs of the guarantees."""
+    """An experiment started some noise scales away, and the guarantees' inputs."""
     B, b, fraction = lab.random_sizes(rng, least=1)
     model = lab.random_model(rng, fraction, laws)
-    while "domains" in model or model.get("noise", {}).get("law") in ("student-t", "gamma"):
+    while "domains" in model or model.get("noise", {}).get("law") in (
+        "student-t",
+        "gamma",
+    ):
         model = lab.random_model(rng, fraction, laws)
     d = model["dimension"]
     w = (rng.normal(size=d) * np.exp(rng.uniform(-1, 2))).tolist()
@@ -49,7 +53,12 @@ def random_run(lab, rng, rule, laws, replicates=64):
 def silent_run(lab, fraction, start, replicates=512):
     """No noise, one sample a step, draggers straight back: every step has length γ."""
     dragger = {"law": "opposing", "norm": 1.0}
-    model = {"dimension": 1, "dragger_fraction": fraction, "noise": SILENT, "dragger": dragger}
+    model = {
+        "dimension": 1,
+        "dragger_fraction": fraction,
+        "noise": SILENT,
+        "dragger": dragger,
+    }
     run = {"start": start, "replicates": replicates, "precision": "float64"}
     made = lab.experiment(model, "normalized", 1, 1, 1, 0.1, **run)
     given = {"dragger_fraction": fraction, "noise_scale": LITTLE, "alignment": 1}
@@ -79,7 +88,10 @@ def test_averaged_guarantee(count, family, lab):
 
 @pytest.mark.parametrize("count", [2, full(60)])
 def test_high_probability(count, family, lab):
-    """At most a share q of the runs is above the bound; above the averaged one there are more."""
+    """At most a share q of the runs is above the bound.
+
+    Above the averaged bound there are more.
+    """
     found = family("high_probability", "the mean's")
 
     def excess(mean, bound, q):
@@ -98,9 +110,13 @@ def test_high_probability(count, family, lab):
     made, given = silent_run(lab, 0.1, 1.0, 1024)
     bound, step = probable(given, 1, 100, 0.05)
     mean = lab.paths(made, step, 100).mean(0)
-    average = CLAIMS["averaged_guarantee"].evaluate(horizon=100, **given)["averaged_bound"]
+    average = CLAIMS["averaged_guarantee"].evaluate(horizon=100, **given)[
+        "averaged_bound"
+    ]
     z = excess(mean, average, 0.05)
-    found.add("no noise", excess(mean, bound, 0.05), 1e6, np.quantile(mean, 0.95) / bound, z)
+    found.add(
+        "no noise", excess(mean, bound, 0.05), 1e6, np.quantile(mean, 0.95) / bound, z
+    )
     found.judge()
 
 
@@ -121,12 +137,16 @@ def test_hitting_time(count, family, lab):
         rng = np.random.default_rng([42, seed])
         made, given = random_run(lab, rng, "normalized", lab.laws)
         b = made.algorithm.sizes[0]
-        excess = given["noise_scale"] / math.sqrt(b) * float(np.exp(rng.uniform(-0.5, 1)))
+        excess = (
+            given["noise_scale"] / math.sqrt(b) * float(np.exp(rng.uniform(-0.5, 1)))
+        )
         given |= {"alignment": 1, "micro_batch_size": b, "excess": excess}
         compare_times(found, seed, made, given)
     for fraction in (0.0, 0.02):
         made, given = silent_run(lab, fraction, 1.0 + 3 * LITTLE, 4096)
-        compare_times(found, f"no noise, ε = {fraction}", made, given | {"excess": 1.0}, 0.9)
+        compare_times(
+            found, f"no noise, ε = {fraction}", made, given | {"excess": 1.0}, 0.9
+        )
     found.judge()
 
 
@@ -136,10 +156,17 @@ def compare_times(found, label, made, given, factor=None):
     theory, target = float(bound["hitting_time"]), float(bound["target"])
     if np.linalg.norm(build(made).gradient(np.array([made.run.start]))) <= target:
         return
-    settings = {"measure": "hitting", "steps": (float(bound["step_size"]),), "radius": target}
-    run = replace(made.run, burn_in=None, iterations=math.ceil(100 * theory), **settings)
+    settings = {
+        "measure": "hitting",
+        "steps": (float(bound["step_size"]),),
+        "radius": target,
+    }
+    run = replace(
+        made.run, burn_in=None, iterations=math.ceil(100 * theory), **settings
+    )
     [times] = measure(replace(made, run=run), None, 1, False).values()
-    assert times.reached[0] > 0.9 * run.replicates  # Markov's inequality promises 0.99 on average
+    # Markov's inequality promises 0.99 on average
+    assert times.reached[0] > 0.9 * run.replicates
 
     def score(theory):
         return (times.mean[0] - theory) / max(times.standard_error[0], 1e-9)
@@ -150,7 +177,10 @@ def compare_times(found, label, made, given, factor=None):
 
 @pytest.mark.parametrize("count", [2, full(100)])
 def test_sgd_rate(count, family, lab):
-    """The mean of ‖∇f‖² with draggers of mean zero; attained by one long step without noise."""
+    """The mean of ‖∇f‖² with draggers of mean zero.
+
+    One long step without noise attains the bound.
+    """
     found = family("sgd_rate", "0.9")
     for seed in range(count):
         rng = np.random.default_rng([43, seed])
@@ -163,23 +193,42 @@ def test_sgd_rate(count, family, lab):
         found.mean(seed, square, bound["squared_bound"])
     noise = {"law": "gaussian", "scale": LITTLE}
     dragger = {"law": "isotropic", "norm": 0.0}
-    model = {"dimension": 1, "dragger_fraction": 0.0, "noise": noise, "dragger": dragger}
+    model = {
+        "dimension": 1,
+        "dragger_fraction": 0.0,
+        "noise": noise,
+        "dragger": dragger,
+    }
     made = lab.experiment(model, "sgd", 8, 8, 1, 0.1, start=1.0)
-    given = start_of(made) | {"batch_size": 8, "dragger_norm": 0.0, "dragger_fraction": 0.0}
+    given = start_of(made) | {
+        "batch_size": 8,
+        "dragger_norm": 0.0,
+        "dragger_fraction": 0.0,
+    }
     bound = CLAIMS["sgd_rate"].evaluate(noise_scale=LITTLE, horizon=20, **given)
     square = (lab.paths(made, float(bound["learning_rate"]), 20) ** 2).mean(0)
-    found.mean("little noise", square, bound["squared_bound"], 0.9 * bound["squared_bound"])
+    found.mean(
+        "little noise", square, bound["squared_bound"], 0.9 * bound["squared_bound"]
+    )
     found.judge()
 
 
 @pytest.mark.parametrize("count", [2, full(100)])
 def test_sgd_persistent_bias(count, family, lab):
-    """The mean of ‖∇f‖² at any step size up to 1/L; attained by many draggers straight back."""
+    """The mean of ‖∇f‖² at any step size up to 1/L.
+
+    Many draggers straight back attain the bound.
+    """
     found = family("sgd_persistent_bias", "0.95")
     for seed in range(count):
         rng = np.random.default_rng([44, seed])
-        made, given = random_run(lab, rng, "sgd", ("persistent", "opposing", "isotropic"))
-        dragger, step = made.model.dragger, float(rng.uniform(0.05, 1)) / given["smoothness"]
+        made, given = random_run(
+            lab, rng, "sgd", ("persistent", "opposing", "isotropic")
+        )
+        dragger, step = (
+            made.model.dragger,
+            float(rng.uniform(0.05, 1)) / given["smoothness"],
+        )
         mean = 0.0 if dragger.law == "isotropic" else dragger.norm
         given |= {"dragger_norm": dragger.norm, "dragger_mean": mean, "alignment": 1}
         given |= {
@@ -189,24 +238,43 @@ def test_sgd_persistent_bias(count, family, lab):
         compare_squares(lab, found, seed, made, step, given)
     dragger = {"law": "persistent", "norm": 10.0, "direction": [-1.0]}
     noise = {"law": "gaussian", "scale": 0.1}
-    model = {"dimension": 1, "dragger_fraction": 0.2, "noise": noise, "dragger": dragger}
+    model = {
+        "dimension": 1,
+        "dragger_fraction": 0.2,
+        "noise": noise,
+        "dragger": dragger,
+    }
     made = lab.experiment(model, "sgd", 4096, 4096, 1, 0.1, start=2.5)
-    given = {"dragger_fraction": 0.2, "noise_scale": 0.1, "alignment": 1, "batch_size": 4096}
-    given |= start_of(made) | {"dragger_norm": 10.0, "dragger_mean": 10.0, "horizon": 500}
+    given = {
+        "dragger_fraction": 0.2,
+        "noise_scale": 0.1,
+        "alignment": 1,
+        "batch_size": 4096,
+    }
+    given |= start_of(made) | {
+        "dragger_norm": 10.0,
+        "dragger_mean": 10.0,
+        "horizon": 500,
+    }
     compare_squares(lab, found, "attained", made, 0.5, given, 0.95)
     found.judge()
 
 
 def compare_squares(lab, found, label, made, step, given, factor=None):
     """The mean square of ‖∇f‖ against the square of the bound."""
-    bound = CLAIMS["sgd_persistent_bias"].evaluate(learning_rate=step, **given)["gradient_bound"]
+    bound = CLAIMS["sgd_persistent_bias"].evaluate(learning_rate=step, **given)[
+        "gradient_bound"
+    ]
     square = (lab.paths(made, step, given["horizon"]) ** 2).mean(0)
     found.mean(label, square, bound**2, factor and (factor * bound) ** 2)
 
 
 @pytest.mark.parametrize("count", [2, full(60)])
 def test_finite_horizon(count, family, lab):
-    """At the best size the guarantee holds; with λb = 0.66 a run without noise exceeds it."""
+    """At the best size the guarantee holds.
+
+    With λb = 0.66 a run without noise exceeds it.
+    """
     found = family("finite_horizon", "λb = 0.66")
     for seed in range(count):
         rng = np.random.default_rng([45, seed])
@@ -223,7 +291,9 @@ def test_finite_horizon(count, family, lab):
     made, given = silent_run(lab, 1 - math.exp(-0.66), 1.0)
     small = {"dragger_fraction": 1 - math.exp(-0.66 / 60), "noise_scale": 1.0}
     step = CLAIMS["averaged_guarantee"].evaluate(horizon=1000, **given)["step_size"]
-    best = CLAIMS["finite_horizon"].evaluate(alignment=1, horizon=1000, **start_of(made), **small)
+    best = CLAIMS["finite_horizon"].evaluate(
+        alignment=1, horizon=1000, **start_of(made), **small
+    )
     mean = lab.paths(made, float(step), 1000).mean(0)
     gap = mean - best["averaged_bound"]
     found.against(gap.mean() / gap.std(ddof=1) * math.sqrt(len(gap)), len(gap) - 1)

@@ -28,7 +28,9 @@ def test_no_others():
 
 def test_importing_the_package_imports_nothing_heavy():
     """NumPy, SymPy and SciPy come with the first name that needs them."""
-    program = "import sys, analysis; print({'numpy', 'sympy', 'scipy'} & set(sys.modules))"
+    program = (
+        "import sys, analysis; print({'numpy', 'sympy', 'scipy'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

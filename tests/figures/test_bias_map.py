@@ -19,7 +19,9 @@ def spoil_agreement(data):
 
 def spoil_bound(data):
     for row in data["rows"]:
-        row["bias_radius"] = [None if r is None else 0.5 * r for r in row["bias_radius"]]
+        row["bias_radius"] = [
+            None if r is None else 0.5 * r for r in row["bias_radius"]
+        ]
 
 
 def spoil_ridge(data):
@@ -62,7 +64,9 @@ def test_caption_quotes_the_data(document):
     assert f"has up to {most:.1f} times the smallest bias." in document["caption"]
 
 
-@pytest.mark.parametrize(("fraction", "b"), [(0.005, 1), (0.005, 8), (0.02, 24), (0.08, 9)])
+@pytest.mark.parametrize(
+    ("fraction", "b"), [(0.005, 1), (0.005, 8), (0.02, 24), (0.08, 9)]
+)
 def test_fast_root_is_the_only_one(fraction, b):
     """The bracket from 0 finds what the general search finds, and that no other."""
     model = model_with(fraction)

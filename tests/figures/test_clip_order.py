@@ -43,7 +43,8 @@ class RunningSum:
         self.scale = np.maximum(law.scale / count, 1e-300)
         self.probability = law.weight
         self.places = self.width * np.arange(-cells, cells + 1)
-        self.distributions = [(self.places == 0).astype(float)]  # of S after j additions
+        # of S after j additions
+        self.distributions = [(self.places == 0).astype(float)]
         steps = self.increments(2 * cells)
         for _ in range(count):
             free = convolved(self.distributions[-1], steps)

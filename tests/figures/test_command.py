@@ -46,7 +46,11 @@ class Small(Figure):
         return {"y": [1.0, 2.0]}
 
     def check(self, data):
-        return [Check("the sky is blue", "blue", "blue" if self.truth else "green", self.truth)]
+        return [
+            Check(
+                "the sky is blue", "blue", "blue" if self.truth else "green", self.truth
+            )
+        ]
 
     def caption(self, data):
         return f"{data['y'][1]:g} & more."
@@ -88,11 +92,15 @@ def call(capsys, tmp_path):
 
 
 def digests(folder):
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+    return {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()
+    }
 
 
 def everything(*names):
-    return {f"{name}.{form}" for name in names for form in (*METADATA, "json")} | {"index.html"}
+    return {f"{name}.{form}" for name in names for form in (*METADATA, "json")} | {
+        "index.html"
+    }
 
 
 def articles(folder):
@@ -136,7 +144,9 @@ def test_a_failed_figure_is_said_and_shown(gallery, call, tmp_path):
     document = json.loads((tmp_path / "out" / "early.json").read_text())
     assert set(document) == {"name", "title", "claims", "failed", "provenance"}
     assert document["failed"] == problem
-    assert document["provenance"]["command"] == "python -m figures early --profile quick"
+    assert (
+        document["provenance"]["command"] == "python -m figures early --profile quick"
+    )
     gallery["early"].truth = True
     assert call("early")[0] == 0
     assert articles(tmp_path / "out") == [("early", ""), ("late", "")]
@@ -151,7 +161,9 @@ def test_json(gallery, call, tmp_path):
     assert set(result) == {"figures", "failed", "page"}
     (entry,) = result["figures"]
     assert set(entry) == {"name", "title", "caption", "files"}
-    assert entry["files"] == [str(tmp_path / "out" / f"early.{f}") for f in ("json", *METADATA)]
+    assert entry["files"] == [
+        str(tmp_path / "out" / f"early.{f}") for f in ("json", *METADATA)
+    ]
     assert result["failed"] == [
         {"name": "late", "problem": "the sky is blue: expected blue, found green"}
     ]
@@ -211,7 +223,10 @@ def without(document, *path):
 def test_a_folder_has_a_name(gallery, capsys, option):
     """An empty one would be the current folder."""
     assert command.main(["early", f"{option}="]) == 2
-    assert capsys.readouterr().err == f"python -m figures: {option} = '': must be a folder\n"
+    assert (
+        capsys.readouterr().err
+        == f"python -m figures: {option} = '': must be a folder\n"
+    )
 
 
 DAMAGE = {
@@ -248,7 +263,9 @@ def test_a_damaged_document_is_named_before_the_work_and_left_out(
     code, _, err = call("early")
     assert code == 0
     (line,) = told[0].splitlines()
-    assert line.startswith(f"python -m figures: {path}: left out of the page, make this figure")
+    assert line.startswith(
+        f"python -m figures: {path}: left out of the page, make this figure"
+    )
     assert "late.json" not in err
     assert articles(tmp_path / "out") == [("early", "")]
     assert "<code>late.json</code>" in (tmp_path / "out" / "index.html").read_text()
@@ -268,7 +285,10 @@ def test_things_that_are_no_files_are_named(gallery, call, tmp_path):
     os.mkfifo(out / "late.json")
     code, _, err = call("early")
     assert code == 0
-    assert "late.json: left out of the page, make this figure again: not a regular file" in err
+    assert (
+        "late.json: left out of the page, make this figure again: not a regular file"
+        in err
+    )
     assert call("late")[0] == 0
     (out / "late.svg").unlink()
     (out / "late.svg").mkdir()
@@ -290,7 +310,10 @@ def test_a_picture_that_is_more_than_that_is_left_out(gallery, call, tmp_path):
     svg.write_text(svg.read_text().replace("</svg>", "<script>alert(1)</script></svg>"))
     code, _, err = call("early")
     assert code == 0
-    assert "late.svg: left out of the page, make this figure again: holds the element" in err
+    assert (
+        "late.svg: left out of the page, make this figure again: holds the element"
+        in err
+    )
     page = (tmp_path / "out" / "index.html").read_text()
     assert 'href="late.svg"' not in page
     assert 'href="late.png"' in page
@@ -427,7 +450,9 @@ def test_interrupts_at_any_time(tmp_path, record_property):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         done = "1/1 rates" in err  # Python, at its end, no longer asks us what to do
-        assert process.returncode == 130 or (done and process.returncode in (0, -signal.SIGINT))
+        assert process.returncode == 130 or (
+            done and process.returncode in (0, -signal.SIGINT)
+        )
         assert "Traceback" not in err
         assert "ignored" not in err
         assert not list(tmp_path.rglob("*.part"))
@@ -451,7 +476,10 @@ def test_interrupted(gallery, call, tmp_path, monkeypatch, told, kept):
     monkeypatch.setattr(gallery["late"], "prepare", stop)
     code, _, err = call()
     assert code == 130
-    runs = f"Finished runs are in {tmp_path / 'results'}: the same command goes on from there."
+    runs = (
+        f"Finished runs are in {tmp_path / 'results'}: the same command "
+        "goes on from there."
+    )
     runs = told or (runs if kept else "No run was finished.")
     made = f"Figures made: 1, in {tmp_path / 'out'}."
     assert err.splitlines()[-1] == f"python -m figures: interrupted. {made} {runs}"

@@ -102,6 +102,7 @@ def test_smallest_norm_in_one_dimension(document):
         return ((1 - FRACTION) * special.erfc(t / np.sqrt(2)) + FRACTION) ** BATCH
 
     mean = (
-        integrate.quad(survival, 0, 0.2, epsabs=1e-12)[0] + integrate.quad(survival, 0.2, NORM)[0]
+        integrate.quad(survival, 0, 0.2, epsabs=1e-12)[0]
+        + integrate.quad(survival, 0.2, NORM)[0]
     )
     assert document["data"]["norm"]["1"][0] == pytest.approx(mean, 1e-8)

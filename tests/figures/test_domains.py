@@ -118,7 +118,11 @@ def drift(w, b, kind, fraction):
         counts = np.array([0, n]) if kind == "pure" else np.arange(n + 1)
         weight = np.array([1 - MINORITY, MINORITY])
         if kind == "mixed":
-            weight = special.binom(n, counts) * MINORITY**counts * (1 - MINORITY) ** (n - counts)
+            weight = (
+                special.binom(n, counts)
+                * MINORITY**counts
+                * (1 - MINORITY) ** (n - counts)
+            )
         if n == 0:
             total += chance
             continue
@@ -138,8 +142,12 @@ def test_stationary_points_by_counting(document, kind, size):
     """Bias, and the minority's loss, from the place of rest itself."""
     data = document["data"]
     at, w = data["micro_batch_size"].index(size), rest(size, kind, FRACTION)
-    assert data[kind]["bias"][at] == pytest.approx(abs(w - MINORITY * DISTANCE), rel=1e-6)
-    assert data[kind]["minority_loss"][at] == pytest.approx((w - DISTANCE) ** 2 / 2, rel=1e-6)
+    assert data[kind]["bias"][at] == pytest.approx(
+        abs(w - MINORITY * DISTANCE), rel=1e-6
+    )
+    assert data[kind]["minority_loss"][at] == pytest.approx(
+        (w - DISTANCE) ** 2 / 2, rel=1e-6
+    )
 
 
 def test_sgd_and_the_centre(document):
@@ -169,8 +177,12 @@ def test_what_is_simulated(profile):
 )
 def test_without_draggers(kind, size, bias):
     """The known values for these domains, by both routes."""
-    model = replace(figure.experiments(Profile.QUICK)[0].gradient_model, dragger_fraction=0.0)
+    model = replace(
+        figure.experiments(Profile.QUICK)[0].gradient_model, dragger_fraction=0.0
+    )
     clipping = Clipping(Rule.NORMALIZED, BATCH_SIZE, size, pure=kind == "pure")
     found = abs(stationary_gradient(model, clipping))
     assert found == pytest.approx(bias, abs=6e-5)
-    assert found == pytest.approx(abs(rest(size, kind, 0.0) - MINORITY * DISTANCE), abs=1e-7)
+    assert found == pytest.approx(
+        abs(rest(size, kind, 0.0) - MINORITY * DISTANCE), abs=1e-7
+    )

@@ -78,7 +78,11 @@ def pull(a, norm, count, rng):
     """Mean step of Algorithm 1 at ∇f = a > 0 and its error, from draws made here."""
     draggers = rng.binomial(SIZE, FRACTION, (400_000, count))
     clean = SIZE - draggers
-    g = (clean * a - draggers * norm + SIGMA * np.sqrt(clean) * rng.normal(size=clean.shape)) / SIZE
+    g = (
+        clean * a
+        - draggers * norm
+        + SIGMA * np.sqrt(clean) * rng.normal(size=clean.shape)
+    ) / SIZE
     step = np.abs(g).min(axis=1) * np.sign(g).mean(axis=1)
     return step.mean(), step.std() / np.sqrt(len(step))
 
@@ -89,7 +93,10 @@ def test_a_second_route_to_the_points_of_rest(document):
     limit = -special.ndtri(1e-7)
     for line, norm in zip(document["data"]["adaptive"][:2], (100.0, 1e3), strict=False):
         bias = line["bias"][line["dragger_norm"].index(norm)]
-        z = [np.divide(*pull(f * bias, norm, line["micro_batches"], rng)) for f in (0.8, 1, 1.2)]
+        z = [
+            np.divide(*pull(f * bias, norm, line["micro_batches"], rng))
+            for f in (0.8, 1, 1.2)
+        ]
         assert z[0] < -limit
         assert abs(z[1]) < limit
         assert z[2] > limit

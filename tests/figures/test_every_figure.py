@@ -19,7 +19,9 @@ from figures.figure import STYLE
 from figures.kit import captions
 
 FIGURES = registry.gallery()
-SPOILERS = {name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES}
+SPOILERS = {
+    name: import_module(f"tests.figures.test_{name}").SPOILERS for name in FIGURES
+}
 every_figure = pytest.mark.parametrize("name", FIGURES)
 
 

@@ -36,7 +36,9 @@ def test_a_figure_replaces_what_was_there(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("formats", [("png",), tuple(METADATA)])
-def test_no_caption_is_ever_beside_pictures_of_other_data(tmp_path, monkeypatch, error, formats):
+def test_no_caption_is_ever_beside_pictures_of_other_data(
+    tmp_path, monkeypatch, error, formats
+):
     """Wherever it is interrupted: after each renaming and each removal."""
     calls = 0
     stop = 0
@@ -71,7 +73,9 @@ def test_no_caption_is_ever_beside_pictures_of_other_data(tmp_path, monkeypatch,
         left = state(tmp_path)
         if document := left.pop("x.json", None):
             assert document == NEW
-            assert left == {f"x.{f}": content for f, content in pictures("new", formats).items()}
+            assert left == {
+                f"x.{f}": content for f, content in pictures("new", formats).items()
+            }
         # nothing else
         assert all(name in {f"x.{form}" for form in METADATA} for name in left)
 
@@ -99,7 +103,9 @@ def test_links_are_replaced_and_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.soak)])
-def test_links_that_are_laid_meanwhile_are_not_followed(tmp_path, count, record_property):
+def test_links_that_are_laid_meanwhile_are_not_followed(
+    tmp_path, count, record_property
+):
     """By somebody who lays one to the same file at every name, again and again."""
     victim, out = tmp_path / "victim", tmp_path / "out"
     victim.write_text("precious")
@@ -140,11 +146,15 @@ def test_what_cannot_be_written_is_refused_before(tmp_path):
     for name in ("x.json", "x.svg", folder.PAGE):
         out = tmp_path / f"with {name}"
         (out / name).mkdir(parents=True)
-        with pytest.raises(SpecificationError, match=rf"--out = .*: must be .*{name} is no folder"):
+        with pytest.raises(
+            SpecificationError, match=rf"--out = .*: must be .*{name} is no folder"
+        ):
             folder.require(out, ["x"])
     (tmp_path / "file").write_text("")
     for bad in (tmp_path / "file", tmp_path / "file" / "x", Path("/dev/null/x")):
-        with pytest.raises(SpecificationError, match=r"--out = .* a folder that can be written"):
+        with pytest.raises(
+            SpecificationError, match=r"--out = .* a folder that can be written"
+        ):
             folder.require(bad, ["x"])
 
 
@@ -218,7 +228,9 @@ def test_two_processes_write_one_page(tmp_path, names, record_property):
     count = 150
     seen = 0
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, str(count), name], cwd=ROOT)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, tmp_path, str(count), name], cwd=ROOT
+        )
         for name in names
     ]
     while any(writer.poll() is None for writer in writers):

@@ -15,7 +15,14 @@ from figures.formulae import BETA, formula, shortened
 from figures.mathml import mathml
 
 GREEK = {
-    **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "Delta": "Δ", "epsilon": "ε"},
+    **{
+        "alpha": "α",
+        "beta": "β",
+        "gamma": "γ",
+        "delta": "δ",
+        "Delta": "Δ",
+        "epsilon": "ε",
+    },
     **{"zeta": "ζ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"},
     **{"sigma": "σ", "tau": "τ", "ell": "ℓ", "Dbar": "D¯", "star": "*"},
 }
@@ -34,8 +41,14 @@ class Reader:
 
     def relation(self, markup):
         children = list(ElementTree.fromstring(f"<math>{markup}</math>"))
-        (at,) = (i for i, c in enumerate(children) if c.tag == "mo" and c.text in RELATIONS)
-        return self.row(children[:at]), RELATIONS[children[at].text], self.row(children[at + 1 :])
+        (at,) = (
+            i for i, c in enumerate(children) if c.tag == "mo" and c.text in RELATIONS
+        )
+        return (
+            self.row(children[:at]),
+            RELATIONS[children[at].text],
+            self.row(children[at + 1 :]),
+        )
 
     def row(self, children):
         if children[0].tag == "mo" and children[0].text in ("(", "["):
@@ -44,7 +57,9 @@ class Reader:
             return sp.Piecewise(*(self.case(*line) for line in children[1]))
         if children[0].tag == "msubsup":
             low, high = (self.one(c) for c in list(children[0])[1:])
-            return sp.Integral(self.row(children[1:-3]), (self.one(children[-1]), low, high))
+            return sp.Integral(
+                self.row(children[1:-3]), (self.one(children[-1]), low, high)
+            )
         total = sp.S.Zero
         sign = 1
         term = []
@@ -62,7 +77,9 @@ class Reader:
             argument, name = self.one(children[2]), children[0].text
             if children[0].tag == "msub":
                 return Quantile(argument, self.row(list(list(children[0])[1])))
-            return {"ln": sp.log, "E": E, "Mean": Mean}.get(name, sp.Function(name))(argument)
+            return {"ln": sp.log, "E": E, "Mean": Mean}.get(name, sp.Function(name))(
+                argument
+            )
         factors, times = children[::2], children[1::2]
         assert all(c.tag == "mo" and c.text == "\u2062" for c in times)
         return sp.prod(map(self.one, factors))
@@ -83,7 +100,9 @@ class Reader:
             return self.symbols[shown]
         if element.tag == "msup":
             power = self.one(parts[1])
-            return sp.exp(power) if parts[0].text == "e" else self.one(parts[0]) ** power
+            return (
+                sp.exp(power) if parts[0].text == "e" else self.one(parts[0]) ** power
+            )
         if element.tag == "mfrac":
             return self.one(parts[0]) / self.one(parts[1])
         if element.tag == "mn":
@@ -99,14 +118,17 @@ def names(*expressions):
 
 
 LONG = {
-    BETA: sigma * sp.sqrt(p + alpha * (1 - p)) / sp.sqrt(b) / sp.sqrt(p - alpha * (1 - p)),
+    BETA: sigma
+    * sp.sqrt(p + alpha * (1 - p))
+    / sp.sqrt(b)
+    / sp.sqrt(p - alpha * (1 - p)),
     kappa: p - alpha * (1 - p),
     p: sp.exp(-b * lam),
 }
 
 
 def same(found, wanted):
-    """Equal at ten random points or, where functions are unknown, as they are written."""
+    """Equal at ten random points or, for unknown functions, as written."""
     if wanted.has(AppliedUndef, E, Mean, Quantile):
         return str(found) == str(wanted)
     symbols = sorted(wanted.free_symbols, key=str)
@@ -157,10 +179,17 @@ def test_equations_are_those_of_the_values(name):
 def test_every_symbol_is_explained_once(name):
     claim = CLAIMS[name]
     shown = shortened(claim)
-    bound = {x for e in (shown.lhs, shown.rhs) for i in e.atoms(sp.Integral) for x in i.variables}
+    bound = {
+        x
+        for e in (shown.lhs, shown.rhs)
+        for i in e.atoms(sp.Integral)
+        for x in i.variables
+    }
     kinds = (AppliedUndef, Mean, Quantile)
     functions = {f.func for e in (shown.lhs, shown.rhs) for f in e.atoms(*kinds)} - {E}
-    used = {x.name for x in names(shown.lhs, shown.rhs) - bound} | {str(f) for f in functions}
+    used = {x.name for x in names(shown.lhs, shown.rhs) - bound} | {
+        str(f) for f in functions
+    }
     words = {*claim.terms} | ({"beta"} & used)
     notation = {x.name for x in formula(claim).notation}
     assert used <= words | notation
@@ -172,7 +201,8 @@ def test_signs_fractions_and_roots():
     x, y = sp.symbols("x y", positive=True)
     assert mathml(-x) == "<mrow><mo>−</mo><mi>x</mi></mrow>"
     assert (
-        mathml(sp.Rational(-1, 2)) == "<mrow><mo>−</mo><mfrac><mn>1</mn><mn>2</mn></mfrac></mrow>"
+        mathml(sp.Rational(-1, 2))
+        == "<mrow><mo>−</mo><mfrac><mn>1</mn><mn>2</mn></mfrac></mrow>"
     )
     assert mathml(sp.sqrt(x) / sp.sqrt(y)).count("msqrt") == 2  # one root: its two tags
     assert mathml(Relation(x, "<", y)) == "<mi>x</mi><mo>&lt;</mo><mi>y</mi>"

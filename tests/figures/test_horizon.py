@@ -118,14 +118,18 @@ def test_best_size_by_minimising_the_guarantee(document, fraction):
             )
             return float(values["averaged_bound"])
 
-        best = optimize.minimize_scalar(guarantee, bounds=(0, last), options={"xatol": 1e-9})
+        best = optimize.minimize_scalar(
+            guarantee, bounds=(0, last), options={"xatol": 1e-9}
+        )
         assert size == pytest.approx(np.exp(best.x), rel=1e-5)
         case = WorstCase(fraction, dragger_norm=1.0)
         advice = at_horizon(case, Training(T, **LOSS), BATCH_SIZE)["admissible"]
         shown = guarantee(np.log(drawn["admissible"][drawn["horizon"].index(T)]))
         # the advice may be a cut that is not even
         assert advice["clipping_bound"] <= 1.02 * shown
-    low, high = (drawn["micro_batch_size"][drawn["horizon"].index(T)] for T in (10.0, 100.0))
+    low, high = (
+        drawn["micro_batch_size"][drawn["horizon"].index(T)] for T in (10.0, 100.0)
+    )
     assert drawn["growth"][1] == pytest.approx(np.log10(high / low))
 
 

@@ -23,7 +23,10 @@ PAYLOADS = (
     "'><svg/onload=alert(1)>",
     '" autofocus onfocus="alert(1)',
     "javascript:alert(1)",
-    ("</figcaption></article></style></title><iframe srcdoc='<script>alert(1)</script>'>"),
+    (
+        "</figcaption></article></style></title><iframe "
+        "srcdoc='<script>alert(1)</script>'>"
+    ),
     "<!--",
     "]]><x:script xmlns:x='http://www.w3.org/1999/xhtml'>alert(1)</x:script>",
     "</math><math><mtext><style><a title='</style><img src onerror=alert(1)>'>",
@@ -51,7 +54,9 @@ class Skeleton(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.shapes.add((tag, tuple(name for name, _ in attributes)))
-        self.addresses |= {value for name, value in attributes if name in ("href", "src")}
+        self.addresses |= {
+            value for name, value in attributes if name in ("href", "src")
+        }
 
     def handle_comment(self, text):
         self.shapes.add(("comment", text))
@@ -66,7 +71,9 @@ def skeleton(text):
 
 def read(given):
     """The object that the document becomes."""
-    return document.shaped(document.Failed if "failed" in given else document.Drawn, given)
+    return document.shaped(
+        document.Failed if "failed" in given else document.Drawn, given
+    )
 
 
 def drawn(figure):
@@ -74,7 +81,9 @@ def drawn(figure):
     return page([Shown(figure, PNG, ("png", "json"))], {"x.json": "x"})
 
 
-SHAPES, ADDRESSES = map(set.union, *(skeleton(drawn(read(given))) for given in (HONEST, FAILED)))
+SHAPES, ADDRESSES = map(
+    set.union, *(skeleton(drawn(read(given))) for given in (HONEST, FAILED))
+)
 
 
 def harmless(text):
@@ -86,7 +95,9 @@ def harmless(text):
 def places(value, path=()):
     """Entries and keys of nested JSON data: the path, and whether the key is meant."""
     if isinstance(value, (dict, list, tuple)):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        for key, inner in (
+            value.items() if isinstance(value, dict) else enumerate(value)
+        ):
             yield (*path, key), False
             if isinstance(value, dict):
                 yield (*path, key), True
@@ -189,7 +200,11 @@ def test_without_escaping_every_attack_is_seen(monkeypatch):
     monkeypatch.setattr(markup, "escape", lambda text, quote=True: text)
     texts = [(tried(attack), path) for attack, path in past_the_reader(ALL_AT_ONCE)]
     seen = {path for text, path in texts if text is not None and not harmless(text)}
-    leaves = {path for given, path, _ in PLACES if not isinstance(at(given, path), (dict, list))}
+    leaves = {
+        path
+        for given, path, _ in PLACES
+        if not isinstance(at(given, path), (dict, list))
+    }
     shown = {path for path in leaves if not HIDDEN & set(path)}
     assert len(shown) > 15
     assert shown <= seen

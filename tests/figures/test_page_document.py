@@ -18,7 +18,9 @@ OPTIONAL = {"notes", "id", "python", "packages", "experiments"}
 
 def put(folder, content):
     path = folder / "x.json"
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    path.write_bytes(
+        content if isinstance(content, bytes) else json.dumps(content).encode()
+    )
     return path
 
 
@@ -77,7 +79,9 @@ def test_every_required_entry_is_required(tmp_path):
             assert path[-1] in refusal(file)
 
 
-@pytest.mark.parametrize("wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}])
+@pytest.mark.parametrize(
+    "wrong", [None, True, 3, -1.5, "a text", [], ["x"], {}, {"x": 1}]
+)
 def test_every_entry_has_its_type(tmp_path, wrong):
     """What is accepted in an entry's place has the type of the entry."""
     for path in KEYS:

@@ -1,7 +1,4 @@
-"""HTML by construction.
-
-What is escaped, what is refused, and who may say that a text is HTML.
-"""
+"""HTML by construction: what is escaped or refused, and who may call a text HTML."""
 
 import ast
 from pathlib import Path
@@ -39,13 +36,17 @@ def test_what_python_makes_of_markup_is_text(spoil):
     assert joined(spoil(element("code", "x"))).startswith("&lt;code&gt;")
 
 
-@pytest.mark.parametrize("tag", ["script", "iframe", "object", "form", "p onclick", "svg", "P", ""])
+@pytest.mark.parametrize(
+    "tag", ["script", "iframe", "object", "form", "p onclick", "svg", "P", ""]
+)
 def test_no_other_element(tag):
     with pytest.raises(ValueError, match="no element of a page"):
         element(tag)
 
 
-@pytest.mark.parametrize("name", ["onload", "style", "srcdoc", "href x", "target", "action"])
+@pytest.mark.parametrize(
+    "name", ["onload", "style", "srcdoc", "href x", "target", "action"]
+)
 def test_no_other_attribute(name):
     with pytest.raises(ValueError, match="no attribute of a page"):
         element("p", **{name: "x"})
@@ -112,6 +113,8 @@ def calls(name):
 def test_only_two_modules_say_that_a_text_is_markup():
     """mathml.py knows no texts but those of claims, and escapes them itself."""
     assert {file for file, _ in calls("Markup")} == {"markup.py", "mathml.py"}
-    named = {file: [ast.literal_eval(a) for a in args] for file, args in calls("packaged")}
+    named = {
+        file: [ast.literal_eval(a) for a in args] for file, args in calls("packaged")
+    }
     assert set(named) == {"page.py"}
     assert type(packaged("report.css")) is Markup

@@ -13,7 +13,9 @@ from figures.document import LARGEST
 from figures.formats import METADATA
 from figures.pictures import SIGNATURE, read, require_still
 
-HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+HEAD = (
+    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+)
 
 
 def drawing(inside, head=HEAD, before=""):
@@ -56,7 +58,9 @@ def test_what_matplotlib_draws_is_still(tmp_path, fonttype):
         drawing("<style><![CDATA[@im]]><![CDATA[port 'x']]></style>"),
         drawing("<style>@im<g/>port 'x.css';</style>"),
         drawing("<g style=\"cursor: image-set('https://evil.example/x.png' 1x)\"/>"),
-        drawing("&x;", before='<!DOCTYPE svg [<!ENTITY x "<script>alert(1)</script>">]>'),
+        drawing(
+            "&x;", before='<!DOCTYPE svg [<!ENTITY x "<script>alert(1)</script>">]>'
+        ),
         drawing("", before='<?xml-stylesheet href="https://evil.example"?>'),
         drawing("<g>"),
         b"<html><script>alert(1)</script></html>",
@@ -76,7 +80,9 @@ def test_anything_else_is_refused(content, tmp_path):
 
 def test_a_still_drawing_is_accepted():
     """The twin: what the others are made of."""
-    require_still(drawing('<defs><path id="x"/></defs><use xlink:href="#x"/><style>g{}</style>'))
+    require_still(
+        drawing('<defs><path id="x"/></defs><use xlink:href="#x"/><style>g{}</style>')
+    )
 
 
 def test_files_that_are_no_picture(tmp_path):

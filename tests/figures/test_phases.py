@@ -91,8 +91,12 @@ def test_levels_of_sgd_in_closed_form(document):
     variance = NOISE["value"] ** 2 * q / (1 - q) + NOISE["gaussian"] ** 2
     eta = line["step"]
     spread = np.sqrt(eta * variance / BATCH_SIZE / (2 - eta))
-    assert line["levels"]["without"]["norm"] == pytest.approx(spread * np.sqrt(2 / np.pi), rel=6e-3)
-    assert line["levels"]["with"]["bias"] == pytest.approx(FRACTION * NORM / (1 - FRACTION))
+    assert line["levels"]["without"]["norm"] == pytest.approx(
+        spread * np.sqrt(2 / np.pi), rel=6e-3
+    )
+    assert line["levels"]["with"]["bias"] == pytest.approx(
+        FRACTION * NORM / (1 - FRACTION)
+    )
 
 
 def test_biases_of_the_normalized_rule_by_the_distribution_function(document):
@@ -108,7 +112,12 @@ def test_biases_of_the_normalized_rule_by_the_distribution_function(document):
             rare = np.arange(clean + 1)
             chance = special.comb(b, k) * fraction**k * (1 - fraction) ** clean
             weight = special.comb(clean, rare) * q**rare * (1 - q) ** (clean - rare)
-            sums = clean * gradient - k * NORM + rare * NOISE["value"] + (clean - rare) * miss
+            sums = (
+                clean * gradient
+                - k * NORM
+                + rare * NOISE["value"]
+                + (clean - rare) * miss
+            )
             spread = NOISE["gaussian"] * np.sqrt(max(clean, 1e-12))
             total += chance * (weight @ special.ndtr(sums / spread))
         return total

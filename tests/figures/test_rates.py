@@ -13,7 +13,9 @@ import numpy as np
 def test_caption_quotes_the_crossings(document):
     text = "better one from T = 4.9 to 1,400,000 for b = 24, up to 6,500 for b = 1"
     assert text in document["caption"]
-    assert any("of all divisors of 96, 24 has the lowest" in n for n in document["notes"])
+    assert any(
+        "of all divisors of 96, 24 has the lowest" in n for n in document["notes"]
+    )
 
 
 def lower_bounds(of_runs, factor):

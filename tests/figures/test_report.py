@@ -29,7 +29,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def document(name, **changed):
-    check = {"statement": "a < b", "expected": "< 1", "found": "0.5 & less", "passed": True}
+    check = {
+        "statement": "a < b",
+        "expected": "< 1",
+        "found": "0.5 & less",
+        "passed": True,
+    }
     entries = {
         "title": f"The title of {name} <&>",
         "caption": CAPTION,
@@ -49,7 +54,9 @@ def fill(folder):
             canvas.savefig(folder / f"{name}.{form}", metadata=METADATA[form])
         plt.close(canvas)
         (folder / f"{name}.json").write_text(json.dumps(document(name)))
-    failed = SimpleNamespace(name="domains", title="Domains", claims=("several_domains",))
+    failed = SimpleNamespace(
+        name="domains", title="Domains", claims=("several_domains",)
+    )
     report.write_failure(failed, "quick", "1 < 2: expected <, found &", folder)
     return report.write(NAMES, folder)
 
@@ -136,7 +143,10 @@ def test_pictures_have_words_and_are_the_smaller_file(page, path):
         assert image["alt"] == document(name)["alt"]
         kind, data = image["src"].removeprefix("data:").split(";base64,")
         content = base64.b64decode(data)
-        files = {form: (path.parent / f"{name}.{form}").read_bytes() for form in ("png", "svg")}
+        files = {
+            form: (path.parent / f"{name}.{form}").read_bytes()
+            for form in ("png", "svg")
+        }
         assert content == min(files.values(), key=len)
         assert content == files["svg" if kind == "image/svg+xml" else kind[-3:]]
 
@@ -248,7 +258,9 @@ def test_the_policy_allows_the_one_style_and_no_script(page, path):
 def test_the_key_has_the_colours_of_the_figures(page):
     for name, colour in figures.page.KEY.items():
         assert {"class": name} in page.all("span")
-        assert f".key .{name} {{ border-top-color: {colour}; }}" in page.texts["style"][0]
+        assert (
+            f".key .{name} {{ border-top-color: {colour}; }}" in page.texts["style"][0]
+        )
 
 
 def test_the_same_bytes(path):
@@ -270,7 +282,9 @@ def colours(style, block):
 
 def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    linear = [
+        p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+    ]
     return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
@@ -363,7 +377,9 @@ def test_a_browser_sees_what_is_wrong(path, tmp_path):
     text = re.sub(r'src="data:[^"]*"', 'src="data:image/png;base64,AAAA"', text)
     found, console = browse(text, tmp_path)
     assert len(console) == 2
-    assert all("violates the following Content Security Policy" in line for line in console)
+    assert all(
+        "violates the following Content Security Policy" in line for line in console
+    )
     assert found["title"] == figures.page.TITLE
     assert found["overflow"] > 360
     assert found["images"] == [0, 0]

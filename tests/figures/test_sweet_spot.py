@@ -79,7 +79,10 @@ def test_best_threshold_is_the_best_of_the_worst_cases(document):
     for b, c, radius in zip(*columns, strict=True):
         clean = (1 - fraction) ** b
         theta, s = (1 - clean) / clean, noise / np.sqrt(b)
-        at = {f: s**2 / (4 * f * c * (1 - theta)) + theta * f * c for f in (1, 2, 0.99, 1.01)}
+        at = {
+            f: s**2 / (4 * f * c * (1 - theta)) + theta * f * c
+            for f in (1, 2, 0.99, 1.01)
+        }
         assert radius == pytest.approx(at[1], rel=1e-12)
         assert at[2] == pytest.approx(1.25 * radius, rel=1e-12)
         assert min(at[0.99], at[1.01]) > radius
@@ -90,7 +93,9 @@ def test_a_failed_check_stops_the_figure(monkeypatch, document):
     failed = Check("the sky is green", "green", "blue", False)
     monkeypatch.setattr(type(figure), "data", lambda *arguments: document["data"])
     monkeypatch.setattr(type(figure), "check", lambda self, data: [*checks, failed])
-    with pytest.raises(CheckError, match="the sky is green: expected green, found blue"):
+    with pytest.raises(
+        CheckError, match="the sky is green: expected green, found blue"
+    ):
         figure.prepare(Profile.QUICK, RESULTS)
 
 

@@ -38,11 +38,15 @@ def spoil_worst(data):
 
 
 def spoil_exact(data):
-    data["panels"][0]["exact"]["bias"] = [1.2 * x for x in data["panels"][0]["exact"]["bias"]]
+    data["panels"][0]["exact"]["bias"] = [
+        1.2 * x for x in data["panels"][0]["exact"]["bias"]
+    ]
 
 
 def spoil_minimum(data):
-    data["panels"][1]["worst"]["radius"][100] = data["panels"][1]["best"]["bias_radius"] * 0.999
+    data["panels"][1]["worst"]["radius"][100] = (
+        data["panels"][1]["best"]["bias_radius"] * 0.999
+    )
 
 
 def spoil_place(data):
@@ -83,7 +87,9 @@ def test_what_is_simulated(profile):
     experiments = figure.experiments(profile)
     assert len({e.name for e in experiments}) == len(experiments)
     for size in SIZES:
-        chosen = [e.algorithm.threshold for e in experiments if e.algorithm.sizes == (size,)]
+        chosen = [
+            e.algorithm.threshold for e in experiments if e.algorithm.sizes == (size,)
+        ]
         assert chosen == list(THRESHOLDS[size])
         assert BATCH % size == 0
 

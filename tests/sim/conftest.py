@@ -1,4 +1,4 @@
-"""One small model for each problem and law, shared by the tests of problems and of the engine."""
+"""A small model for each problem and law, shared by tests of problems and engine."""
 
 import pytest
 
@@ -39,9 +39,15 @@ MODELS = {
         "noise": NORMAL,
         "dragger": {"law": "opposing", "norm": 2.0},
     },
-    "domains": {**BOWL, "domains": DOMAINS, "dragger": {"law": "isotropic", "norm": 4.0}},
+    "domains": {
+        **BOWL,
+        "domains": DOMAINS,
+        "dragger": {"law": "isotropic", "norm": 4.0},
+    },
     "linear_regression": {"linear_regression": LINEAR | {"magnitude": 2.0}},
-    "constant": {"linear_regression": LINEAR | {"magnitude": 5.0, "corruption": "constant"}},
+    "constant": {
+        "linear_regression": LINEAR | {"magnitude": 5.0, "corruption": "constant"}
+    },
     "data": {"linear_regression": LINEAR | {"magnitude": 2.0, "samples": 40}},
     "logistic_regression": {"logistic_regression": LOGISTIC},
     "two_layer": {"two_layer": LAYERS | {"magnitude": 2.0}},
@@ -53,10 +59,17 @@ def _experiment(name, pure=False, algorithm=None, run=None, **model):
     for problem in ("linear_regression", "logistic_regression", "two_layer"):
         if problem in table:
             table["problem"] = problem
-    rule = {"rule": "sgd", "batch_size": 12, "micro_batch_sizes": [3], **(algorithm or {})}
+    rule = {
+        "rule": "sgd",
+        "batch_size": 12,
+        "micro_batch_sizes": [3],
+        **(algorithm or {}),
+    }
     if pure:
         rule["domains"] = "pure"
-    return Experiment.from_mapping({"model": table, "algorithm": rule, "run": run or {}})
+    return Experiment.from_mapping(
+        {"model": table, "algorithm": rule, "run": run or {}}
+    )
 
 
 @pytest.fixture

@@ -47,9 +47,21 @@ def test_a_usable_device_is_used(monkeypatch):
     ("setting", "said"),
     [
         ({"count": 0}, "CuPy found no CUDA device"),
-        ({"error": RuntimeError("cudaErrorInsufficientDriver:\n too old")}, "Driver: too old"),
-        ({"work": ImportError("libnvrtc.so.13 is missing")}, "libnvrtc.so.13 is missing"),
-        (None, "pip install -c constraints.txt -e '.[cuda12]' in the project's folder, or cuda13"),
+        (
+            {"error": RuntimeError("cudaErrorInsufficientDriver:\n too old")},
+            "Driver: too old",
+        ),
+        (
+            {"work": ImportError("libnvrtc.so.13 is missing")},
+            "libnvrtc.so.13 is missing",
+        ),
+        (
+            None,
+            (
+                "pip install -c constraints.txt -e '.[cuda12]' in the "
+                "project's folder, or cuda13"
+            ),
+        ),
     ],
 )
 def test_cuda_without_a_device_is_refused_in_one_line(monkeypatch, setting, said):
@@ -58,14 +70,18 @@ def test_cuda_without_a_device_is_refused_in_one_line(monkeypatch, setting, said
     else:
         cupy(monkeypatch, **setting)
     assert backend.resolve("auto") == "cpu"
-    with pytest.raises(SpecificationError, match=r"^backend = 'cuda': must be auto or cpu") as e:
+    with pytest.raises(
+        SpecificationError, match=r"^backend = 'cuda': must be auto or cpu"
+    ) as e:
         backend.resolve("cuda")
     assert said in str(e.value)
     assert "\n" not in str(e.value)
 
 
 def test_unknown_backends_are_refused():
-    with pytest.raises(SpecificationError, match="backend = 'tpu': must be one of auto, cpu, cuda"):
+    with pytest.raises(
+        SpecificationError, match="backend = 'tpu': must be one of auto, cpu, cuda"
+    ):
         backend.resolve("tpu")
 
 

@@ -94,13 +94,17 @@ def test_dragger_distribution_and_scales():
     task = job(small())
     binomial = [math.comb(4, k) * 0.2**k * 0.8 ** (4 - k) for k in range(5)]
     assert task.draggers() == pytest.approx(np.cumsum(binomial), abs=1e-15)
-    assert task.scales() == pytest.approx([0.5 * math.sqrt(4 - k) / 4 for k in range(5)])
+    assert task.scales() == pytest.approx(
+        [0.5 * math.sqrt(4 - k) / 4 for k in range(5)]
+    )
 
 
 def test_other_experiments_are_no_job():
     table = small().to_mapping()
     table["algorithm"]["rule"] = "normalized"
-    with pytest.raises(SpecificationError, match="rule = 'normalized': must be 'adaptive'"):
+    with pytest.raises(
+        SpecificationError, match="rule = 'normalized': must be 'adaptive'"
+    ):
         job(Experiment.from_mapping(table))
 
 
@@ -148,7 +152,10 @@ def test_a_slow_program_is_left_out():
 
 
 def test_a_worker_reports_what_fails():
-    with Worker(PROGRAMS["numpy"]) as worker, pytest.raises(WorkerError, match="nothing was built"):
+    with (
+        Worker(PROGRAMS["numpy"]) as worker,
+        pytest.raises(WorkerError, match="nothing was built"),
+    ):
         worker.run(1)
 
 
@@ -163,7 +170,9 @@ def whole_report():
         patch.setattr(limits, "GENERATOR_SECONDS", 0.01)
         for name, size in (("memory", 10), ("cold_start", 1)):
             whole = getattr(limits, name)
-            patch.setattr(report, name, lambda e, d, whole=whole, size=size: whole(e, d, size))
+            patch.setattr(
+                report, name, lambda e, d, whole=whole, size=size: whole(e, d, size)
+            )
         return report.bench(["J1"], "cpu", 1)
 
 
@@ -189,7 +198,9 @@ def test_report_as_json(whole_report, monkeypatch, capsys):
     assert (absent["status"], absent["ratio"]) == ("not installed", None)
     assert len(ours["mean"]) == len(variant["points"]) == 5
     assert variant["agreement"]["agree"]
-    assert ours["normals_per_second"] == pytest.approx(ours["sample_gradients_per_second"])
+    assert ours["normals_per_second"] == pytest.approx(
+        ours["sample_gradients_per_second"]
+    )
     assert [s["quantity"] for s in document["scaling"]] == ["R", "T", "m", "d", "b"]
     assert all(len(s["values"]) == len(s["seconds"]) == 5 for s in document["scaling"])
     assert document["memory"]["peak_mib"] >= document["memory"]["before_mib"] > 0
@@ -200,7 +211,10 @@ def test_report_as_text(whole_report, monkeypatch, capsys):
     (variant,) = whole_report.variants
     apart = agreement([("a", 1.0, 0.1), ("b", 9.0, 0.1)])
     spoilt = dataclasses.replace(variant, agreement=apart)
-    for several, code, verdict in (([variant], 0, "all agree"), ([spoilt], 1, "THEY DISAGREE")):
+    for several, code, verdict in (
+        ([variant], 0, "all agree"),
+        ([spoilt], 1, "THEY DISAGREE"),
+    ):
         changed = dataclasses.replace(whole_report, variants=several)
         monkeypatch.setattr(report, "bench", lambda *_, changed=changed: changed)
         assert sim.__main__.main(["bench"]) == code

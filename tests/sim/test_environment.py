@@ -1,4 +1,4 @@
-"""Variables of the environment: one line that names them, before work, or they do what they say."""
+"""Environment variables: one line names them before work, or they do what they say."""
 
 import os
 import subprocess
@@ -22,12 +22,15 @@ BAD = [
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_bad_values_are_refused(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    with pytest.raises(SpecificationError, match=rf"^{name} = '{value}': must be unset, or"):
+    with pytest.raises(
+        SpecificationError, match=rf"^{name} = '{value}': must be unset, or"
+    ):
         environment.require()
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(LANES, "4"), ("NUMBA_NUM_THREADS", "2"), ("NUMBA_DISABLE_JIT", "0")]
+    ("name", "value"),
+    [(LANES, "4"), ("NUMBA_NUM_THREADS", "2"), ("NUMBA_DISABLE_JIT", "0")],
 )
 def test_good_values_are_not(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
@@ -35,7 +38,8 @@ def test_good_values_are_not(monkeypatch, name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(LANES, "7"), ("NUMBA_NUM_THREADS", "0"), ("NUMBA_DISABLE_JIT", "1")]
+    ("name", "value"),
+    [(LANES, "7"), ("NUMBA_NUM_THREADS", "0"), ("NUMBA_DISABLE_JIT", "1")],
 )
 def test_the_command_says_so_in_one_line(tmp_path, name, value):
     """Before numba is imported, which would end with a traceback."""

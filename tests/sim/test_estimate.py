@@ -11,7 +11,7 @@ from sim.estimate import confidence_set, extrapolation_weights
 
 
 def estimate(means, steps, squared=False):
-    """The estimate from batch means of a gradient; the means of its square are appended."""
+    """Estimate from batch means of a gradient; means of its square are appended."""
     with np.errstate(over="ignore"):
         both = np.concatenate([means, (means**2).sum(-1, keepdims=True)], axis=-1)
     return module.estimate(both, steps, squared)
@@ -50,22 +50,25 @@ def coverage(mean, n, d, spread, trials, seed, truth=None):
     ],
 )
 def test_interval_covers(mean, d, spread):
-    """Coverage at least 99 % less 6 standard errors (false alarms 1e-9) over 2000 trials.
+    """Coverage at least 99 % less 6 standard errors (false alarms 1e-9), 2000 trials.
 
-    A spread of 2.53 makes the standard error 1: biases of a few errors are the hard ones.
+    A spread of 2.53 makes the standard error 1: biases of a few errors are the hard
+    ones.
     """
-    assert coverage(mean, 32, d, spread, 2000, 1) > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 2000)
+    assert coverage(mean, 32, d, spread, 2000, 1) > 0.99 - 6 * np.sqrt(
+        0.01 * 0.99 / 2000
+    )
 
 
 def test_interval_is_not_too_wide():
-    """A value two interval lengths away is covered almost never: a twin that must fail."""
+    """A value two interval lengths away is almost never covered: the twin fails."""
     rng = np.random.default_rng(1)
     low, high = estimate(batch_means(rng, 1.0, 32, 2, 0.1), (0.2, 0.1)).interval
     assert coverage(1.0, 32, 2, 0.1, 300, 2, truth=1.0 + 2 * (high - low)) < 0.02
 
 
 def test_components_are_extrapolated_before_the_norm():
-    """A mean of (1, 0) with a shift across it: the norm of the extrapolation, not its opposite."""
+    """Mean (1, 0), a shift across it: the extrapolation's norm, not its opposite."""
     means = np.zeros((2, 32, 2, 2))
     means[..., 0] = 1.0
     means[..., 1] = np.array([0.2, 0.1])[:, None, None]
@@ -98,11 +101,14 @@ def test_a_drift_in_proportion_to_the_step_is_seen():
 
 
 def test_steps_too_large_to_extrapolate_from_are_seen():
-    """The warning compares the correction with the bias; a correction of 4 % is none."""
+    """The warning compares the correction with the bias; one of 4 % is none."""
     rng = np.random.default_rng(3)
     steep = estimate(batch_means(rng, 1.0, 32, 2, 0.1, shift=10.0), (0.2, 0.1))
     assert "smaller run.steps" in steep.warning
-    assert estimate(batch_means(rng, 1.0, 32, 2, 0.1, shift=0.4), (0.2, 0.1)).warning is None
+    assert (
+        estimate(batch_means(rng, 1.0, 32, 2, 0.1, shift=0.4), (0.2, 0.1)).warning
+        is None
+    )
 
 
 def test_batches_shorter_than_the_memory_are_seen():
@@ -114,12 +120,14 @@ def test_batches_shorter_than_the_memory_are_seen():
 
 
 def test_runs_of_correlated_batches_still_give_intervals_that_cover():
-    """Successive batch means correlated by 0.4, one replicate; 99 % less 6 errors of 300 trials."""
+    """Batch means correlated by 0.4, one replicate; 99 % less 6 errors, 300 trials."""
     rng = np.random.default_rng(8)
     hits = 0
     for _ in range(300):
         noise = rng.normal(size=(2, 1, 257, 1))
-        low, high = estimate(1 + noise[:, :, 1:] + 0.5 * noise[:, :, :-1], (0.2, 0.1)).interval
+        low, high = estimate(
+            1 + noise[:, :, 1:] + 0.5 * noise[:, :, :-1], (0.2, 0.1)
+        ).interval
         hits += low <= 1 <= high
     assert hits / 300 > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 300)
 
@@ -130,7 +138,8 @@ def test_divergence_is_nan():
     assert np.isnan(result.bias)
     assert "diverged" in result.problem
     huge = estimate(
-        np.full((2, 32, 2, 2), 1e200) * np.random.default_rng(1).random((2, 32, 2, 2)), (0.2, 0.1)
+        np.full((2, 32, 2, 2), 1e200) * np.random.default_rng(1).random((2, 32, 2, 2)),
+        (0.2, 0.1),
     )
     assert "diverged" in huge.problem
 
@@ -147,7 +156,7 @@ def sets(means, spread, trials, seed):
 
 
 def test_confidence_set_holds_the_best_size():
-    """Ties and near ties; kept in at least 99 % less 6 standard errors of 1000 trials."""
+    """Ties, near ties; kept in at least 99 % less 6 standard errors of 1000 trials."""
     means = {1: 1.0, 2: 0.5, 4: 0.5, 8: 0.51, 16: 0.9}
     kept = np.mean([2 in outcome for outcome in sets(means, 0.1, 1000, 5)])
     assert kept > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 1000)
@@ -156,13 +165,15 @@ def test_confidence_set_holds_the_best_size():
 @pytest.mark.parametrize("delta", [1.5, 2.0, 2.5, 3.0])
 @pytest.mark.parametrize("d", [1, 2])
 def test_confidence_set_survives_noisy_rivals(delta, d):
-    """One precise best size against eight noisy ones at `delta` standard errors more or less."""
+    """One precise best size against eight noisy ones `delta` standard errors away."""
     rng = np.random.default_rng(9)
     kept = 0
     for _ in range(300):
         outcome = {0: estimate(batch_means(rng, delta, 32, d, 0.01), (0.2, 0.1))}
         for b in range(1, 9):
-            outcome[b] = estimate(batch_means(rng, delta + 0.01, 32, d, 2.53), (0.2, 0.1))
+            outcome[b] = estimate(
+                batch_means(rng, delta + 0.01, 32, d, 2.53), (0.2, 0.1)
+            )
         kept += 0 in confidence_set(outcome)
     assert kept / 300 > 0.99 - 6 * np.sqrt(0.01 * 0.99 / 300)
 
@@ -182,7 +193,7 @@ def test_confidence_set_leaves_out_what_diverged():
 
 @pytest.mark.parametrize(("radius", "spread"), [(1.0, 0.3), (0.0, 0.3), (0.2, 0.5)])
 def test_intervals_for_a_sphere_of_rest_points_cover(radius, spread):
-    """Directions are random, only lengths are known: 99 % of 600 intervals, false alarm 1e-6."""
+    """Random directions, known lengths: 99 % of 600 intervals, false alarm 1e-6."""
     rng = np.random.default_rng(8)
     hits = 0
     missed = 0
@@ -197,10 +208,10 @@ def test_intervals_for_a_sphere_of_rest_points_cover(radius, spread):
 
 
 def test_a_small_transient_calls_the_interval_in_doubt():
-    """Halves 4.6 standard errors apart at the smaller step: too little to be called restless.
+    """Halves 4.6 standard errors apart at the smaller step: too little to be restless.
 
-    That of the extrapolated mean is 4.1 on average, and the limit 3.5: on average 15 of 20 are
-    seen. Without a transient one in a thousand would be.
+    That of the extrapolated mean is 4.1 on average, and the limit 3.5: on average 15 of
+    20 are seen. Without a transient one in a thousand would be.
     """
     rng = np.random.default_rng(11)
     seen = 0
@@ -232,14 +243,16 @@ def resting(rng, scale=1.0, d=2, replicates=64):
 @pytest.mark.parametrize("replicates", [8, 64])
 @pytest.mark.parametrize("squared", [False, True])
 def test_the_unit_of_the_gradient_does_not_matter(replicates, squared):
-    """Powers of two, so that nothing is rounded; squares of the smallest would underflow."""
+    """Powers of two, so nothing is rounded; the smallest squares would underflow."""
     means = resting(np.random.default_rng(3), replicates=replicates)
     both = np.concatenate([means, (means**2).sum(-1, keepdims=True)], axis=-1)
     whole = module.estimate(both, (0.2, 0.1), squared)
     assert whole.problem is None
     for power in (-4, -60, -240):
         unit = 2.0**power
-        outcome = module.estimate(both * (unit**2 if squared else unit), (0.2, 0.1), squared)
+        outcome = module.estimate(
+            both * (unit**2 if squared else unit), (0.2, 0.1), squared
+        )
         assert outcome.bias == unit * whole.bias
         assert outcome.standard_error == unit * whole.standard_error
         assert outcome.interval == tuple(unit * end for end in whole.interval)
@@ -260,10 +273,11 @@ def test_a_tiny_transient_is_seen(scale, replicates):
 
 @pytest.mark.parametrize("replicates", [8, 64])
 def test_iterates_that_do_not_fluctuate_are_at_rest_at_zero_only(replicates):
-    """Their steps are lost in rounding; in one coordinate of several it is seen as well."""
+    """Their steps are lost in rounding; it is seen in one of several coordinates."""
     rng = np.random.default_rng(5)
     stuck = np.full((2, replicates, 8, 2), 1.0)
-    for scale in (1.0, 0.1, 1e-20):  # 0.1 is no sum of powers of two: its spread is rounding
+    # 0.1 is no sum of powers of two: its spread is rounding
+    for scale in (1.0, 0.1, 1e-20):
         assert "does not fluctuate" in estimate(scale * stuck, (0.2, 0.1)).problem
     means = resting(rng, replicates=replicates)
     means[..., 1] = 0.1

@@ -19,7 +19,9 @@ COUNT = 3
 
 
 def experiment(fraction=0.05, seed=1):
-    algorithm = replace(PRESET.algorithm, batch_size=SIZE * COUNT, micro_batch_sizes=(SIZE,))
+    algorithm = replace(
+        PRESET.algorithm, batch_size=SIZE * COUNT, micro_batch_sizes=(SIZE,)
+    )
     return replace(
         PRESET,
         model=replace(PRESET.model, dragger_fraction=fraction),
@@ -47,7 +49,8 @@ def test_gradients_have_the_mean_and_the_noise_of_the_model():
 
 def test_every_seed_draws_other_gradients_and_a_seed_the_same():
     first, again, other = (
-        micro_batch_gradients(experiment(seed=seed), np.zeros(2), 5) for seed in (1, 1, 2)
+        micro_batch_gradients(experiment(seed=seed), np.zeros(2), 5)
+        for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any(axis=-1).all()
@@ -102,9 +105,13 @@ def test_the_error_of_a_bin_is_that_of_repeated_draws():
         result = binned(np.ones_like(batch, bool), batch, clip, expected)
         differences.append(result.clipped - result.expected)
         errors.append(result.standard_error)
-    assert np.mean(np.square(errors)) ** 0.5 == pytest.approx(np.std(differences), rel=0.1)
+    assert np.mean(np.square(errors)) ** 0.5 == pytest.approx(
+        np.std(differences), rel=0.1
+    )
 
 
 def test_an_empty_bin_has_no_means():
     with pytest.raises(ZeroDivisionError):
-        binned(np.zeros((2, 3), bool), np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 3)))
+        binned(
+            np.zeros((2, 3), bool), np.ones((2, 3)), np.ones((2, 1)), np.ones((2, 3))
+        )

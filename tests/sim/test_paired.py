@@ -13,7 +13,9 @@ from sim.rules import fixed, running_sum
 RUN = Run(steps=(0.2, 0.1), iterations=203, replicates=3)
 THRESHOLDS = np.array([0.3, 1.0])
 MICRO_BATCHES = 4
-NOISE = np.random.default_rng(1).normal(size=(RUN.iterations, RUN.replicates, MICRO_BATCHES))
+NOISE = np.random.default_rng(1).normal(
+    size=(RUN.iterations, RUN.replicates, MICRO_BATCHES)
+)
 
 
 def gradients(t, w):

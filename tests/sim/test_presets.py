@@ -1,4 +1,4 @@
-"""The ready-made experiments: each can be read, says what it shows, and takes a step."""
+"""The ready-made experiments: each is readable, says what it shows, takes a step."""
 
 from dataclasses import replace
 
@@ -12,12 +12,20 @@ from sim.engines.workers import Workers
 from sim.presets import presets
 from sim.problems import build
 
-PROBLEMS = ("domains", "nonconvex", "linear_regression", "logistic_regression", "two_layer")
+PROBLEMS = (
+    "domains",
+    "nonconvex",
+    "linear_regression",
+    "logistic_regression",
+    "two_layer",
+)
 
 
 def test_every_problem_has_a_preset():
     for name in PROBLEMS:
-        assert build(Experiment.load(presets()[name])).__module__ == f"sim.problems.{name}"
+        assert (
+            build(Experiment.load(presets()[name])).__module__ == f"sim.problems.{name}"
+        )
 
 
 @pytest.mark.parametrize("name", presets())
@@ -30,7 +38,9 @@ def test_presets(name):
     state, problem = start(e), build(e)
     before = problem.loss(state.w.astype(np.float64))
     with Workers(2) as workers:
-        engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers).advance(state, 0, 40, True)
+        engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers).advance(
+            state, 0, 40, True
+        )
     assert np.isfinite(state.sums).all()
     assert (state.sums[:, -1] > 0).all()
     if before.min() > problem.minimum + 0.5:

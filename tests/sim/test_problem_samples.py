@@ -11,14 +11,22 @@ from sim.random.addresses import Draws
 from tests.sim.numerics import places, slopes
 
 NAMES = (
-    *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),
+    *(
+        "quadratic",
+        "rare",
+        "gamma",
+        "student-t",
+        "nonconvex",
+        "domains",
+        "linear_regression",
+    ),
     *("constant", "data", "logistic_regression", "two_layer"),
 )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_benign_samples_have_the_gradient_as_their_mean(name, problem, draws):
-    """|z| < 6 for at most 12 coordinates: 2e-8 a problem; a shift of 12 errors is seen."""
+    """|z| < 6 for at most 12 coordinates: 2e-8 a problem; 12 errors are seen."""
     p = problem(name)
     w = places(p, 1)
     n = 20_000
@@ -56,20 +64,25 @@ def test_pure_micro_batches_keep_the_spread_of_the_domains(experiment, draws):
         g, _ = p.micro_batch_gradients(w, b, 40_000, draws(), np.array([True]))
         square = b * ((g[0] - p.gradient(w)[0]) ** 2).sum(-1)
         error = square.std() / math.sqrt(square.size)
-        right, other = e.model.noise_scale(b if pure else 1), e.model.noise_scale(1 if pure else b)
+        right, other = (
+            e.model.noise_scale(b if pure else 1),
+            e.model.noise_scale(1 if pure else b),
+        )
         assert abs(square.mean() - right**2) < 6 * error
         assert abs(square.mean() - other**2) > 6 * error
 
 
 def responses(model, d, B):
-    """Features and response of each sample of one replicate, from its draws d, in scalar code."""
+    """Features and response of a replicate's samples, from draws d, in scalar code."""
     name, a = model.problem, model.parameters
     wrong = d.uniforms(philox.SAMPLE, B)[0] < model.dragger_fraction
     if name == "logistic_regression":
         x = d.normals(philox.FEATURES, B * 2).reshape(B, 2)
         for s, u in enumerate(d.uniforms(philox.LABEL, B)[0]):
             y = 1 if u < a.positive_fraction else 0
-            features = [c + (1 if y else -1) * m for c, m in zip(x[s], a.mean, strict=True)]
+            features = [
+                c + (1 if y else -1) * m for c, m in zip(x[s], a.mean, strict=True)
+            ]
             if wrong[s]:
                 features = [a.leverage * c for c in features]
                 y = 1 - y
@@ -80,7 +93,9 @@ def responses(model, d, B):
     x = d.normals(philox.FEATURES, B * N).reshape(B, N)
     for s in range(B):
         if name == "two_layer":
-            y = sum(math.erf(a.teacher_norm * c / math.sqrt(2)) for c in x[s][: a.teacher])
+            y = sum(
+                math.erf(a.teacher_norm * c / math.sqrt(2)) for c in x[s][: a.teacher]
+            )
             yield list(x[s]), (-a.magnitude * y if wrong[s] else y) + a.noise * n[s]
             continue
         features = [math.sqrt(v) * c for v, c in zip(a.spectrum, x[s], strict=True)]
@@ -94,7 +109,10 @@ def responses(model, d, B):
 def sample_loss(model, w, x, y):
     if model.problem == "two_layer":
         units = np.reshape(w, (model.parameters.hidden, -1))
-        out = sum(math.erf(sum(c * v for c, v in zip(x, J, strict=True)) / 2**0.5) for J in units)
+        out = sum(
+            math.erf(sum(c * v for c, v in zip(x, J, strict=True)) / 2**0.5)
+            for J in units
+        )
         return (out - y) ** 2 / 2
     z = sum(c * v for c, v in zip(x, w, strict=True))
     if model.problem == "logistic_regression":
@@ -106,7 +124,7 @@ def sample_loss(model, w, x, y):
     "name", ["linear_regression", "constant", "logistic_regression", "two_layer"]
 )
 def test_samples_one_by_one(name, experiment, problem, draws):
-    """Micro-batch gradients against differences of the samples' losses, in plain loops."""
+    """Micro-batch gradients against differences of sample losses, in plain loops."""
     model = experiment(name).model
     p = problem(name)
     b = 3
@@ -120,11 +138,13 @@ def test_samples_one_by_one(name, experiment, problem, draws):
             def f(v, part=found[j * b : (j + 1) * b]):
                 return np.array(sum(sample_loss(model, v, x, y) for x, y in part) / b)
 
-            assert slopes(f, w[r]) == pytest.approx(g[r, j], abs=1e-7 * (1 + np.abs(g[r, j]).max()))
+            assert slopes(f, w[r]) == pytest.approx(
+                g[r, j], abs=1e-7 * (1 + np.abs(g[r, j]).max())
+            )
 
 
 def test_a_data_set_is_the_same_at_every_size_and_drawn_from_evenly(experiment, draws):
-    """Each point's share, |z| < 6 for 40 points; the corrupted fifth are the draggers."""
+    """Each point's share, |z| < 6 for 40 points; the corrupted fifth drags."""
     e = experiment("data")
     p, other = build(e), build(e)
     assert np.array_equal(p.x, other.x)
@@ -154,9 +174,15 @@ def test_replaced_gradients(name, law, problem, draws):
     g, clean = p.micro_batch_gradients(w, 1, n, draws(), np.array([True]))
     found, a = g[0][~clean[0]], p.gradient(w)[0]
     push = np.full(d, 3 / math.sqrt(d))
-    expected = {"persistent": push, "additive": a + push, "opposing": -3 * a / np.linalg.norm(a)}
+    expected = {
+        "persistent": push,
+        "additive": a + push,
+        "opposing": -3 * a / np.linalg.norm(a),
+    }
     if law in expected:
-        assert found == pytest.approx(np.tile(expected[law], (len(found), 1)), rel=1e-12)
+        assert found == pytest.approx(
+            np.tile(expected[law], (len(found), 1)), rel=1e-12
+        )
         return
     assert np.abs(found.mean(0)).max() < 6 * 3 / math.sqrt(d * len(found))
     square = (found**2).mean() * d
@@ -185,7 +211,11 @@ def test_when_draggers_are_active(problem):
         ({"iterations": [3, 5]}, 3, [1] * 5),
         ({"iterations": [3, 5]}, 5, [0] * 5),
     ):
-        dragger = {"law": "opposing", "norm": 4.0, **({} if active is None else {"active": active})}
+        dragger = {
+            "law": "opposing",
+            "norm": 4.0,
+            **({} if active is None else {"active": active}),
+        }
         found = problem("quadratic", dragger=dragger).active(t, G)
         assert found.tolist() == [bool(x) for x in expected]
 
@@ -199,7 +229,9 @@ def test_single_precision(name, experiment, problem):
     for p, dtype in ((double, np.float64), (single, np.float32)):
         at = Draws(philox.key(5, 3, 0.1), range(2), 7, dtype=dtype)
         assert p.gradient(w.astype(dtype)).dtype == dtype
-        found.append(p.micro_batch_gradients(w.astype(dtype), 3, 12, at, np.array([True, True])))
+        found.append(
+            p.micro_batch_gradients(w.astype(dtype), 3, 12, at, np.array([True, True]))
+        )
     assert found[1][0].dtype == np.float32
     assert np.array_equal(found[0][1], found[1][1])
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-4, abs=1e-4)

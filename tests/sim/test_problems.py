@@ -11,7 +11,15 @@ from sim.problems.special import erf
 from tests.sim.numerics import places, slopes
 
 NAMES = (
-    *("quadratic", "rare", "gamma", "student-t", "nonconvex", "domains", "linear_regression"),
+    *(
+        "quadratic",
+        "rare",
+        "gamma",
+        "student-t",
+        "nonconvex",
+        "domains",
+        "linear_regression",
+    ),
     *("constant", "data", "logistic_regression", "two_layer"),
 )
 EXACT = set(NAMES) - {"two_layer"}  # L is the Lipschitz constant itself
@@ -24,13 +32,15 @@ def test_the_gradient_is_that_of_the_loss(name, spread, problem):
     p = problem(name)
     w = places(p, spread=spread)
     expected = p.gradient(w)
-    assert slopes(p.loss, w) == pytest.approx(expected, abs=1e-8 * (1 + np.abs(expected).max()))
+    assert slopes(p.loss, w) == pytest.approx(
+        expected, abs=1e-8 * (1 + np.abs(expected).max())
+    )
     assert p.gradient(w[0]) == pytest.approx(expected[0], rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize("name", ["quadratic", "gamma", "nonconvex", "domains"])
 def test_the_description_says_the_same(name, experiment):
-    """GradientModel.gradient and loss, written for theory, against the problem's own."""
+    """GradientModel.gradient and loss, for theory, against the problem's own."""
     e = experiment(name)
     p, w = build(e), places(build(e))
     assert p.gradient(w) == pytest.approx(e.model.gradient(w), rel=1e-13)
@@ -38,7 +48,7 @@ def test_the_description_says_the_same(name, experiment):
 
 
 def lipschitz(p, w, rounds=60):
-    """The largest |eigenvalue| of the Hessian at w [d], by power iteration on differences."""
+    """The largest |eigenvalue| of the Hessian at w [d], by power iteration."""
     v = np.random.default_rng(4).normal(size=p.dimension)
     size = 0.0
     for _ in range(rounds):
@@ -52,7 +62,10 @@ def lipschitz(p, w, rounds=60):
 def test_smoothness_is_never_exceeded_and_reached_where_it_is_exact(name, problem):
     p = problem(name)
     for spread in (0.1, 1.0, 5.0):
-        assert all(lipschitz(p, w, 20) <= p.smoothness * (1 + 1e-5) for w in places(p, 4, spread))
+        assert all(
+            lipschitz(p, w, 20) <= p.smoothness * (1 + 1e-5)
+            for w in places(p, 4, spread)
+        )
     if name in EXACT and name != "gamma":  # f of orthogonal draggers is flat along them
         assert lipschitz(p, np.zeros(p.dimension)) > p.smoothness * (1 - 1e-3)
     assert not lipschitz(p, np.zeros(p.dimension)) > 1.001 * p.smoothness
@@ -69,10 +82,14 @@ def test_the_minimum_is_not_undercut_and_reached(name, problem):
     assert (p.loss(w) >= p.minimum - 1e-12).all()
     if name in CONVEX:
         assert p.loss(w) == pytest.approx(p.minimum, abs=1e-9)
-    assert p.loss(w).min() < p.minimum + (1e-9 if name in CONVEX | {"two_layer"} else math.inf)
+    assert p.loss(w).min() < p.minimum + (
+        1e-9 if name in CONVEX | {"two_layer"} else math.inf
+    )
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "logistic_regression", "two_layer"])
+@pytest.mark.parametrize(
+    "name", ["linear_regression", "logistic_regression", "two_layer"]
+)
 def test_the_optimum_is_a_minimum(name, problem):
     p = problem(name)
     assert np.abs(p.gradient(p.optimum)).max() < 1e-12
@@ -91,7 +108,9 @@ def test_the_best_classifier_is_the_true_log_odds(problem):
     assert np.abs(p.gradient(p.optimum)).max() < 1e-12
     table = {"mean": [0.0, 0.0], "positive_fraction": q}
     p = problem("logistic_regression", logistic_regression=table)
-    assert p.minimum == pytest.approx(-q * math.log(q) - (1 - q) * math.log(1 - q), rel=1e-12)
+    assert p.minimum == pytest.approx(
+        -q * math.log(q) - (1 - q) * math.log(1 - q), rel=1e-12
+    )
 
 
 def test_the_error_function_of_other_libraries():
@@ -119,6 +138,7 @@ def test_two_layers_far_from_the_teacher_have_a_gradient(experiment, dtype, norm
     near = w.astype(np.float64)
     near[0, 0] = 1e4
     expected = build(experiment("two_layer")).gradient(near)
-    for k in range(1, p.about.hidden):  # the other units see of the far one its direction alone
+    # the other units see of the far one its direction alone
+    for k in range(1, p.about.hidden):
         rows = slice(k * p.about.inputs, (k + 1) * p.about.inputs)
         assert found[0, rows] == pytest.approx(expected[0, rows], abs=1e-3)

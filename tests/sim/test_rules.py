@@ -1,4 +1,4 @@
-"""The update rules: definitions, the table of edge cases, and array libraries other than NumPy."""
+"""The update rules: definitions, edge cases, array libraries other than NumPy."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,13 @@ from sim import reference
 from sim.rules import fixed, rule
 
 THRESHOLD = {"fixed": 0.7, "global": 0.7}
-G = np.random.default_rng(3).normal(size=(5, 4, 3)) * [[[0.1]], [[1]], [[10]], [[1e6]], [[1e-6]]]
+G = np.random.default_rng(3).normal(size=(5, 4, 3)) * [
+    [[0.1]],
+    [[1]],
+    [[10]],
+    [[1e6]],
+    [[1e-6]],
+]
 
 
 def apply(name, g, aggregate="mean", xp=np):
@@ -24,12 +30,16 @@ def by_definition(name, g):
     if name == "sgd":
         return g.mean(0)
     if name == "adaptive":
-        return np.mean([norms.min() * v / n for v, n in zip(g, norms, strict=True)], axis=0)
+        return np.mean(
+            [norms.min() * v / n for v, n in zip(g, norms, strict=True)], axis=0
+        )
     if name == "normalized":
         return np.mean([v / n for v, n in zip(g, norms, strict=True)], axis=0)
     c = THRESHOLD[name]
     if name == "fixed":
-        return np.mean([v * min(1, c / n) for v, n in zip(g, norms, strict=True)], axis=0)
+        return np.mean(
+            [v * min(1, c / n) for v, n in zip(g, norms, strict=True)], axis=0
+        )
     mean = g.mean(0)
     return mean * min(1, c / np.linalg.norm(mean))
 
@@ -46,9 +56,13 @@ def test_sum_is_m_times_the_mean(name):
 
 
 @pytest.mark.parametrize("name", ["fixed", "global"])
-@pytest.mark.parametrize("threshold", [None, 0, 0.0, -1, np.nan, -np.inf, "1", True, [1.0]])
+@pytest.mark.parametrize(
+    "threshold", [None, 0, 0.0, -1, np.nan, -np.inf, "1", True, [1.0]]
+)
 def test_a_threshold_is_a_positive_number(name, threshold):
-    with pytest.raises(ValueError, match=r"threshold = .*: must be a number > 0, or inf") as caught:
+    with pytest.raises(
+        ValueError, match=r"threshold = .*: must be a number > 0, or inf"
+    ) as caught:
         rule(name, threshold=threshold)
     assert "\n" not in str(caught.value)
 
@@ -87,10 +101,21 @@ def test_no_steps_have_no_directions(name):
 
 @pytest.mark.parametrize(
     "kind",
-    [np.int64, np.bool_, np.complex128, object, "U3", "S3", "datetime64[D]", "timedelta64[D]"],
+    [
+        np.int64,
+        np.bool_,
+        np.complex128,
+        object,
+        "U3",
+        "S3",
+        "datetime64[D]",
+        "timedelta64[D]",
+    ],
 )
 def test_other_numbers_are_refused(kind):
-    with pytest.raises(ValueError, match=r"g.dtype = .*: must be a real floating-point type"):
+    with pytest.raises(
+        ValueError, match=r"g.dtype = .*: must be a real floating-point type"
+    ):
         apply("normalized", np.ones((2, 3), kind))
 
 
@@ -132,7 +157,9 @@ def test_a_micro_batch_of_norm_zero(name, expected):
 def test_a_single_micro_batch(name):
     g = np.array([[3.0, 4.0]])
     expected = {"sgd": 1.0, "adaptive": 1.0, "normalized": 1 / 5, "fixed": 0.7 / 5}
-    assert apply(name, g) == pytest.approx(g[0] * expected.get(name, 0.7 / 5), rel=1e-15)
+    assert apply(name, g) == pytest.approx(
+        g[0] * expected.get(name, 0.7 / 5), rel=1e-15
+    )
 
 
 @pytest.mark.parametrize("name", Rule.names())
@@ -151,7 +178,8 @@ def test_tiny_and_huge_gradients(name, scale):
     assert direction.any()
 
 
-BIG, SMALL = np.float32(3e38), np.float32(1e-45)  # close to the ends of the range, one subnormal
+# close to the ends of the range, one subnormal
+BIG, SMALL = np.float32(3e38), np.float32(1e-45)
 SIZES = [
     ("fixed", np.float16, [[300]], [1]),
     ("fixed", np.float32, [[1e20]], [1]),
@@ -185,14 +213,18 @@ def test_the_right_direction_whatever_the_size(name, kind, g, expected):
     found = rule(name, threshold=threshold)(np.array(g, kind))
     assert found.dtype == kind
     accuracy = 4 * float(np.finfo(kind).eps)
-    assert found.astype(float) == pytest.approx(np.array(expected, float), rel=accuracy, abs=0)
+    assert found.astype(float) == pytest.approx(
+        np.array(expected, float), rel=accuracy, abs=0
+    )
 
 
 @pytest.mark.parametrize("size", [1.0, 1e200])
 def test_every_step_may_have_a_threshold_of_its_own(size):
     thresholds = np.array([0.1, 1.0, 3.0, 1e9, 1e-9]) * size
     together = fixed(G * size, thresholds[:, None, None])
-    alone = [rule("fixed", threshold=c)(g * size) for c, g in zip(thresholds, G, strict=True)]
+    alone = [
+        rule("fixed", threshold=c)(g * size) for c, g in zip(thresholds, G, strict=True)
+    ]
     assert np.array_equal(together, np.array(alone))
 
 
@@ -204,12 +236,18 @@ def test_a_threshold_far_below_the_gradient():
 
 @pytest.mark.parametrize(
     ("threshold", "kind", "size"),
-    [(1e-300, np.float64, 1e150), (1e-320, np.float64, 1e20), (1e-38, np.float32, 1e19)],
+    [
+        (1e-300, np.float64, 1e150),
+        (1e-320, np.float64, 1e20),
+        (1e-38, np.float32, 1e19),
+    ],
 )
 def test_the_quotient_of_threshold_and_norm_may_vanish(threshold, kind, size):
     """Beside a huge neighbour, too, and where the other norm sets the threshold."""
     small = float(kind(threshold))
-    found = rule("fixed", threshold=threshold)(np.array([[size], [np.finfo(kind).max]], kind))
+    found = rule("fixed", threshold=threshold)(
+        np.array([[size], [np.finfo(kind).max]], kind)
+    )
     assert found == pytest.approx([small], rel=1e-2, abs=0)
     found = rule("adaptive")(np.array([[size], [small]], kind))
     assert found == pytest.approx([small], rel=1e-2, abs=0)
@@ -227,10 +265,12 @@ def test_a_threshold_whose_square_overflows_clips_nothing(name, threshold, kind)
 @pytest.mark.parametrize("name", Rule.names())
 @pytest.mark.parametrize("size", [1e-200, 1e-140, 1.0, 1e140, 1e200, 1e307])
 def test_the_oracle_is_right_whatever_the_size(name, size):
-    """The plain loops of `sim.reference`, and the rules, against the definition at size 1."""
+    """Plain loops of `sim.reference`, and rules, against the definition at size 1."""
     g = np.random.default_rng(3).normal(size=(4, 3))
     threshold = THRESHOLD.get(name)
-    expected = rule(name, threshold=threshold)(g) * (1 if name == "normalized" else size)
+    expected = rule(name, threshold=threshold)(g) * (
+        1 if name == "normalized" else size
+    )
     limit = None if threshold is None else threshold * size
     plain = reference.mean(reference.clipped(Rule(name), (g * size).tolist(), limit))
     assert plain == pytest.approx(expected.tolist(), rel=1e-12, abs=0)
@@ -250,7 +290,9 @@ def test_many_coordinates_of_any_size(name):
         threshold = None if name not in THRESHOLD else THRESHOLD[name] / size
         expected = rule(name, threshold=threshold)(g.astype(np.float64))
         expected = expected * (1 if name == "normalized" else size)
-        assert np.allclose(direction, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+        assert np.allclose(
+            direction, expected, rtol=1e-4, atol=1e-6 * np.abs(expected).max()
+        )
 
 
 @pytest.mark.parametrize("name", Rule.names())
@@ -264,7 +306,7 @@ def test_a_step_does_not_depend_on_its_neighbours(name):
 
 @pytest.mark.parametrize("name", Rule.names())
 def test_strict_arrays_on_another_device(name):
-    """Only what the array API promises is used, and nothing leaves the array's device."""
+    """Only what the array API promises is used, nothing leaves the array's device."""
     strict = pytest.importorskip("array_api_strict")
     g = strict.asarray(G, device=strict.Device("device1"))
     direction = apply(name, g, xp=strict)
@@ -274,13 +316,15 @@ def test_strict_arrays_on_another_device(name):
 
 
 finite = st.floats(-1e6, 1e6).map(lambda v: v if abs(v) > 1e-6 else 0.0)
-steps = arrays.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=finite)
+steps = arrays.arrays(
+    np.float64, st.tuples(st.integers(1, 5), st.integers(1, 4)), elements=finite
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(steps)
 def test_clipping_never_lengthens(g):
-    """Every rule's direction is at most its clipping norm long, and at most the mean norm."""
+    """Every rule's direction is at most its clipping norm and the mean norm long."""
     norms = np.linalg.norm(g, axis=1)
     limits = {
         "sgd": norms.mean(),

@@ -1,4 +1,4 @@
-"""The clipped running sum, a mistake that is studied, and the weights of its micro-batches."""
+"""The clipped running sum, a mistake under study, and its micro-batches' weights."""
 
 import math
 
@@ -29,9 +29,14 @@ def test_it_is_what_a_loop_does(threshold):
 
 @pytest.mark.parametrize("threshold", [0.05, 1.0, 1e9])
 def test_it_is_the_weighted_sum(threshold):
-    """In several dimensions, never longer than the threshold; without one it is the mean."""
-    total, weights = running_sum(GRADIENTS, threshold), running_sum_weights(GRADIENTS, threshold)
-    np.testing.assert_allclose(total, (weights[..., None] * GRADIENTS).sum(-2) / 5, atol=1e-12)
+    """In several dimensions, never longer than the threshold; without, the mean."""
+    total, weights = (
+        running_sum(GRADIENTS, threshold),
+        running_sum_weights(GRADIENTS, threshold),
+    )
+    np.testing.assert_allclose(
+        total, (weights[..., None] * GRADIENTS).sum(-2) / 5, atol=1e-12
+    )
     assert np.linalg.norm(total, axis=-1).max() <= threshold * (1 + 1e-12)
     if threshold == 1e9:
         np.testing.assert_allclose(total, GRADIENTS.mean(-2))
@@ -39,7 +44,7 @@ def test_it_is_the_weighted_sum(threshold):
 
 
 def test_without_noise_the_weights_are_geometric():
-    """W_j = (1 + G/mc)^-(m-j+1) from the first saturation on, here the first addition."""
+    """W_j = (1 + G/mc)^-(m-j+1) from the first saturation, here the first step."""
     m = 16
     c = 1.0
     g = np.full((m, 1), 40.0)
@@ -50,7 +55,7 @@ def test_without_noise_the_weights_are_geometric():
 
 
 def test_the_order_matters():
-    """A dragger in the last micro-batch turns the sum around, in the first it is outvoted."""
+    """A dragger in the last micro-batch turns the sum, in the first it is outvoted."""
     g = np.ones((16, 1))
     g[-1] = -100.0
     assert running_sum(g, 0.05) == pytest.approx(-0.05)
@@ -60,7 +65,10 @@ def test_the_order_matters():
 def test_every_step_may_have_a_threshold_of_its_own():
     thresholds = np.linspace(0.1, 2, 20)[:, None, None]
     together = running_sum(GRADIENTS, thresholds)
-    alone = [running_sum(g, float(c)) for g, c in zip(GRADIENTS, thresholds.ravel(), strict=True)]
+    alone = [
+        running_sum(g, float(c))
+        for g, c in zip(GRADIENTS, thresholds.ravel(), strict=True)
+    ]
     assert np.array_equal(together, alone)
 
 
@@ -68,6 +76,8 @@ def test_strict_arrays():
     """Only what the array API promises is used."""
     strict = pytest.importorskip("array_api_strict")
     g = strict.asarray(GRADIENTS)
-    assert np.array_equal(np.asarray(running_sum(g, 0.7, strict)), running_sum(GRADIENTS, 0.7))
+    assert np.array_equal(
+        np.asarray(running_sum(g, 0.7, strict)), running_sum(GRADIENTS, 0.7)
+    )
     weights = np.asarray(running_sum_weights(g, 0.7, strict))
     assert np.array_equal(weights, running_sum_weights(GRADIENTS, 0.7))

@@ -1,4 +1,4 @@
-"""Thresholds: inf is no clipping, everywhere and exactly, and results with it can be kept."""
+"""Thresholds: inf is no clipping, everywhere, exactly, and its results are kept."""
 
 import json
 import math
@@ -37,7 +37,12 @@ micro_batch_sizes = [3]
 
 def experiment(rule="fixed", noise=NORMAL, aggregate="mean", **keys):
     dragger = {"law": "persistent", "norm": 5.0, "direction": [-1.0, 0.0]}
-    model = {"dimension": 2, "dragger_fraction": 0.1, "noise": noise, "dragger": dragger}
+    model = {
+        "dimension": 2,
+        "dragger_fraction": 0.1,
+        "noise": noise,
+        "dragger": dragger,
+    }
     sizes = {"batch_size": 12, "micro_batch_sizes": [3], "aggregate": aggregate}
     run = {"iterations": 40, "replicates": 16, "measure": "trajectory", "start": 1.0}
     return Experiment.from_mapping(
@@ -72,17 +77,23 @@ def test_an_infinite_threshold_is_sgd_bit_by_bit(rule, aggregate, noise):
     found = walked(experiment(rule, noise, aggregate, threshold=math.inf))
     finite = walked(experiment(rule, noise, aggregate, threshold=0.5))
     for name in ("w", "sums", "hit", "last"):
-        assert np.array_equal(getattr(plain, name), getattr(found, name), equal_nan=True)
+        assert np.array_equal(
+            getattr(plain, name), getattr(found, name), equal_nan=True
+        )
     assert not np.array_equal(plain.w, finite.w)
 
 
 @pytest.mark.parametrize("rule", ["fixed", "global"])
 def test_every_other_engine_is_given_the_plan_of_sgd(rule):
     """The kernel of a GPU and the readable engine read nothing but the plan."""
-    plain, found = (plan(e, 3) for e in (experiment("sgd"), experiment(rule, threshold=math.inf)))
+    plain, found = (
+        plan(e, 3) for e in (experiment("sgd"), experiment(rule, threshold=math.inf))
+    )
     for field in fields(plain):
         if field.name != "compositions":
-            assert np.array_equal(getattr(plain, field.name), getattr(found, field.name))
+            assert np.array_equal(
+                getattr(plain, field.name), getattr(found, field.name)
+            )
     readable = [start(experiment("sgd")) for _ in range(2)]
     for state, one in zip(readable, (plain, found), strict=True):
         Stepwise(one, (1, 2), 0.1).advance(state, 0, 5, False)
@@ -102,7 +113,8 @@ def test_a_result_without_clipping_is_kept_and_found(tmp_path):
     assert Experiment.from_mapping(json.loads(json.dumps(e.to_mapping()))) == e
     (result,) = measure(e, tmp_path, 1, False).values()
     kept = Store(tmp_path / e.name).read(e, 3)
-    assert str(kept) == str(result)  # NaN, the clipping norm of nothing, is not equal to itself
+    # NaN, the clipping norm of nothing, is not equal to itself
+    assert str(kept) == str(result)
     digests = {digest(specification(one, 3)) for one in (e, experiment(threshold=1e9))}
     assert len(digests) == 2
 
@@ -114,11 +126,15 @@ def test_a_file_may_say_inf(tmp_path, written):
     assert Experiment.load(path).algorithm.threshold == math.inf
 
 
-@pytest.mark.parametrize("written", ["nan", "-inf", "0", "-1.0", "true", '"off"', "1e-310"])
+@pytest.mark.parametrize(
+    "written", ["nan", "-inf", "0", "-1.0", "true", '"off"', "1e-310"]
+)
 def test_other_thresholds_are_refused(tmp_path, written):
     path = tmp_path / "wrong.toml"
     path.write_text(FILE.format(written))
-    with pytest.raises(SpecificationError, match=r"algorithm.threshold = .*, or inf for no"):
+    with pytest.raises(
+        SpecificationError, match=r"algorithm.threshold = .*, or inf for no"
+    ):
         Experiment.load(path)
 
 

@@ -57,7 +57,9 @@ def random_weights(rng: np.random.Generator, points: Array) -> Array:
     return rng.dirichlet(np.full(len(points), 0.5))
 
 
-def random_centred(rng: np.random.Generator, dimension: int | None = None) -> Distribution:
+def random_centred(
+    rng: np.random.Generator, dimension: int | None = None
+) -> Distribution:
     """Noise with mean zero, of two to five atoms in one to three dimensions."""
     n = rng.integers(2, 6)
     d = dimension or rng.integers(1, 4)
@@ -94,7 +96,9 @@ def smallest(
     from scipy import optimize  # slow to import, and only attacks need it
 
     options = {"maxiter": iterations, "fatol": precision}
-    result = optimize.minimize(objective, start, arguments, method="Nelder-Mead", options=options)
+    result = optimize.minimize(
+        objective, start, arguments, method="Nelder-Mead", options=options
+    )
     return float(result.fun)
 
 

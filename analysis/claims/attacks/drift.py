@@ -21,7 +21,8 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
         if i % 4 == 0:
             noise = two_points(gradient, noise.scale, 1e-12)
         of_clean = alignment_lemma.slack(noise, gradient, improvement)
-        push = rng.uniform(-1, 1) if i % 2 else -1.0  # E cos of a contaminated one over α
+        # E cos of a contaminated one over α
+        push = rng.uniform(-1, 1) if i % 2 else -1.0
         of_contaminated = strength * (push + 1 - improvement)
         slacks.append(clean * of_clean + (1 - clean) * of_contaminated)
     return float(min(slacks))

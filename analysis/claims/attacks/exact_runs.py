@@ -153,7 +153,9 @@ def random_batch(rng: np.random.Generator) -> Batch:
     return Batch(-np.expm1(-scaled / size), alignment, size, count, sigma, noise)
 
 
-def normalized_run(run: Run, batch: Batch, reach: int | None = None) -> tuple[Array, Array]:
+def normalized_run(
+    run: Run, batch: Batch, reach: int | None = None
+) -> tuple[Array, Array]:
     """Mean of ‖∇f(w_t)‖ and of f(w_t) for t = 0, …, horizon - 1, normalized rule.
 
     The iterates stay on a lattice, so that the distribution of w_t is a vector.
@@ -273,7 +275,8 @@ def quadratic_run(run: Run, samples: Samples, count: int) -> Array:
     used.
     """
     L = run.loss.smoothness
-    factor = 1 - run.step * L * samples.factor  # one sample's w⁺ = factor·w - step·added
+    # one sample's w⁺ = factor·w - step·added
+    factor = 1 - run.step * L * samples.factor
     added = samples.added
     weights = samples.probabilities
     mean_factor = weights @ factor

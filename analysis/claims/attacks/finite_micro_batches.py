@@ -144,5 +144,7 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
 
     for count in (2, 6, 20):
         start = np.array([0.5, 2.0, 1.0]) + rng.normal(size=3) / 2
-        slacks.append(smallest(objective, start, (count,), iterations=60, precision=1e-4))
+        slacks.append(
+            smallest(objective, start, (count,), iterations=60, precision=1e-4)
+        )
     return float(min(slacks))

@@ -9,7 +9,9 @@ from analysis.proof.claim import Claim
 Score = Callable[[np.ndarray], np.ndarray]
 
 
-def slack(score: Score, fraction: float, scale: float, improvement: float = 0.0) -> float:
+def slack(
+    score: Score, fraction: float, scale: float, improvement: float = 0.0
+) -> float:
     """Largest error minus the bound, for the rule that rests where the mean score is 0.
 
     `score` is a non-decreasing function of gradients [n]. Both worlds are built atom by
@@ -53,7 +55,9 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
         symmetric = rng.random() >= 0.8
         left, right = [rng.lognormal()] * 2 if symmetric else rng.lognormal(0, 1, 2)
 
-        def score(g: np.ndarray, left: float = left, right: float = right) -> np.ndarray:
+        def score(
+            g: np.ndarray, left: float = left, right: float = right
+        ) -> np.ndarray:
             return np.clip(g, -left, right)
 
         slacks.append(slack(score, rng.uniform(0.01, 0.45), 1.0, improvement))

@@ -42,7 +42,9 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
             pull = pull_of(micro_batch, gradient, threshold)
         updates.append(cases.drift(i, pull))
     for fraction in (0.05, 0.25, 0.45):
-        values = claim.evaluate(b=1, dragger_fraction=fraction, noise_scale=1.0, alignment=1.0)
+        values = claim.evaluate(
+            b=1, dragger_fraction=fraction, noise_scale=1.0, alignment=1.0
+        )
         inside = values["bias_radius"] * (1 - improvement)
         arguments = (inside, values["threshold"], fraction)
         start = rng.normal(size=9)
@@ -50,7 +52,9 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
     return float(min(updates))
 
 
-def _update(free: np.ndarray, gradient_norm: float, threshold: float, fraction: float) -> float:
+def _update(
+    free: np.ndarray, gradient_norm: float, threshold: float, fraction: float
+) -> float:
     """The mean update of single samples with three atoms, scaled to σ = 1."""
     points, weights = three_points(free)
     centred = Distribution(points, weights).centred

@@ -34,7 +34,9 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
             dragger_fraction=fraction, noise_scale=sigma, gradient_norm=gradient
         )
 
-        def drift(size: float, of: tuple[float, float, float] = (gradient, sigma, rate)) -> float:
+        def drift(
+            size: float, of: tuple[float, float, float] = (gradient, sigma, rate)
+        ) -> float:
             return worst_drift(size, *of)
 
         ours = drift(float(values["micro_batch_size"]))

@@ -88,7 +88,9 @@ def long_problem(problem: Problem, rng: np.random.Generator) -> Problem:
     loss = Loss("quadratic", problem.run.loss.smoothness)
     count = int(rng.integers(1, 100))
     horizon = int(rng.choice([10, 100, 1000]))
-    return replace(problem, run=replace(problem.run, loss=loss, horizon=horizon), count=count)
+    return replace(
+        problem, run=replace(problem.run, loss=loss, horizon=horizon), count=count
+    )
 
 
 def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> float:

@@ -1,7 +1,7 @@
 """What the compiled kernel works on: a plan as arrays, the replicates, the buffers.
 
-All are tuples of arrays and numbers, whose names cost nothing in compiled code. "Reals" are in
-the precision of the iterates.
+All are tuples of arrays and numbers, whose names cost nothing in compiled code. "Reals"
+are in the precision of the iterates.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ from sim.compiled.vectors import lanes
 from sim.reduction.plan import Plan
 
 BUFFER = 4096  # normals at a time: 16 KiB
-SMALL = 8  # up to this dimension loops run over micro-batches, above it over coordinates
+# up to this dimension loops run over micro-batches, above it over coordinates
+SMALL = 8
 
 
 class Layout(NamedTuple):
@@ -98,7 +99,7 @@ class Replicates(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What is asked for: steps begin … end - 1, of replicates from number `first` on."""
+    """What is asked for: steps begin … end - 1 of the replicates from `first` on."""
 
     first: int
     begin: int
@@ -111,24 +112,28 @@ class Course(NamedTuple):
 
     key: tuple[Any, Any]  # two words, as uint64
     size: Any  # of a step
-    radius: float  # a replicate hits where ‖∇f‖ is at most that; negative: it never does
+    # a replicate hits where ‖∇f‖ is at most that; negative: it never does
+    radius: float
     stop: Any  # [1] bool: whether the work is to be given up
 
 
 class Buffers(NamedTuple):
-    """What a thread works in; gradients are kept for one block of micro-batches at a time."""
+    """A thread's workspace, with the gradients of one block of micro-batches."""
 
     gradient: Any  # ∇f [d]
     total: Any  # sum of the clipped gradients [d]
     words: Any  # for the compositions of all micro-batches
     rows: Any  # the micro-batches' rows [block]
-    z: Any  # their normals; above dimension SMALL then their gradients in the same place
+    # their normals; above dimension SMALL then their gradients in the same place
+    z: Any
     y: Any  # up to dimension SMALL their gradients [d, block]
     terms: Any  # of their gradients [4, block]: see BENIGN … ALONG
-    weight: Any  # squares of their norms, then what the rule multiplies them with [block]
+    # squares of their norms, then what the rule multiplies them with [block]
+    weight: Any
 
 
-BENIGN, DEVIATION, FIRST, ALONG = range(4)  # the terms, up to dimension SMALL; above it only FIRST
+# the terms, up to dimension SMALL; above it only FIRST
+BENIGN, DEVIATION, FIRST, ALONG = range(4)
 
 
 class Terms(NamedTuple):
@@ -141,7 +146,7 @@ class Terms(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Micro-batches first … first + size - 1, of which `alike` follow the law of the step."""
+    """Micro-batches first … first + size - 1; `alike` of them follow the step's law."""
 
     first: int
     size: int
@@ -204,7 +209,9 @@ def packed(plan: Plan, precision: str) -> Packed:
             stretch=np.stack([law.stretch for law in laws]),
         ),
         columns=Columns(
-            limit=np.concatenate([law.threshold >> np.uint64(32 + law.bits) for law in laws]),
+            limit=np.concatenate(
+                [law.threshold >> np.uint64(32 + law.bits) for law in laws]
+            ),
             threshold=joined("threshold", np.uint64),
             alias=joined("alias", np.uint32),
         ),

@@ -1,4 +1,4 @@
-"""The fused engine on the CPU: replicates are shared among threads, which run the kernel."""
+"""The fused engine on the CPU: threads share the replicates and run the kernel."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ SHORT = 16  # steps; below, a piece of work is too small to be cut like that
 class Mixture:
     """One plan at one step size, on some threads.
 
-    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at most
-    that has hit; None does not look. precision: float32 or float64, of state.w. stop: see
-    `sim.engines.engine`.
+    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at
+    most that has hit; None does not look. precision: float32 or float64, of state.w.
+    stop: see `sim.engines.engine`.
     """
 
     def __init__(
@@ -59,7 +59,9 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
-            arrays: tuple[Any, ...] = tuple(getattr(state, name)[low:high] for name in ARRAYS)
+            arrays: tuple[Any, ...] = tuple(
+                getattr(state, name)[low:high] for name in ARRAYS
+            )
             advance(arrays, (low, begin, end, record), *self._given)
 
         list(self._workers.map(part, edges[:-1], edges[1:]))

@@ -1,9 +1,9 @@
-"""The compiled kernel: whole trajectories, one micro-batch after the other, nothing stored.
+"""The compiled kernel: whole trajectories, micro-batch by micro-batch, nothing stored.
 
-It takes the steps of `sim.engines.readable`, its stages under the same names and in the same
-order, with everything that NumPy would allocate kept in small buffers. A step's normals are
-drawn once, block by block, for every rule: Algorithm 1 is the mean of unit vectors, multiplied
-in the end with the smallest norm.
+It takes the steps of `sim.engines.readable`, its stages under the same names and in the
+same order, with everything that NumPy would allocate kept in small buffers. A step's
+normals are drawn once, block by block, for every rule: Algorithm 1 is the mean of unit
+vectors, multiplied in the end with the smallest norm.
 """
 
 import math
@@ -58,8 +58,8 @@ from sim.random.philox import COMPOSITION, GAMMA, NORMALS
 def advance(replicates, piece, course, plan):
     """Do a piece of work, in place: see `sim.engines.state`.
 
-    The arguments are a `Replicates`, a `Piece`, a `Course` and a `Packed` without their names:
-    see `plain`.
+    The arguments are a `Replicates`, a `Piece`, a `Course` and a `Packed` without their
+    names: see `plain`.
     """
     rule, clip, average, axes, layout, loss, phases, laws, columns, rows = plan
     named = Packed(
@@ -98,7 +98,8 @@ def allocated(plan):
 def walk(replicates, piece, course, plan, buffers):
     """The piece, replicate by replicate and step by step.
 
-    Nothing of a step is written before its random numbers are drawn, so that it may be given up.
+    Nothing of a step is written before its random numbers are drawn, so that it may be
+    given up.
     """
     w, hit, steps = replicates.w, replicates.hit, replicates.steps
     for r in range(w.shape[0]):
@@ -183,7 +184,7 @@ def begin(buffers, step):
 
 @inlined
 def draw(buffers, block, step, plan):
-    """Draw the block's normals, rows and terms along e₁; how many micro-batches are clean."""
+    """Draw the block's normals, rows, terms along e₁; count its clean micro-batches."""
     stride = plan.layout.stride
     position = U(block.first * stride // 4)
     fill(buffers.z, block.size * stride, step.address, position, U(NORMALS))
@@ -219,7 +220,9 @@ def place_small(buffers, block, step, plan):
     terms, y, n = buffers.terms, buffers.y, block.size
     for j in range(U(n)):
         row = buffers.rows[j]
-        terms[BENIGN, j] = plan.rows.benign[row] - step.inverse * plan.rows.backward[row]
+        terms[BENIGN, j] = (
+            plan.rows.benign[row] - step.inverse * plan.rows.backward[row]
+        )
         terms[DEVIATION, j] = plan.rows.deviation[row]
     across(y, buffers.z, n, plan.layout.stride, buffers.gradient, terms)
     for q in range(plan.axes.shape[0]):
@@ -231,7 +234,7 @@ def place_small(buffers, block, step, plan):
 
 @inlined
 def place_large(buffers, block, step, plan):
-    """Put the block's gradients where their normals are, and the squares of their norms."""
+    """Put the block's gradients where their normals are, and their squared norms."""
     z, axes, along = buffers.z, plan.axes, plan.rows.along
     for j in range(block.size):
         row, origin = buffers.rows[j], j * plan.layout.stride
@@ -262,7 +265,7 @@ def clip(buffers, block, smallest, plan):
 
 @inlined
 def finish(replicates, buffers, step, outcome, plan):
-    """Write what is asked for about the step; what the sum of its gradients is multiplied with."""
+    """Write what is asked about the step; return the factor of its gradients' sum."""
     if step.record:
         sums, r = replicates.sums, step.replicate
         for i in range(buffers.gradient.size):
@@ -277,7 +280,7 @@ def finish(replicates, buffers, step, outcome, plan):
 
 @inlined
 def factor(total, m, smallest, plan):
-    """What the sum of m weighted gradients is multiplied with, and the clipping norm."""
+    """The factor of the sum of m weighted gradients, and the clipping norm."""
     scale, rho = total.dtype.type(1 / m), math.nan
     if plan.rule == ADAPTIVE:
         scale, rho = scale * smallest, smallest

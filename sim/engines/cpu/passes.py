@@ -1,7 +1,8 @@
 """The two passes over a block of micro-batch gradients, vector by vector.
 
-A micro-batch is a row z[o : o + d] of the buffer of normals. The first pass turns it into the
-gradient and measures it; the second adds up all rows, each multiplied with its rule's weight.
+A micro-batch is a row z[o : o + d] of the buffer of normals. The first pass turns it
+into the gradient and measures it; the second adds up all rows, each multiplied with its
+rule's weight.
 """
 
 from collections.abc import Callable
@@ -37,9 +38,11 @@ def _loop(
     values: list[Any],
     body: Callable[..., list[Any]],
 ) -> list[Any]:
-    """Carry values = body(i, values) through i = begin, begin + step, … < end, in registers."""
+    """Carry values = body(i, values), i = begin, begin + step, …, in registers."""
     before = builder.block
-    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    head, inside, after = (
+        builder.append_basic_block(name) for name in ("head", "body", "after")
+    )
     builder.branch(head)
     builder.position_at_end(head)
     i = builder.phi(I64)
@@ -78,11 +81,11 @@ def _in_columns(
 def combine(
     typing: Any, z: Any, begin: Any, count: Any, gradient: Any, axes: Any, terms: Any
 ) -> Any:
-    """Make z[begin : begin + count] a gradient: benign·∇f + deviation·z + first·e₁ + along·axis.
+    """Make z[begin : begin + count] benign·∇f + deviation·z + first·e₁ + along·axis.
 
-    `terms` are the four factors, a `sim.engines.cpu.arrays.Terms`; the axis is axes[0]. Returns
-    the square of the norm. Only whole vectors are done: `count` is a multiple of their length,
-    and the rest of the row is the caller's.
+    `terms` are the four factors, a `sim.engines.cpu.arrays.Terms`; the axis is axes[0].
+    Returns the square of the norm. Only whole vectors are done: `count` is a multiple
+    of their length, and the rest of the row is the caller's.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -138,7 +141,9 @@ def accumulate(
 
         def columns(count: int) -> Callable[..., list[Any]]:
             def several(at: Any, _: list[Any]) -> list[Any]:
-                places = [builder.add(at, ir.Constant(I64, k * v.lanes)) for k in range(count)]
+                places = [
+                    builder.add(at, ir.Constant(I64, k * v.lanes)) for k in range(count)
+                ]
 
                 def row(j: Any, values: list[Any]) -> list[Any]:
                     origin = builder.mul(j, apart)

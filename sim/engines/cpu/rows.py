@@ -1,9 +1,9 @@
 """Compiled pieces of the kernel: algebra on micro-batch gradients.
 
-Above a small dimension a micro-batch is a row z[origin : origin + d] of the buffer of normals,
-and loops run over its coordinates; up to it the micro-batches stand side by side in y [d, n],
-and loops run over them. Indices are unsigned: a signed one may count from the end, which keeps
-loops from being vectorised.
+Above a small dimension a micro-batch is a row z[origin : origin + d] of the buffer of
+normals, and loops run over its coordinates; up to it the micro-batches stand side by
+side in y [d, n], and loops run over them. Indices are unsigned: a signed one may count
+from the end, which keeps loops from being vectorised.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def remove(x, v):
 
 @inlined
 def combined(z, origin, whole, gradient, axes, terms):
-    """Make the normals z[origin : origin + d] a gradient with one axis; its squared norm.
+    """Make normals z[origin : origin + d] a gradient with one axis; its squared norm.
 
     The first `whole` coordinates are whole vectors; `terms` are a `Terms`.
     """
@@ -80,7 +80,10 @@ def across(y, z, n, stride, gradient, terms):
     """Gradients y [d, n] without their axes, coordinate by coordinate; terms [4, n]."""
     for i in range(U(gradient.size)):
         for j in range(U(n)):
-            y[i, j] = terms[BENIGN, j] * gradient[i] + terms[DEVIATION, j] * z[j * U(stride) + i]
+            y[i, j] = (
+                terms[BENIGN, j] * gradient[i]
+                + terms[DEVIATION, j] * z[j * U(stride) + i]
+            )
     for j in range(U(n)):
         y[0, j] += terms[FIRST, j]
 

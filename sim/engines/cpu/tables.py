@@ -9,7 +9,7 @@ from sim.random.philox import REFINEMENT
 
 
 class Table(NamedTuple):
-    """Where one law's alias table and rows begin, and how many bits choose a column; uint64."""
+    """Where a law's alias table and rows begin, and the bits for a column; uint64."""
 
     bits: Any
     first_column: Any
@@ -70,7 +70,9 @@ def look_up(rows, block, table, columns, words, address):
         other = U(columns.alias[place])
         row = column if rest < columns.limit[place] else other
         if rest == columns.limit[place]:  # once in 2^(32 - bits) micro-batches
-            more = four_words(address.key, counter(address, number // U(4), U(REFINEMENT)))
+            more = four_words(
+                address.key, counter(address, number // U(4), U(REFINEMENT))
+            )
             low = U(more[number % U(4)]) << table.bits
             if (rest << (table.bits + U(32))) | low < columns.threshold[place]:
                 row = column

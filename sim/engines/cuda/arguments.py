@@ -30,7 +30,7 @@ def arrays(plan: Plan, geometry: Geometry, real: np.dtype[Any]) -> tuple[Array, 
 
 
 def _laws(plan: Plan, geometry: Geometry) -> Array:
-    """Numbers of micro-batches, bits, first column and row, blocks, and law of the last one."""
+    """Per law: micro-batches, bits, first column and row, blocks, law of the last."""
     sizes = [(law.threshold.size, law.benign.size) for law in plan.laws]
     column, row = (np.cumsum([0, *counts]) for counts in zip(*sizes, strict=True))
     table = [
@@ -82,7 +82,7 @@ def _vectors(plan: Plan, geometry: Geometry, real: np.dtype[Any]) -> Array:
 
 @dataclass(frozen=True)
 class Course:
-    """A trajectory: its key, its step size, and the radius at which a replicate hits, if any."""
+    """A trajectory: key, step size, and radius at which a replicate hits, if any."""
 
     key: tuple[int, int]
     step: float
@@ -111,7 +111,8 @@ def scalars(
         real.type(height * frequency),
         real.type(frequency),
         np.float64(course.radius if near else -1),
-        np.int32(near or plan.gradient_edges.size > 0 or backward),  # whether ‖∇f‖ is needed
+        # whether ‖∇f‖ is needed
+        np.int32(near or plan.gradient_edges.size > 0 or backward),
         np.int32(most_blocks),
         np.int32(plan.iteration_edges.size),
         np.int32(plan.gradient_edges.size),

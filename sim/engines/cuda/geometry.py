@@ -16,9 +16,10 @@ BLOCK_WARPS = 4  # of a block in which every replicate has one warp or less
 class Geometry:
     """How the kernel is launched.
 
-    form: lanes, counters and team of a micro-batch. cut: length and number of the blocks of
-    micro-batches, for each of the plan's laws. warps: of each replicate. threads: of a block.
-    resident: blocks that a multiprocessor should hold. shared: bytes of dynamic shared memory.
+    form: lanes, counters and team of a micro-batch. cut: length and number of the
+    blocks of micro-batches, for each of the plan's laws. warps: of each replicate.
+    threads: of a block. resident: blocks that a multiprocessor should hold. shared:
+    bytes of dynamic shared memory.
     """
 
     form: Shape
@@ -40,8 +41,8 @@ class Geometry:
     ) -> "Geometry":
         """The launch for so many replicates on a device with so many multiprocessors.
 
-        real: the precision of the iterates. form: overrules the choice of a layout, and its
-        `warps` that of their number.
+        real: the precision of the iterates. form: overrules the choice of a layout, and
+        its `warps` that of their number.
         """
         d, itemsize = plan.dimension, real.itemsize
         most = max(law.micro_batches for law in plan.laws)
@@ -78,13 +79,13 @@ def _most(cut: tuple[tuple[int, int], ...]) -> int:
 
 
 def _tile(plan: Plan, form: Shape, itemsize: int) -> int:
-    """Bytes of shared memory for each thread's micro-batches: their terms, in groups of four."""
+    """Bytes of shared memory for a thread's micro-batches' terms, in groups of four."""
     terms = 4 * -(-(3 + len(plan.axes)) // 4) * itemsize
     return 0 if form.lanes == 1 else 4 * terms
 
 
 def _gathered(lanes: int, processors: int, tile: int) -> int:
-    """Threads of a block whose replicates have one warp or less; `lanes`: of all replicates.
+    """Threads of a block if replicates have a warp or less; `lanes`: of all replicates.
 
     Few replicates are spread over the processors, not gathered in a block.
     """

@@ -1,8 +1,9 @@
 """The fused engine on a GPU: compiles the kernel for a plan, and launches it.
 
-The kernel is written in three files, `random.cu`, `micro_batch.cu` (a step's micro-batches, and
-what the macros mean) and `mixture.cu`, compiled as one text for one problem: dimension, rule,
-precision and the numbers of axes and gamma variables are constants to the compiler.
+The kernel is written in three files, `random.cu`, `micro_batch.cu` (a step's
+micro-batches, and what the macros mean) and `mixture.cu`, compiled as one text for one
+problem: dimension, rule, precision and the numbers of axes and gamma variables are
+constants to the compiler.
 """
 
 from pathlib import Path
@@ -28,10 +29,11 @@ def source() -> str:
 class Cuda:
     """One plan at one step size, for `replicates` replicates on a device.
 
-    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at most that
-    has hit; None does not look. precision: float32 or float64, of state.w. The state's arrays are
-    the device's (`device.put`), C-contiguous, with `hit` int64. A few seconds go into compilation
-    where the same kernel has not been compiled before. `form` overrules the choice of a layout.
+    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at
+    most that has hit; None does not look. precision: float32 or float64, of state.w.
+    The state's arrays are the device's (`device.put`), C-contiguous, with `hit` int64.
+    A few seconds go into compilation where the same kernel has not been compiled
+    before. `form` overrules the choice of a layout.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Cuda:
     ) -> None:
         real = np.dtype(precision)
         self.replicates = replicates
-        self.geometry = Geometry.choose(plan, replicates, device.processors, real=real, form=form)
+        self.geometry = Geometry.choose(
+            plan, replicates, device.processors, real=real, form=form
+        )
         course = Course(key, step, radius)
         most_blocks = self.geometry.most_blocks
         self.macros = macros(plan, self.geometry, real)
@@ -60,7 +64,7 @@ class Cuda:
         self._launch: Launch = device.kernel(source(), "advance", self.macros, shared)
 
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
-        """Do the steps begin … end - 1 of every replicate, in place: see `sim.engines.state`."""
+        """Do steps begin … end - 1 of replicates in place: see `sim.engines.state`."""
         times = (np.int32(record), np.int64(begin), np.int64(end))
         replicates = (state.w, state.sums, state.hit, state.last)
         grid = self.geometry.grid(self.replicates)

@@ -1,17 +1,20 @@
 """How the GPU's lanes and warps share the work of `sim.engines.cuda.launch`.
 
-Two of these choices decide the order of summation, the lanes of a micro-batch and the blocks of a
-step. They follow from the problem alone. The others, how many warps work for a replicate and how
-many replicates stand in a block of threads, may follow the machine.
+Two of these choices decide the order of summation, the lanes of a micro-batch and the
+blocks of a step. They follow from the problem alone. The others, how many warps work
+for a replicate and how many replicates stand in a block of threads, may follow the
+machine.
 """
 
 from dataclasses import dataclass
 
 WARP = 32
-# Into so many blocks a step's micro-batches are cut at most: as many warps for a replicate.
+# Into so many blocks a step's micro-batches are cut at most: as many warps for a
+# replicate.
 MOST_BLOCKS = 16
 COMBINED = 32 * 1024  # bytes of shared memory for the sums of those blocks
-# Instructions of a lane in the hot loop, in float32: per counter of four normals, and besides.
+# Instructions of a lane in the hot loop, in float32: per counter of four normals, and
+# besides.
 PER_COUNTER, PER_MICRO_BATCH = 155, 35
 FEW_WARPS = 1.25  # the price of so many registers that only few warps are resident
 
@@ -46,7 +49,9 @@ def shape(dimension: int, micro_batches: int, size: int) -> Shape:
             * (1 if held <= comfortable else FEW_WARPS)
         )
 
-    allowed = [n for n in (1, 2, 4, 8, 16, 32) if counters <= 2 * comfortable * n] or [WARP]
+    allowed = [n for n in (1, 2, 4, 8, 16, 32) if counters <= 2 * comfortable * n] or [
+        WARP
+    ]
     lanes = min(allowed, key=price)
     wanted = -(-micro_batches // 4) if lanes == 1 else lanes * micro_batches
     team = min(WARP, max(lanes, 1 << (wanted - 1).bit_length()))
@@ -58,7 +63,9 @@ def coordinates(dimension: int, form: Shape) -> int:
     return dimension if dimension <= 2 else 4 * form.counters
 
 
-def blocks(micro_batches: int, dimension: int, size: int, form: Shape) -> tuple[int, int]:
+def blocks(
+    micro_batches: int, dimension: int, size: int, form: Shape
+) -> tuple[int, int]:
     """Length and number of the blocks into which a step's micro-batches are cut.
 
     Every block but the last fills the team's lanes at least once.
@@ -70,6 +77,6 @@ def blocks(micro_batches: int, dimension: int, size: int, form: Shape) -> tuple[
 
 
 def warps(replicates: int, most_blocks: int, resident: int, processors: int) -> int:
-    """Warps for each replicate: a power of two, so many that few replicates fill the device."""
+    """Warps for each replicate: a power of two, to fill the device with few of them."""
     wanted = max(1, min(most_blocks, processors * resident // replicates))
     return 1 << (wanted.bit_length() - 1)

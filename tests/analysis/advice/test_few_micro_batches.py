@@ -21,7 +21,7 @@ def algorithm_1(model, count):
 
 
 def test_the_radius_of_few_micro_batches_bounds_the_bias():
-    """Where it says something; with many micro-batches it is the linear bound p s/(2p - 1)."""
+    """It may say nothing; for many micro-batches it is the linear p s/(2p - 1)."""
     dragger = Dragger("persistent", 30.0, (-1.0,))
     model = GradientModel(1, 0.01, Gaussian("gaussian", 1.0), dragger)
     radii = []
@@ -31,7 +31,9 @@ def test_the_radius_of_few_micro_batches_bounds_the_bias():
         radii.append(few_micro_batches_radius(update, point.gradient))
         assert point.norm < radii[-1]
     p = 0.99**SIZE
-    assert radii[0] > radii[1] == pytest.approx(p / np.sqrt(SIZE) / (2 * p - 1), rel=0.01)
+    assert (
+        radii[0] > radii[1] == pytest.approx(p / np.sqrt(SIZE) / (2 * p - 1), rel=0.01)
+    )
     strong = replace(model, dragger=Dragger("persistent", 1e6, (-1.0,)))
     update = algorithm_1(strong, 2)
     (point,) = stationary_points(update)

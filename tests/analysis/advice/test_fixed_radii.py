@@ -16,7 +16,7 @@ GRID = np.geomspace(0.05, 40.0, 50)
 
 @pytest.mark.parametrize("size", [1, 10])
 def test_in_closed_form(size):
-    """The certificate where c ≥ β/(2(1 + θ)), else β - c: both from the claim's own proof."""
+    """The certificate where c ≥ β/(2(1 + θ)), else β - c: from the claim's proof."""
     clean, scale = (1 - CASE.dragger_fraction) ** size, 1 / size**0.5
     ratio = (1 - clean) / clean
     beta = claim.evaluate(

@@ -1,4 +1,4 @@
-"""Reading ε, σ and D from gradients: the data that mislead a count of signs, and clean data."""
+"""Reading ε, σ and D from gradients: data that mislead a sign count, and clean data."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FALSE_ALARM = float(special.erfc(MULTIPLE * special.ndtri(0.75) / np.sqrt(2)))
 
 
 def recorded(dragger_norm):
-    """20 000 gradients in 64 coordinates: ∇f = 0.05 e₁, σ = 1, 1.905 % draggers along -e₁."""
+    """20 000 gradients in R⁶⁴: ∇f = 0.05 e₁, σ = 1, 1.905 % draggers along -e₁."""
     rng = np.random.default_rng(7)
     draggers = rng.random(20_000) < 0.02
     g = rng.normal(size=(20_000, 64)) / 8
@@ -37,11 +37,13 @@ def test_draggers_are_found():
 
 
 def test_a_count_of_signs_does_not_find_them():
-    """The share against the mean gradient, 0.65 here: no size is protected if that is ε."""
+    """The share against the mean gradient, 0.65 here: no size is safe if that is ε."""
     g, draggers = recorded(20.0)
     against = float((g @ g.mean(0) < 0).mean())
     assert against > 30 * draggers.mean()
-    assert advised_size(WorstCase(against), 512, "normalized")["micro_batch_size"] is None
+    assert (
+        advised_size(WorstCase(against), 512, "normalized")["micro_batch_size"] is None
+    )
 
 
 def test_short_draggers_are_not_seen():
@@ -63,7 +65,7 @@ def test_clean_data(axes):
 
 
 def test_the_false_alarms_are_those_of_the_tail():
-    """At the multiple 3 they are counted: on one axis the normal tail, on 16 none. Six sigma."""
+    """At the multiple 3 they count: on one axis the normal tail, on 16 none. 6σ."""
     rate = float(special.erfc(3 * special.ndtri(0.75) / np.sqrt(2)))
     rng = np.random.default_rng(5)
     n = 100_000
@@ -78,7 +80,9 @@ def test_the_false_alarms_are_those_of_the_tail():
 def test_few_samples_raise_more_false_alarms(n, low, high):
     """On one axis, 4000 times n clean samples."""
     rng = np.random.default_rng(n)
-    shares = [read_gradients(rng.normal(size=(n, 1))).dragger_fraction for _ in range(4000)]
+    shares = [
+        read_gradients(rng.normal(size=(n, 1))).dragger_fraction for _ in range(4000)
+    ]
     assert low <= np.mean(shares) < high
 
 

@@ -38,7 +38,9 @@ def test_the_window_closes_where_sizes_are_small():
 @pytest.mark.parametrize("horizon", [30.0, 1e3])
 def test_the_slope_is_in_the_window(horizon):
     """b_T itself, at two horizons a factor of 3 apart."""
-    values = CLAIMS["finite_horizon"].evaluate(horizon=np.array([horizon, 3 * horizon]), **PROBLEM)
+    values = CLAIMS["finite_horizon"].evaluate(
+        horizon=np.array([horizon, 3 * horizon]), **PROBLEM
+    )
     first, last = values["micro_batch_size"]
     low, high = growth_window(values["scaled_size"], 3)
     assert low < np.log(last / first) / np.log(3) < high

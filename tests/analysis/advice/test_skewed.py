@@ -36,7 +36,10 @@ def test_two_powers_by_their_definitions():
     fractions = np.array([1e-7, 1e-6])
     formula = CLAIMS["skewness_expansion"].evaluate(dragger_fraction=fractions, **at)
     exact = [best_size(float(fraction), SHAPE) for fraction in fractions]
-    worst = [best_sizes(float(fraction), 1.0, 1.0)["micro_batch_size"] for fraction in fractions]
+    worst = [
+        best_sizes(float(fraction), 1.0, 1.0)["micro_batch_size"]
+        for fraction in fractions
+    ]
     assert exact == pytest.approx(formula["best_micro_batch_size"], rel=0.01)
     assert exact[0] / exact[1] == pytest.approx(10 ** (2 / 3), rel=0.01)
     assert worst[0] / worst[1] == pytest.approx(10, rel=1e-5)

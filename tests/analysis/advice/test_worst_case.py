@@ -1,4 +1,4 @@
-"""Cuts of a mini-batch: sizes, radii and guarantees against other routes and against search."""
+"""Cuts of a mini-batch: sizes, radii, guarantees against other routes and search."""
 
 import numpy as np
 import pytest
@@ -34,13 +34,17 @@ def test_where_b_divides_it_is_the_bias_radius():
     rng = np.random.default_rng(1)
     for _ in range(50):
         b, m = int(rng.integers(1, 60)), int(rng.integers(1, 30))
-        case = WorstCase(*(float(rng.uniform(*ends)) for ends in ((0, 0.2), (0.1, 3), (0, 1))))
+        case = WorstCase(
+            *(float(rng.uniform(*ends)) for ends in ((0, 0.2), (0.1, 3), (0, 1)))
+        )
         given = {"dragger_fraction": case.dragger_fraction, "alignment": case.alignment}
         claim = CLAIMS["bias_radius"].evaluate(
             micro_batch_size=b, noise_scale=case.noise_scale, **given
         )["bias_radius"]
         found = cut_radius(case, b * m, np.array([b]))[0]
-        assert found == pytest.approx(np.inf if np.isnan(claim) else float(claim), rel=1e-9)
+        assert found == pytest.approx(
+            np.inf if np.isnan(claim) else float(claim), rel=1e-9
+        )
 
 
 def sampled(rng):
@@ -62,18 +66,21 @@ def test_the_radius_is_where_the_certain_pull_vanishes():
             assert cut_drift(case, B, np.array([b]), 1e9)[0] <= 0
             continue
         seen += 1
-        inside, outside = (cut_drift(case, B, np.array([b]), f * radius)[0] for f in (0.999, 1.001))
+        inside, outside = (
+            cut_drift(case, B, np.array([b]), f * radius)[0] for f in (0.999, 1.001)
+        )
         assert inside < 0 < outside
     assert seen > 50
 
 
 def weakest(rng, case, B, b, gradient_norm):
-    """The smallest mean pull over two-point noises on a line, one for each size, by search."""
+    """Smallest mean pull over two-point noises on a line, one a size, by search."""
     G = gradient_norm
 
     def pull(size, below):
         s2 = case.noise_scale**2 / size
-        back = s2 / (s2 + below**2)  # probability of the point -below; the other is s²/below
+        # probability of the point -below; the other is s²/below
+        back = s2 / (s2 + below**2)
         signs = np.sign(G - below), np.sign(G + s2 / below)
         p = np.exp(-case.rate * size)
         return p * (back * signs[0] + (1 - back) * signs[1]) - case.alignment * (1 - p)
@@ -134,10 +141,19 @@ def test_the_average_where_b_divides_and_where_not():
     L = 3.0
     gap = 1.5
     pace = np.sqrt(2 * L * gap / T)
-    given = {"horizon": T, "smoothness": L, "initial_gap": gap, "dragger_fraction": 0.01}
+    given = {
+        "horizon": T,
+        "smoothness": L,
+        "initial_gap": gap,
+        "dragger_fraction": 0.01,
+    }
     given |= {"noise_scale": 2.0, "alignment": 0.7}
-    claim = CLAIMS["averaged_guarantee"].evaluate(micro_batch_size=8, **given)["averaged_bound"]
-    assert cut_average(case, 64, np.array([8]), pace)[0] == pytest.approx(float(claim), rel=1e-12)
+    claim = CLAIMS["averaged_guarantee"].evaluate(micro_batch_size=8, **given)[
+        "averaged_bound"
+    ]
+    assert cut_average(case, 64, np.array([8]), pace)[0] == pytest.approx(
+        float(claim), rel=1e-12
+    )
     p = 0.99 ** np.array([8, 8, 4])
     margin, noise = p - 0.7 * (1 - p), p * 2 / np.sqrt([8, 8, 4])
     uneven = cut_average(case, 20, np.array([8]), pace)[0]
@@ -169,7 +185,10 @@ def test_a_cost_is_asked_no_more_often_than_necessary():
         asked.append(b)
         return {1: 9.0, 2: 0.71, 3: 0.72}[b]
 
-    assert cheapest(7, np.array([1, 2, 3, 4]), np.array([0.6, 0.7, 0.705, 0.73]), cost) == 2
+    assert (
+        cheapest(7, np.array([1, 2, 3, 4]), np.array([0.6, 0.7, 0.705, 0.73]), cost)
+        == 2
+    )
     assert asked == [1, 2, 3]
 
 

@@ -25,15 +25,21 @@ def witness_slack(gradient_norm, noise, improvement=1.0):
     return slack(witness, gradient_norm) + bound_at * (1 - improvement)
 
 
-@pytest.mark.parametrize(("gradient_norm", "noise"), [(2.0, 1.0), (1.0, 0.1), (10.0, 3.0)])
-def test_it_is_attained_and_a_bound_larger_by_five_percent_is_violated(gradient_norm, noise):
+@pytest.mark.parametrize(
+    ("gradient_norm", "noise"), [(2.0, 1.0), (1.0, 0.1), (10.0, 3.0)]
+)
+def test_it_is_attained_and_a_bound_larger_by_five_percent_is_violated(
+    gradient_norm, noise
+):
     assert abs(witness_slack(gradient_norm, noise)) < 1e-7
     assert witness_slack(gradient_norm, noise, 1.05) < -0.01
 
 
 def test_a_stronger_closed_form_is_refused():
     stronger = tuple(
-        dataclasses.replace(step, relation=Relation(step.relation.lhs, "=", bound * 21 / 20))
+        dataclasses.replace(
+            step, relation=Relation(step.relation.lhs, "=", bound * 21 / 20)
+        )
         if isinstance(step, Identity) and step.name == "closed form"
         else step
         for step in steps

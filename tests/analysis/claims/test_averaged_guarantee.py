@@ -1,6 +1,6 @@
 """The averaged guarantee: proved, attacked by exact runs, evaluated.
 
-Where its bias is smallest.
+The size with the smallest bias is tested too.
 """
 
 import numpy as np
@@ -16,7 +16,11 @@ AT = {"smoothness": 2.0, "initial_gap": 3.0, "horizon": 300, "noise_scale": 2.0}
 
 def evaluate(**changes):
     return claim.evaluate(
-        **(AT | {"alignment": 1.0, "dragger_fraction": 0.01, "micro_batch_size": 16} | changes)
+        **(
+            AT
+            | {"alignment": 1.0, "dragger_fraction": 0.01, "micro_batch_size": 16}
+            | changes
+        )
     )
 
 
@@ -55,16 +59,18 @@ def test_the_averaged_bias_is_smallest_where_lambert_w_says(alignment):
     assert found.x == pytest.approx(w - 0.5, rel=1e-5)
     if alignment == 1:
         assert found.x == pytest.approx(0.266249, abs=1e-6)
-    radius = CLAIMS["bias_radius"].evaluate(micro_batch_size=found.x / rate, noise_scale=2.0, **at)[
-        "bias_radius"
-    ]
+    radius = CLAIMS["bias_radius"].evaluate(
+        micro_batch_size=found.x / rate, noise_scale=2.0, **at
+    )["bias_radius"]
     assert found.fun > radius
 
 
 def test_another_step_size_is_not_covered_by_the_bound():
     """A step a hundred times too short cannot reach the bound in time."""
     loss, batch = Loss("quadratic", 1.0), Batch(1e-6, 1.0, 1, 1, 0.01)
-    values = claim.evaluate(smoothness=1.0, initial_gap=0.5, horizon=400, **batch.inputs)
+    values = claim.evaluate(
+        smoothness=1.0, initial_gap=0.5, horizon=400, **batch.inputs
+    )
     step = float(values["step_size"])
     for factor, kept in ((1.0, True), (0.01, False)):
         norms, _ = normalized_run(Run(loss, 1.0, factor * step, 400), batch)

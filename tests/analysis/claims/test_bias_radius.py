@@ -26,7 +26,9 @@ def test_the_attack_comes_to_rest_at_the_radius(seed):
 
 def test_the_attack_sees_a_wrong_formula():
     """Attacked is what `evaluate` gives: 10 % too few draggers in a micro-batch."""
-    values = claim.values | {"bias_radius": claim.values["bias_radius"].subs(lam, 0.9 * lam)}
+    values = claim.values | {
+        "bias_radius": claim.values["bias_radius"].subs(lam, 0.9 * lam)
+    }
     wrong = dataclasses.replace(claim, values=values)
     assert attack(wrong, np.random.default_rng(7)) < -1e-3
 
@@ -52,7 +54,9 @@ def test_a_radius_smaller_by_five_percent_is_refused():
     smaller = tuple(
         dataclasses.replace(
             step,
-            relation=Relation(step.relation.lhs, "=", sp.Rational(19, 20) * step.relation.rhs),
+            relation=Relation(
+                step.relation.lhs, "=", sp.Rational(19, 20) * step.relation.rhs
+            ),
         )
         if step.name == "radius"
         else step
@@ -68,7 +72,8 @@ def test_a_radius_smaller_by_five_percent_is_violated_at_one_sample():
     radius = float(bias_radius(np.array([1]), eps, 1.0)[0])
     for factor, crossed in ((0.95, True), (1.0 - 1e-6, True), (1.0 + 1e-6, False)):
         G = factor * radius
-        w = 1 / (1 + G**2)  # chance of z = -G from below, the lemma's witness with σ = 1
+        # chance of z = -G from below, the lemma's witness with σ = 1
+        w = 1 / (1 + G**2)
         drift = (1 - eps) * (1 - 2 * w) - eps
         assert (drift < 0) == crossed
 

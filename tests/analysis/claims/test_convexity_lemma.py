@@ -12,9 +12,9 @@ from analysis.claims.convexity_lemma import claim
 
 
 def test_the_radius_is_the_noise_of_a_micro_batch():
-    assert claim.evaluate(noise_scale=3.0, micro_batch_size=[1, 9])["bias_radius"] == pytest.approx(
-        [3.0, 1.0]
-    )
+    assert claim.evaluate(noise_scale=3.0, micro_batch_size=[1, 9])[
+        "bias_radius"
+    ] == pytest.approx([3.0, 1.0])
 
 
 def test_a_random_score_is_concave_and_its_potential_is_its_integral():
@@ -23,7 +23,9 @@ def test_a_random_score_is_concave_and_its_potential_is_its_integral():
         score = random_score(rng)
         r = np.linspace(0, 5, 200)
         assert (np.diff(score(r)[0], 2) < 1e-12).all()
-        found = integrate.quad(lambda t, f=score: f(np.array(t))[0], 0, 2.0, limit=200)[0]
+        found = integrate.quad(lambda t, f=score: f(np.array(t))[0], 0, 2.0, limit=200)[
+            0
+        ]
         assert score(np.array(2.0))[1] == pytest.approx(found, rel=1e-6)
 
 
@@ -41,7 +43,11 @@ def test_algorithm_one_by_listing_every_mini_batch(m):
         for batch in itertools.product(range(3), repeat=m):
             index = list(batch)
             shared = length[index].min()
-            total += chances[index].prod() * shared * (G * v[index, 0] / length[index]).mean()
+            total += (
+                chances[index].prod()
+                * shared
+                * (G * v[index, 0] / length[index]).mean()
+            )
 
         def score(r, length=length, chances=chances):
             grid = np.linspace(0, 1, 4001) * np.asarray(r)[..., None]
@@ -51,7 +57,8 @@ def test_algorithm_one_by_listing_every_mini_batch(m):
 
         at_mean, at_noise = score(np.array([G, np.sqrt(chances @ (z**2).sum(1))]))[1]
         along = chances @ (score(length)[0] * G * v[:, 0] / length)
-        assert total == pytest.approx(along, rel=1e-2, abs=1e-3)  # it follows the score ψ
+        # it follows the score ψ
+        assert total == pytest.approx(along, rel=1e-2, abs=1e-3)
         assert total >= at_mean - at_noise - 1e-3
 
 

@@ -63,7 +63,9 @@ def test_nothing_beyond_the_breakdown():
 
 def test_without_draggers_sgd_is_never_worse():
     """Its noise is σ/√B, a micro-batch's σ/√b; over B samples are no micro-batch."""
-    values = evaluate(dragger_fraction=0.0, micro_batch_size=[1, 16, 256, 512], noise_scale=10.0)
+    values = evaluate(
+        dragger_fraction=0.0, micro_batch_size=[1, 16, 256, 512], noise_scale=10.0
+    )
     assert np.isnan(values["crossover_low"]).all()
     assert (lead(np.logspace(0, 12, 200), dragger_fraction=0.0) < 0).all()
 

@@ -22,7 +22,9 @@ def guarantee(b, **changes):
     return float(values["averaged_bound"])
 
 
-@pytest.mark.parametrize("changes", [{}, {"alignment": 0.2}, {"horizon": 300, "noise_scale": 30.0}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"alignment": 0.2}, {"horizon": 300, "noise_scale": 30.0}]
+)
 def test_minimiser_by_a_second_route(changes):
     values = claim.evaluate(**(AT | changes))
     breakdown = np.log1p(1 / (AT | changes)["alignment"]) / -np.log1p(-0.001)
@@ -46,7 +48,10 @@ def test_long_runs_take_the_averaged_sweet_spot():
 def test_short_runs_take_a_size_that_grows_like_the_cube_root():
     """At x* much below 1, and (2(1+α)r)^(-2/3) as a number."""
     at = AT | {"noise_scale": 1e-5}
-    sizes = [float(claim.evaluate(**(at | {"horizon": T}))["scaled_size"]) for T in (100, 800)]
+    sizes = [
+        float(claim.evaluate(**(at | {"horizon": T}))["scaled_size"])
+        for T in (100, 800)
+    ]
     assert sizes[1] / sizes[0] == pytest.approx(2, rel=1e-2)
     r = np.sqrt(2 * 2 * 10 / 100) / (1e-5 * np.sqrt(-np.log1p(-0.001)))
     assert sizes[0] == pytest.approx((4 * r) ** (-2 / 3), rel=1e-2)
@@ -61,4 +66,6 @@ def test_a_size_below_one_becomes_one():
 
 
 def test_nothing_when_a_single_sample_is_beyond_the_breakdown():
-    assert np.isnan(claim.evaluate(**(AT | {"dragger_fraction": 0.6}))["averaged_bound"])
+    assert np.isnan(
+        claim.evaluate(**(AT | {"dragger_fraction": 0.6}))["averaged_bound"]
+    )

@@ -61,7 +61,10 @@ def test_few_micro_batches_go_beyond_the_radius_of_the_normalized_rule():
     clean = 0.8
     at = {"dragger_fraction": 1 - clean, "noise_scale": 1.0, "alignment": 1.0}
     normalized = float(radius_claim.evaluate(micro_batch_size=1, **at)["bias_radius"])
-    rests = {m: [straight(clean, D, m).stationary_point() for D in (10, 1e3, 1e5)] for m in (2, 16)}
+    rests = {
+        m: [straight(clean, D, m).stationary_point() for D in (10, 1e3, 1e5)]
+        for m in (2, 16)
+    }
     assert rests[2][0] < rests[2][1] < rests[2][2]
     assert rests[2][1] > 10 * normalized
     assert max(rests[16]) < normalized

@@ -14,5 +14,7 @@ def test_extrapolation_removes_the_shift():
     """Two steps, extrapolated linearly, leave an error of second order."""
     coarse, fine = (stationary_mean(step, 0.5, 1.0) for step in (0.1, 0.05))
     assert abs(2 * fine - coarse) < 0.1 * abs(fine)
-    shift = claim.evaluate(drift_slope=1.0, drift_bend=0.5, update_variance=1.0, step_size=0.05)
+    shift = claim.evaluate(
+        drift_slope=1.0, drift_bend=0.5, update_variance=1.0, step_size=0.05
+    )
     assert fine == pytest.approx(shift["shift"], rel=0.03)  # the rest is of order γ

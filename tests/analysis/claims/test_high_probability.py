@@ -51,7 +51,9 @@ def test_best_split_by_a_second_route():
 
 def test_it_approaches_the_averaged_guarantee_with_many_micro_batches():
     changes = {"batch_size": 4e12, "split": 1e-5}
-    shared = {k: AT[k] for k in AT if k not in ("batch_size", "failure_probability", "split")}
+    shared = {
+        k: AT[k] for k in AT if k not in ("batch_size", "failure_probability", "split")
+    }
     averaged = CLAIMS["averaged_guarantee"].evaluate(**shared)["averaged_bound"]
     found = evaluate(**changes)["probable_bound"]
     assert averaged < found < averaged * 1.0001

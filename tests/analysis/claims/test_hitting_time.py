@@ -28,7 +28,9 @@ def test_every_case_of_the_attack_could_fail():
     for _ in range(100):
         loss, batch, start, inputs = random_problem(claim, rng)
         values = claim.evaluate(**inputs)
-        target, step, bound = (values[n] for n in ("target", "step_size", "hitting_time"))
+        target, step, bound = (
+            values[n] for n in ("target", "step_size", "hitting_time")
+        )
         assert abs(loss.slope(np.array(start))) > target
         run = Run(loss, start, step, int(5 * bound + 5))
         taken = hitting_time(run, batch, target)
@@ -58,7 +60,9 @@ def test_a_smaller_excess_takes_longer_like_its_square():
 
 def test_nothing_beyond_the_breakdown():
     breakdown = float(np.log1p(1 / 0.7) / -np.log1p(-0.01))
-    values = claim.evaluate(**(AT | {"micro_batch_size": [breakdown - 1, breakdown + 1]}))
+    values = claim.evaluate(
+        **(AT | {"micro_batch_size": [breakdown - 1, breakdown + 1]})
+    )
     assert np.isfinite(values["hitting_time"]).tolist() == [True, False]
 
 

@@ -43,7 +43,9 @@ def test_the_closed_form_by_minimising_over_two_point_laws(gradient, threshold, 
     best = optimize.minimize_scalar(
         pull, bounds=(around - 0.1, around + 0.1), method="bounded", options=options
     )
-    assert mean_pull_bound(gradient, threshold, noise) == pytest.approx(best.fun, abs=1e-8)
+    assert mean_pull_bound(gradient, threshold, noise) == pytest.approx(
+        best.fun, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(("gradient", "threshold", "noise"), [NEAR, FAR])

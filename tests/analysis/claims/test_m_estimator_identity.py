@@ -1,7 +1,4 @@
-"""Algorithm 1 as an M-estimator.
-
-Proved, by enumeration, and against the oracle in plain loops.
-"""
+"""Algorithm 1 as an M-estimator: proved, enumerated, and against plain loops."""
 
 import numpy as np
 
@@ -27,7 +24,9 @@ def test_the_enumeration_is_algorithm_1():
         for second in range(3):
             clipped = adaptive([list(points[first]), list(points[second])], None)
             total += chances[first] * chances[second] * np.array(mean(clipped))
-    np.testing.assert_allclose(both_sides(Distribution(points, chances), 2)[1], total, rtol=1e-12)
+    np.testing.assert_allclose(
+        both_sides(Distribution(points, chances), 2)[1], total, rtol=1e-12
+    )
 
 
 def test_the_score_of_another_number_of_micro_batches_is_off():

@@ -17,7 +17,9 @@ from analysis.proof.steps import StepError
 def test_it_is_attained_by_the_sign_and_five_percent_more_is_not_true(fraction):
     """The median rests at 0, midway between both worlds: error and bound coincide."""
     assert abs(slack(np.sign, fraction, 2.0)) < 1e-9
-    bound = float(claim.evaluate(dragger_fraction=fraction, noise_scale=2.0)["minimax_bias"])
+    bound = float(
+        claim.evaluate(dragger_fraction=fraction, noise_scale=2.0)["minimax_bias"]
+    )
     assert slack(np.sign, fraction, 2.0) - 0.05 * bound < -1e-3
 
 
@@ -40,7 +42,9 @@ def test_a_bound_larger_by_five_percent_is_refused():
     larger = tuple(
         dataclasses.replace(
             step,
-            relation=Relation(step.relation.lhs, "=", step.relation.rhs * sp.Rational(21, 20)),
+            relation=Relation(
+                step.relation.lhs, "=", step.relation.rhs * sp.Rational(21, 20)
+            ),
         )
         if step.name == "closed form"
         else step

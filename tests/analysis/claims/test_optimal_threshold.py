@@ -34,10 +34,7 @@ def worst(threshold, noise, ratio):
 
 @pytest.mark.parametrize("size", [1, 8, 20])
 def test_radius_and_threshold_by_minimising_the_worst_point_of_rest(size):
-    """Second route.
-
-    Solve the lemma's exact balance for each threshold, take the best threshold.
-    """
+    """Second route: solve the lemma's exact balance per threshold, take the best."""
     noise, clean = 1.5 / np.sqrt(size), 0.98**size
     ratio = 0.8 * (1 - clean) / clean
     best = optimize.minimize_scalar(
@@ -78,7 +75,7 @@ def test_the_worst_law_rests_at_the_radius_and_five_percent_less_is_violated(fra
 def test_the_attack_sees_a_wrong_formula(wrong):
     """What is attacked is what `evaluate` gives.
 
-    10 % off in the size's exponent, or √2 in c*.
+    It is off by 10 % in the size's exponent, or by √2 in c*.
     """
     values = dict(claim.values)
     values[wrong] *= sp.sqrt(2) if wrong == "threshold" else sp.exp(-lam * b / 10)

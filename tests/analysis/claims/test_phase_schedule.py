@@ -12,7 +12,9 @@ SIGMA = 2.0
 
 
 def evaluate(gradient, fraction=FRACTION):
-    return claim.evaluate(gradient_norm=gradient, dragger_fraction=fraction, noise_scale=SIGMA)
+    return claim.evaluate(
+        gradient_norm=gradient, dragger_fraction=fraction, noise_scale=SIGMA
+    )
 
 
 def drift_bound(b, gradient):

@@ -11,14 +11,18 @@ from analysis.claims.rare_outlier import claim
 
 def test_value_by_hand():
     """At p = 2/3 and b = 1 a rare sample has chance q = 1/4: σ(1-q)/√(q(1-q)) = σ√3."""
-    assert claim.evaluate(b=1, epsilon=1 / 3, sigma=2.0)["limiting_bias"] == pytest.approx(12**0.5)
+    assert claim.evaluate(b=1, epsilon=1 / 3, sigma=2.0)[
+        "limiting_bias"
+    ] == pytest.approx(12**0.5)
 
 
 def test_the_pull_by_listing_every_micro_batch():
     """Second route, b = 3: 2³ micro-batches; beyond the bias one rare one points on."""
     size = 3
     clean = 0.8
-    bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
+    bias = float(
+        claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"]
+    )
     usual = (1 / (2 * clean)) ** (1 / 3)
     chances = [usual, 1 - usual]
     values = [np.sqrt(1 / usual - 1), -np.sqrt(usual / (1 - usual))]
@@ -54,4 +58,5 @@ def test_the_point_of_rest_is_unique_in_the_family_and_not_in_the_limit(size, ex
     low, high = measured(size, clean, 1.0)
     assert high == pytest.approx(value, rel=1e-9)
     assert low < 0.2 * value
-    assert measured(size, clean, 1 - 1e-6)[1] < 0.2 * value  # the other side of the balance
+    # the other side of the balance
+    assert measured(size, clean, 1 - 1e-6)[1] < 0.2 * value

@@ -20,7 +20,9 @@ def test_the_pull_by_listing_every_micro_batch():
     """Second route, b = 3: all 2³ micro-batches; no pull at all up to the bias."""
     size = 3
     clean = 0.8
-    bias = float(claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"])
+    bias = float(
+        claim.evaluate(b=size, epsilon=1 - clean ** (1 / 3), sigma=1.0)["limiting_bias"]
+    )
     usual = (1 - 1 / (2 * clean)) ** (1 / 3)
     values = [-bias, bias * usual / (1 - usual)]
     chances = [usual, 1 - usual]
@@ -63,7 +65,8 @@ def test_the_point_of_rest_is_unique_in_the_family_and_not_in_the_limit(size, ex
     low, high = measured(size, clean, 1.0)
     assert high == pytest.approx(value, rel=1e-9)
     assert low < 0.2 * value
-    assert measured(size, clean, 1 + 1e-6)[1] < 0.2 * value  # the other side of the balance
+    # the other side of the balance
+    assert measured(size, clean, 1 + 1e-6)[1] < 0.2 * value
 
 
 def test_a_stationary_mean_on_the_interval_of_rest_is_not_the_limit():

@@ -35,7 +35,9 @@ def test_the_attack_sees_a_wrong_formula(wrong):
 
 def test_the_two_agree_for_single_samples_only():
     values = claim.evaluate(micro_batch_size=np.array([1, 2, 16]), **AT)
-    np.testing.assert_allclose(values["pure_radius"][0], values["mixed_radius"][0], rtol=1e-12)
+    np.testing.assert_allclose(
+        values["pure_radius"][0], values["mixed_radius"][0], rtol=1e-12
+    )
     assert (values["pure_radius"][1:] > values["mixed_radius"][1:]).all()
 
 

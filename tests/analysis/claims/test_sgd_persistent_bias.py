@@ -1,6 +1,6 @@
 """SGD when draggers agree: proved, attacked by exact runs, evaluated.
 
-Attained by a quadratic.
+A quadratic attains the bound.
 """
 
 import numpy as np
@@ -45,7 +45,9 @@ def test_the_bias_grows_with_the_draggers_without_end():
         "dragger_mean": 1e6,
     }
     values = claim.evaluate(**at)
-    assert values["gradient_bound"] == pytest.approx(values["small_step_bias"], rel=1e-2)
+    assert values["gradient_bound"] == pytest.approx(
+        values["small_step_bias"], rel=1e-2
+    )
     assert values["small_step_bias"] == pytest.approx(0.5 * 0.25 * 1e6)
 
 
@@ -82,6 +84,8 @@ def test_nothing_for_longer_steps_and_for_a_mean_above_the_norm():
 
 
 def test_no_push_from_the_side_only_noise():
-    values = claim.evaluate(**(AT | {"alignment": 0.0, "learning_rate": 1e-7, "horizon": 1e12}))
+    values = claim.evaluate(
+        **(AT | {"alignment": 0.0, "learning_rate": 1e-7, "horizon": 1e12})
+    )
     assert values["small_step_bias"] == 0
     assert values["gradient_bound"] < 0.01

@@ -1,6 +1,6 @@
 """The rate of SGD: proved, attacked by exact runs, evaluated.
 
-Where its assumption is needed.
+One test shows where its assumption is needed.
 """
 
 import numpy as np
@@ -30,13 +30,18 @@ def test_value_by_hand():
 
 
 def test_a_short_run_takes_the_longest_stable_step():
-    assert claim.evaluate(**(AT | {"horizon": 1, "noise_scale": 0.1}))["learning_rate"] <= 0.5
+    assert (
+        claim.evaluate(**(AT | {"horizon": 1, "noise_scale": 0.1}))["learning_rate"]
+        <= 0.5
+    )
     at = AT | {"dragger_fraction": 0.0, "noise_scale": 1e-6}
     assert claim.evaluate(**at)["learning_rate"] == 0.5
 
 
 def test_the_bound_falls_like_the_fourth_root_and_grows_with_the_draggers():
-    bounds = [claim.evaluate(**(AT | {"horizon": T}))["gradient_bound"] for T in (1e10, 16e10)]
+    bounds = [
+        claim.evaluate(**(AT | {"horizon": T}))["gradient_bound"] for T in (1e10, 16e10)
+    ]
     assert bounds[0] / bounds[1] == pytest.approx(2, rel=1e-3)
     large = claim.evaluate(**(AT | {"dragger_norm": 1e6}))["gradient_bound"]
     assert large > 100 * claim.evaluate(**AT)["gradient_bound"]

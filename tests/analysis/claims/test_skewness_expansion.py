@@ -41,7 +41,9 @@ def test_the_size_grows_like_the_fraction_to_the_minus_two_thirds():
 
 def test_nothing_beyond_the_breakdown():
     """On a line with all contaminated micro-batches straight back: e^(λb) < 2."""
-    values = claim.evaluate(micro_batch_size=[68, 69], **(AT | {"dragger_fraction": 0.01}))
+    values = claim.evaluate(
+        micro_batch_size=[68, 69], **(AT | {"dragger_fraction": 0.01})
+    )
     assert np.isfinite(values["bias"]).tolist() == [True, False]
     assert np.isfinite(values["best_micro_batch_size"]).all()
     values = claim.evaluate(micro_batch_size=1, **(AT | {"dragger_fraction": 0.9}))

@@ -16,10 +16,14 @@ from analysis.proof.relations import Relation
 from analysis.proof.steps import StepError
 
 
-@pytest.mark.parametrize(("alignment", "fraction"), [(1.0, 0.01), (0.5, 0.001), (0.1, 0.05)])
+@pytest.mark.parametrize(
+    ("alignment", "fraction"), [(1.0, 0.01), (0.5, 0.001), (0.1, 0.05)]
+)
 def test_minimiser_by_a_second_route(alignment, fraction):
     """Minimise the radius itself instead of solving for the zero of its derivative."""
-    values = claim.evaluate(dragger_fraction=fraction, noise_scale=2.0, alignment=alignment)
+    values = claim.evaluate(
+        dragger_fraction=fraction, noise_scale=2.0, alignment=alignment
+    )
     found = optimize.minimize_scalar(
         lambda b: float(bias_radius(np.array([b]), fraction, 2.0, alignment)[0]),
         bounds=(1, 0.99 * float(values["breakdown"])),
@@ -35,14 +39,18 @@ def test_lambert_w_at_full_alignment():
     w, rate = special.lambertw(math.e / 2).real, -math.log1p(-0.01)
     values = claim.evaluate(dragger_fraction=0.01, noise_scale=3.0, alignment=1.0)
     assert values["micro_batch_size"] == pytest.approx((1 - w) / rate, rel=1e-12)
-    assert values["bias_radius"] == pytest.approx(3 * math.sqrt(rate * w) / (1 - w), rel=1e-12)
+    assert values["bias_radius"] == pytest.approx(
+        3 * math.sqrt(rate * w) / (1 - w), rel=1e-12
+    )
 
 
 def test_a_wrong_optimality_condition_is_refused():
     wrong = tuple(
         dataclasses.replace(
             step,
-            relation=Relation(step.relation.lhs, "=", step.relation.rhs * sp.Rational(21, 20)),
+            relation=Relation(
+                step.relation.lhs, "=", step.relation.rhs * sp.Rational(21, 20)
+            ),
         )
         if step.name == "slope"
         else step
@@ -60,7 +68,9 @@ def test_best_divisor_is_a_neighbour_of_the_optimum():
         assert admissible in (*sizes[sizes <= best][-1:], *sizes[sizes > best][:1])
 
 
-@pytest.mark.parametrize(("fraction", "alignment"), [(0.0, 1.0), (0.01, 0.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("fraction", "alignment"), [(0.0, 1.0), (0.01, 0.0), (0.0, 0.0)]
+)
 def test_no_interior_optimum_without_draggers_or_without_alignment(fraction, alignment):
     result = best_sizes(fraction, 1.0, alignment)
     assert result["micro_batch_size"] is None
@@ -70,13 +80,17 @@ def test_no_interior_optimum_without_draggers_or_without_alignment(fraction, ali
     assert admissible["bias_radius"] == pytest.approx(1 / 8)
 
 
-@pytest.mark.parametrize(("fraction", "alignment"), [(0.45, 1.0), (0.33, 1.0), (0.4, 0.8)])
+@pytest.mark.parametrize(
+    ("fraction", "alignment"), [(0.45, 1.0), (0.33, 1.0), (0.4, 0.8)]
+)
 def test_below_one_sample_the_radius_is_that_of_one(fraction, alignment):
     """No bias radius lies below what minimax allows; the best size is not clamped."""
     result = best_sizes(fraction, 1.0, alignment)
     admissible = advised_size(WorstCase(fraction, 1.0, alignment), 64, "normalized")
     assert result["micro_batch_size"] < 1
-    assert result["bias_radius"] == pytest.approx(bias_radius(1, fraction, 1.0, alignment))
+    assert result["bias_radius"] == pytest.approx(
+        bias_radius(1, fraction, 1.0, alignment)
+    )
     assert admissible["bias_radius"] == pytest.approx(result["bias_radius"])
     assert admissible["micro_batch_size"] == 1
     if alignment == 1:

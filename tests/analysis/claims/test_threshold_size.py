@@ -12,13 +12,17 @@ def test_the_radius_rises_with_the_size_and_starts_at_the_minimax_bound():
     at = {"epsilon": 0.01, "sigma": 2.0, "alpha": 1.0}
     radii = threshold.evaluate(b=np.arange(1, 69), **at)["bias_radius"]
     assert (np.diff(radii) > 0).all()
-    assert radii[0] == pytest.approx(minimax.evaluate(epsilon=0.01, sigma=2.0)["minimax_bias"])
+    assert radii[0] == pytest.approx(
+        minimax.evaluate(epsilon=0.01, sigma=2.0)["minimax_bias"]
+    )
     values = claim.evaluate(b=np.arange(1, 69), **at)
     assert values["bias_radius"] * values["cost_of_size"] == pytest.approx(radii)
 
 
 def test_a_tenth_of_a_dragger_per_micro_batch_costs_eight_per_cent():
-    cost = claim.evaluate(b=1000, epsilon=-np.expm1(-1e-4), alpha=1.0, sigma=1)["cost_of_size"]
+    cost = claim.evaluate(b=1000, epsilon=-np.expm1(-1e-4), alpha=1.0, sigma=1)[
+        "cost_of_size"
+    ]
     assert cost == pytest.approx(1.084, abs=1e-3)
 
 

@@ -74,5 +74,7 @@ def test_a_search_finds_no_law_that_comes_closer(size):
 
 def test_beyond_the_breakdown_only_the_factor_remains():
     found = values(micro_batch_size=69)
-    assert np.isnan([found[n] for n in ("bias_radius", "signal_bias", "outlier_bias")]).all()
+    assert np.isnan(
+        [found[n] for n in ("bias_radius", "signal_bias", "outlier_bias")]
+    ).all()
     assert found["share"] > 0.7

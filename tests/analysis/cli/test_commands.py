@@ -1,4 +1,4 @@
-"""The three commands as a user meets them: JSON contract, one-line errors, help, version."""
+"""The three commands as a user meets them: JSON, one-line errors, help, version."""
 
 import dataclasses
 import json
@@ -20,7 +20,11 @@ from analysis.cli import common
 from analysis.proof.library import Library
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = {"analysis": analysis.__main__, "sim": sim.__main__, "figures": figures.__main__}
+COMMANDS = {
+    "analysis": analysis.__main__,
+    "sim": sim.__main__,
+    "figures": figures.__main__,
+}
 PRESET = str(ROOT / "sim" / "presets" / "sweet_spot.toml")
 
 
@@ -46,7 +50,16 @@ SUBCOMMANDS = [
     *(
         f"analysis {c}"
         for c in (
-            *("list", "show", "check", "eval", "sweet-spot", "bias", "horizon", "schedule"),
+            *(
+                "list",
+                "show",
+                "check",
+                "eval",
+                "sweet-spot",
+                "bias",
+                "horizon",
+                "schedule",
+            ),
             *("threshold", "notation", "claims", "bounds"),
         )
     ),
@@ -71,7 +84,10 @@ def test_version_needs_no_installation(name, tmp_path):
     for package in COMMANDS:
         shutil.copytree(ROOT / package, tmp_path / package)
     done = subprocess.run(
-        [sys.executable, "-m", name, "--version"], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-m", name, "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.strip() == __version__
 
@@ -122,7 +138,10 @@ def test_bad_input_is_one_line_and_code_2(capsys, line):
     [
         ("analysis show sweet-spott", "claim = 'sweet-spott': must be one of"),
         ("analysis sweetspot", "command = 'sweetspot': must be one of"),
-        ("sim run swet_spot", "experiment = 'swet_spot': must be a TOML file or one of"),
+        (
+            "sim run swet_spot",
+            "experiment = 'swet_spot': must be a TOML file or one of",
+        ),
         ("figures sweetspot", "figure = 'sweetspot': must be one of"),
     ],
 )
@@ -157,7 +176,9 @@ def test_names_may_have_either_dash(capsys, lines):
 
 def test_a_preset_may_have_either_dash(capsys, tmp_path):
     """Both read the file, and refuse the folder."""
-    lines = [f"sim run {name} --out /dev/null/x" for name in ("sweet_spot", "sweet-spot")]
+    lines = [
+        f"sim run {name} --out /dev/null/x" for name in ("sweet_spot", "sweet-spot")
+    ]
     first, second = (call(capsys, line) for line in lines)
     assert first == second
     assert first[0] == 2
@@ -181,7 +202,10 @@ def test_numbers_as_people_write_them(capsys, written, said):
 
 
 def test_settings_as_people_write_them(capsys):
-    for written, hint in (("0,005", "with a decimal point"), ("0.5%", "a fraction, not per cent")):
+    for written, hint in (
+        ("0,005", "with a decimal point"),
+        ("0.5%", "a fraction, not per cent"),
+    ):
         _, _, err = call(capsys, f"analysis eval sweet_spot --set epsilon={written}")
         assert f"({hint}: 0.005)" in err
 
@@ -196,9 +220,31 @@ def test_whole_numbers_are_written_in_digits(capsys):
 
 def test_numbers_and_columns():
     number, infinity = common.number, float("inf")
-    values = [1_000_000, 1e6, 1e15, 123456789, 0.5, -2.0, 1.23456789, None, infinity, 1e-9]
+    values = [
+        1_000_000,
+        1e6,
+        1e15,
+        123456789,
+        0.5,
+        -2.0,
+        1.23456789,
+        None,
+        infinity,
+        1e-9,
+    ]
     assert [number(value) for value in values] == [
-        *("1000000", "1000000", "1e+15", "123456789", "0.5", "-2", "1.23457", "-", "-", "1e-09"),
+        *(
+            "1000000",
+            "1000000",
+            "1e+15",
+            "123456789",
+            "0.5",
+            "-2",
+            "1.23457",
+            "-",
+            "-",
+            "1e-09",
+        ),
     ]
     lines = common.table(["a", "b"], [["1" * 40, "2"], ["3", "4" * 40]]).splitlines()
     assert [len(line) for line in lines] == [82] * 3
@@ -210,7 +256,10 @@ def test_numbers_and_columns():
 def test_theory_and_simulation_refuse_a_file_in_the_same_words(capsys, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text(Path(PRESET).read_text().replace("norm = 20.0", "norm = -20.0"))
-    words = [call(capsys, f"{c} {path}")[2].split(": ", 1)[1] for c in ("analysis bias", "sim run")]
+    words = [
+        call(capsys, f"{c} {path}")[2].split(": ", 1)[1]
+        for c in ("analysis bias", "sim run")
+    ]
     assert words[0] == words[1]
     assert "model.dragger.norm = -20.0: must be a finite number >= 0" in words[0]
     assert not (ROOT / "results" / "bad").exists()
@@ -249,7 +298,8 @@ def test_eval_takes_names_and_symbols(capsys):
 
 
 def test_check_reports_and_fails(capsys, monkeypatch):
-    some = ["minimax", "drift", "bias_radius"]  # each claim's own test verifies and attacks it
+    # each claim's own test verifies and attacks it
+    some = ["minimax", "drift", "bias_radius"]
     result = document(capsys, f"analysis check {' '.join(some)} --json")["claims"]
     assert [r["name"] for r in result] == some
     assert all(r["steps"] and r["problem"] is None for r in result)
@@ -260,7 +310,9 @@ def test_check_reports_and_fails(capsys, monkeypatch):
 
 
 def test_check_fails_where_a_quoted_claim_does(capsys, monkeypatch):
-    spoilt = dataclasses.replace(CLAIMS["alignment_lemma"], statement=CLAIMS["drift"].statement)
+    spoilt = dataclasses.replace(
+        CLAIMS["alignment_lemma"], statement=CLAIMS["drift"].statement
+    )
     known = {**CLAIMS, "alignment_lemma": spoilt}
     library = Library(known, known.__getitem__)
     monkeypatch.setattr("analysis.cli.claims.CLAIMS", library)
@@ -322,11 +374,12 @@ def test_a_rule_without_micro_batches_has_no_best_size(capsys, tmp_path):
 
 
 def test_import_is_quick():
-    """The description alone, names and refusals need no SymPy, SciPy, numba or matplotlib."""
+    """Description, names and refusals need no SymPy, SciPy, numba or matplotlib."""
     code = (
-        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, figures.registry; "
-        "figures.registry.names(), analysis.claims.CLAIMS.names, sim.__main__.parser(); "
-        "print([m for m in ('sympy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
+        "import sys, analysis.spec.experiment, analysis.__main__, sim.__main__, "
+        "figures.registry; figures.registry.names(), analysis.claims.CLAIMS.names, "
+        "sim.__main__.parser(); print([m for m in ('sympy', 'scipy', 'numba', "
+        "'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""The commands that advise, and tables of values: contracts, and each number by a second route."""
+"""The advising commands, tables: contracts, each number by a second route."""
 
 import csv
 import io
@@ -61,7 +61,13 @@ ADMISSIBLE |= {"dragger_norm_limit", "plain_sgd", "radius_without_last", "fixed"
 
 def test_horizon_by_hand(capsys):
     result = document(capsys, HORIZON + " --rule normalized")
-    keys = {"sgd_bound", "clipping_bound", "crossover", "micro_batch_size", "sgd_persistent_bias"}
+    keys = {
+        "sgd_bound",
+        "clipping_bound",
+        "crossover",
+        "micro_batch_size",
+        "sgd_persistent_bias",
+    }
     assert set(result) == keys | {"admissible", "enough_micro_batches"}
     assert set(result["admissible"]) == ADMISSIBLE | {"clipping_bound"}
     assert result["sgd_persistent_bias"] == pytest.approx(0.01 * 200 / 0.99)
@@ -87,8 +93,10 @@ def test_the_bounds_cross_at_the_crossover(capsys):
 
 
 def test_no_bound_over_a_run_is_called_algorithm_1s(capsys):
-    """None is known: the line that names its best size says whose bound is beside it."""
-    (line,) = [one for one in printed(capsys, HORIZON).splitlines() if "Algorithm 1" in one]
+    """None is known: the line with its best size says whose bound is beside it."""
+    (line,) = [
+        one for one in printed(capsys, HORIZON).splitlines() if "Algorithm 1" in one
+    ]
     assert "best size for Algorithm 1" in line
     assert "(normalized rule's bound" in line
 
@@ -105,11 +113,16 @@ def test_the_fixed_radius_where_hardly_any_sample_drags(fraction, factor):
     """s²/(4c(1-θ)) + θc, all its digits: not 0 where 1 - ε rounds to 1."""
     best = best_threshold(4, fraction, 1.0)
     radius = fixed_radius(WorstCase(fraction), 64, 4, factor * best["threshold"])
-    assert radius == pytest.approx(best["bias_radius"] * (factor + 1 / factor) / 2, rel=1e-9, abs=0)
+    assert radius == pytest.approx(
+        best["bias_radius"] * (factor + 1 / factor) / 2, rel=1e-9, abs=0
+    )
 
 
 def test_a_crossover_beyond_all_numbers(capsys):
-    line = "horizon --horizon 1000 --dragger-fraction 0.01 --dragger-norm 1e308 --batch-size 64 "
+    line = (
+        "horizon --horizon 1000 --dragger-fraction 0.01 --dragger-norm "
+        "1e308 --batch-size 64 "
+    )
     line += "--micro-batch-size 1"
     assert document(capsys, line)["crossover"] == [1.0, None]
     assert main(line.split()) == 0
@@ -124,7 +137,10 @@ def test_a_crossover_beyond_all_numbers(capsys):
         "--batch-size 65537",
         "sweet-spot --dragger-fraction 0.01 --dragger-norm 1e200 --noise-scale 1e-100 "
         "--batch-size 256",
-        "schedule --gradient-norm 1 --dragger-fraction 0.01 --dragger-norm 1e300 --batch-size 64",
+        (
+            "schedule --gradient-norm 1 --dragger-fraction 0.01 --dragger-norm "
+            "1e300 --batch-size 64"
+        ),
     ],
 )
 def test_numbers_that_overflow_on_the_way_are_no_warning(capsys, line):
@@ -141,7 +157,8 @@ def test_noise_whose_square_leaves_the_range_is_refused(capsys, scale):
 
 def test_the_pull_has_the_unit_of_the_gradient(capsys):
     lines = [
-        f"schedule --gradient-norm {s} --noise-scale {s} --dragger-fraction 0.01" for s in "13"
+        f"schedule --gradient-norm {s} --noise-scale {s} --dragger-fraction 0.01"
+        for s in "13"
     ]
     one, three = (document(capsys, line)["drift"] for line in lines)
     assert three == pytest.approx(3 * one)
@@ -150,7 +167,10 @@ def test_the_pull_has_the_unit_of_the_gradient(capsys):
 
 
 def test_weak_draggers_are_better_left_alone(capsys):
-    line = "horizon --horizon 100 --dragger-fraction 0.01 --batch-size 256 --dragger-norm 1"
+    line = (
+        "horizon --horizon 100 --dragger-fraction 0.01 --batch-size "
+        "256 --dragger-norm 1"
+    )
     assert document(capsys, line)["crossover"] is None
     assert main(line.split()) == 0
     assert "never" in capsys.readouterr().out
@@ -164,7 +184,10 @@ def test_without_draggers_the_full_batch_is_best(capsys):
 
 
 def test_orthogonal_draggers_have_a_best_size_at_a_finite_horizon(capsys):
-    line = "horizon --horizon 10000 --dragger-fraction 0.01 --batch-size 4096 --alignment 0 "
+    line = (
+        "horizon --horizon 10000 --dragger-fraction 0.01 --batch-size "
+        "4096 --alignment 0 "
+    )
     line += "--dragger-norm 9 --rule normalized"
     result = document(capsys, line)
     best = optimize.minimize_scalar(
@@ -186,15 +209,21 @@ def test_schedule_by_search(capsys, norm):
         return p * norm * (norm**2 - s2) / (norm**2 + s2) - (1 - p) * norm
 
     best = optimize.minimize_scalar(
-        lambda b: -pull(b), bounds=(1, 31.335), method="bounded", options={"xatol": 1e-9}
+        lambda b: -pull(b),
+        bounds=(1, 31.335),
+        method="bounded",
+        options={"xatol": 1e-9},
     )
     assert result["micro_batch_size"] == pytest.approx(best.x, rel=1e-4)
     assert result["drift"] == pytest.approx(pull(result["micro_batch_size"]), rel=1e-9)
 
 
 def test_schedule_takes_the_strongest_pull(capsys):
-    """Within 2 % of the best of all cuts, by hand; the size is close to the ideal one."""
-    line = "schedule --gradient-norm 1 --dragger-fraction 0.01 --noise-scale 3 --batch-size 256"
+    """Within 2 % of the best of all cuts, by hand; the size is near the ideal one."""
+    line = (
+        "schedule --gradient-norm 1 --dragger-fraction 0.01 --noise-scale "
+        "3 --batch-size 256"
+    )
     result = document(capsys, line)
 
     def pull(b):
@@ -212,7 +241,9 @@ def test_schedule_takes_the_strongest_pull(capsys):
 )
 def test_schedule_stays_at_the_sweet_spot(capsys, norm, batch, size):
     """Inside the radius the drift would favour sizes beyond it."""
-    line = f"schedule --gradient-norm {norm} --dragger-fraction 0.01 --batch-size {batch}"
+    line = (
+        f"schedule --gradient-norm {norm} --dragger-fraction 0.01 --batch-size {batch}"
+    )
     result = document(capsys, line + " --rule normalized")
     assert result["admissible"]["micro_batch_size"] == size
 
@@ -222,15 +253,23 @@ def test_threshold_by_hand(capsys):
     result = document(capsys, line)
     p = 0.99**10
     theta, s = (1 - p) / p, 2 / math.sqrt(10)
-    assert result["threshold"] == pytest.approx(s / (2 * math.sqrt(theta * (1 - theta))))
+    assert result["threshold"] == pytest.approx(
+        s / (2 * math.sqrt(theta * (1 - theta)))
+    )
     assert result["bias_radius"] == pytest.approx(s * math.sqrt(theta / (1 - theta)))
     assert result["gain"] == pytest.approx(math.sqrt(1 - p))
 
 
-@pytest.mark.parametrize("options", ["--micro-batch-size 90", "--micro-batch-size 4 --alignment 0"])
+@pytest.mark.parametrize(
+    "options", ["--micro-batch-size 90", "--micro-batch-size 4 --alignment 0"]
+)
 def test_no_threshold_is_best(capsys, options):
     line = f"threshold --dragger-fraction 0.01 {options}"
-    assert document(capsys, line) == {"threshold": None, "bias_radius": None, "gain": None}
+    assert document(capsys, line) == {
+        "threshold": None,
+        "bias_radius": None,
+        "gain": None,
+    }
     assert main(line.split()) == 0
     assert "no threshold is best" in capsys.readouterr().out
 
@@ -286,7 +325,9 @@ def test_few_draggers_do_not_lead_to_plain_sgd(capsys, command):
         "dragger": {"law": "persistent", "norm": 1e4, "direction": 1.0},
     }
     sizes = 256, best["micro_batch_size"]
-    trap, safe = (exact_bias(GradientModel.read(model), "adaptive", 256, b).bias for b in sizes)
+    trap, safe = (
+        exact_bias(GradientModel.read(model), "adaptive", 256, b).bias for b in sizes
+    )
     assert trap == pytest.approx(1.0001, abs=1e-5)
     assert safe < 0.03 < best["bias_radius"]
     assert safe <= (best["guarantee"] or np.inf)
@@ -312,11 +353,15 @@ def test_the_normalized_rule_may_have_one_micro_batch(capsys, command):
 
 
 def test_the_dragger_norm_decides_whether_to_clip(capsys):
-    """Weak draggers: SGD, by name. Strong ones: the size with the smallest guarantee."""
+    """Weak draggers: SGD. Strong ones: the size with the smallest guarantee."""
     line = "sweet-spot --dragger-fraction 0.005 --batch-size 1024 --dragger-norm"
     weak, strong = (document(capsys, f"{line} {D}") for D in (5, 100))
     assert weak["admissible"]["plain_sgd"]
-    assert weak["admissible"]["guarantee"] == weak["sgd_radius"] == pytest.approx(0.025 / 0.995)
+    assert (
+        weak["admissible"]["guarantee"]
+        == weak["sgd_radius"]
+        == pytest.approx(0.025 / 0.995)
+    )
     assert strong["admissible"]["micro_batch_size"] == 64
     assert strong["admissible"]["guarantee"] == pytest.approx(0.1861, abs=5e-5)
     case = WorstCase(0.005, dragger_norm=100.0)
@@ -338,7 +383,8 @@ def test_without_the_norm_the_answer_says_how_far_it_goes(capsys):
     assert best["guarantee"] is None
     limit = best["dragger_norm_limit"]
     inside, outside = (
-        adaptive_radius(WorstCase(0.005, dragger_norm=f * limit), 1024, 64) for f in (1, 1.01)
+        adaptive_radius(WorstCase(0.005, dragger_norm=f * limit), 1024, 64)
+        for f in (1, 1.01)
     )
     assert inside <= 1.1 * best["bias_radius"] * (1 + 1e-6) < outside
     text = printed(capsys, line)
@@ -347,7 +393,7 @@ def test_without_the_norm_the_answer_says_how_far_it_goes(capsys):
 
 
 def test_the_size_of_a_core_is_judged(capsys):
-    """128 cores of 8 samples: its radius, and that of the best fixed threshold, 2.5 times less."""
+    """128 cores of 8: its radius, and the best fixed threshold's, 2.5 times less."""
     line = "sweet-spot --dragger-fraction 0.005 --batch-size 1024"
     best = document(capsys, f"{line} --micro-batch-size 8")["admissible"]
     assert best["micro_batches"] == 128
@@ -355,7 +401,10 @@ def test_the_size_of_a_core_is_judged(capsys):
         "threshold": pytest.approx(0.892389, abs=1e-6),
         "bias_radius": pytest.approx(0.0730246, abs=1e-6),
     }
-    assert document(capsys, line)["admissible"]["bias_radius"] > 2.5 * best["fixed"]["bias_radius"]
+    assert (
+        document(capsys, line)["admissible"]["bias_radius"]
+        > 2.5 * best["fixed"]["bias_radius"]
+    )
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized"])
@@ -405,7 +454,7 @@ def test_the_horizon_says_where_algorithm_1_has_too_few(capsys):
 
 @pytest.mark.parametrize("c", [0.01, 0.2, 1.0, 30.0])
 def test_the_radius_of_a_fixed_threshold(c):
-    """Its closed form where the micro-batches are equal, and the claim's value at the best one."""
+    """Its closed form for equal micro-batches, and the claim's value at the best."""
     for fraction, b in ((0.01, 8), (0.005, 64), (0.3, 1)):
         p, s = (1 - fraction) ** b, 1 / math.sqrt(b)
         theta = (1 - p) / p
@@ -425,7 +474,12 @@ def test_the_radius_of_a_fixed_threshold(c):
 
 def experiment(tmp_path, **changes):
     """A file: draggers of norm 100 straight along the only axis, unless changed."""
-    values = {"dragger_fraction": 0.01, "norm": 100.0, "rule": "'fixed'", "batch_size": 64}
+    values = {
+        "dragger_fraction": 0.01,
+        "norm": 100.0,
+        "rule": "'fixed'",
+        "batch_size": 64,
+    }
     values |= {"sizes": [1, 8, 64], "threshold": "threshold = 1.0"} | changes
     path = tmp_path / "case.toml"
     path.write_text(
@@ -459,12 +513,18 @@ def test_bias_json(capsys):
     assert all(set(r) == keys for r in result["results"])
     assert result["best"] == result["best_moving"]
     assert result["best"]["micro_batch_size"] == 8
-    assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [True] * 2
-    assert [r["guaranteed_radius"] is None for r in result["results"]] == [False] * 7 + [
+    assert [r["bias_radius"] is None for r in result["results"]] == [False] * 7 + [
+        True
+    ] * 2
+    assert [r["guaranteed_radius"] is None for r in result["results"]] == [
+        False
+    ] * 7 + [
         True,
         False,
     ]
-    assert all(r["bias"] <= (r["guaranteed_radius"] or np.inf) for r in result["results"])
+    assert all(
+        r["bias"] <= (r["guaranteed_radius"] or np.inf) for r in result["results"]
+    )
     assert result["sgd_bias"] == pytest.approx(0.2 / 0.99)
     assert [r["gain_over_sgd"] for r in result["results"]][3::5] == pytest.approx(
         [3.3102, 1], rel=1e-4
@@ -473,12 +533,16 @@ def test_bias_json(capsys):
 
 
 def test_a_preset_is_known_by_its_name(capsys):
-    assert printed(capsys, "bias j1_b64") == printed(capsys, f"bias {PRESET.parent}/j1_b64.toml")
+    assert printed(capsys, "bias j1_b64") == printed(
+        capsys, f"bias {PRESET.parent}/j1_b64.toml"
+    )
 
 
 def test_one_micro_batch_is_called_plain_sgd(capsys, tmp_path):
     line = experiment(tmp_path, sizes=[8, 64], rule="'adaptive'", threshold="")
-    assert "micro-batch size 64, a single micro-batch, is plain SGD" in printed(capsys, line)
+    assert "micro-batch size 64, a single micro-batch, is plain SGD" in printed(
+        capsys, line
+    )
     line = experiment(tmp_path, sizes=[8, 32], rule="'adaptive'", threshold="")
     assert "plain SGD" not in printed(capsys, line)
 
@@ -507,40 +571,54 @@ ZEROS = {"dragger_fraction": 0.3, "norm": 0.0, "rule": "'adaptive'", "threshold"
 
 
 def test_a_rule_that_hardly_moves_is_not_best(capsys, tmp_path):
-    """30 % zero gradients, B = 16: a step is zero with probability 1 - (1 - 0.3^b)^m."""
+    """30 % zero gradients, B = 16: a step is zero with chance 1 - (1 - 0.3^b)^m."""
     line = experiment(tmp_path, batch_size=16, sizes=[1, 2, 4, 8], **ZEROS)
     result = document(capsys, line)
     shares = [r["moving_share"] for r in result["results"]]
     assert [1 - share for share in shares] == pytest.approx(
         [0.9967, 0.530, 0.032, 0.0001], abs=5e-4
     )
-    assert shares == pytest.approx([(1 - 0.3**b) ** (16 // b) for b in (1, 2, 4, 8)], rel=1e-12)
+    assert shares == pytest.approx(
+        [(1 - 0.3**b) ** (16 // b) for b in (1, 2, 4, 8)], rel=1e-12
+    )
     assert result["best"]["micro_batch_size"] == 1
     assert result["best_moving"]["micro_batch_size"] == 4
     text = printed(capsys, line)
     assert "only 0.332 % of the steps move" in text
     assert "smallest exact bias at" not in text
-    uneven = document(capsys, experiment(tmp_path, batch_size=17, sizes=[4], **ZEROS))["results"]
-    assert uneven[0]["moving_share"] == pytest.approx((1 - 0.3**4) ** 4 * 0.7, rel=1e-12)
+    uneven = document(capsys, experiment(tmp_path, batch_size=17, sizes=[4], **ZEROS))[
+        "results"
+    ]
+    assert uneven[0]["moving_share"] == pytest.approx(
+        (1 - 0.3**4) ** 4 * 0.7, rel=1e-12
+    )
     few = experiment(tmp_path, batch_size=16, sizes=[1], **ZEROS)
-    assert document(capsys, few)["best_moving"] == {"micro_batch_size": None, "bias": None}
+    assert document(capsys, few)["best_moving"] == {
+        "micro_batch_size": None,
+        "bias": None,
+    }
     assert "at no size do half of the steps move" in printed(capsys, few)
 
 
 def test_the_readme_shows_what_the_commands_print(capsys):
-    """Each line below a command is one of its output; the numbers of the text are among them."""
+    """Each line below a command is of its output, with the numbers of the text."""
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     section = readme.split("## Which size should I use?")[1].split("\n## ")[0]
-    blocks = re.findall(r"```\n\$ python -m analysis (.*?)\n(.*?)```", section, flags=re.S)
+    blocks = re.findall(
+        r"```\n\$ python -m analysis (.*?)\n(.*?)```", section, flags=re.S
+    )
     assert len(blocks) == 2
     for line, shown in blocks:
         assert set(shown.splitlines()) <= set(printed(capsys, line).splitlines())
-    assert best_threshold(1, 0.005, 1.0)["bias_radius"] == pytest.approx(0.0710669, abs=1e-7)
+    assert best_threshold(1, 0.005, 1.0)["bias_radius"] == pytest.approx(
+        0.0710669, abs=1e-7
+    )
     assert pytest.approx(2.5, abs=0.05) == 0.186105 / 0.0730246
     assert pytest.approx(1.03, abs=0.005) == 0.0730246 / 0.0710669
     weak = "sweet-spot --dragger-fraction 0.005 --batch-size 1024 --dragger-norm 5"
     assert document(capsys, weak)["admissible"]["plain_sgd"]
-    as_good = best_threshold(1, 0.005, 1.0)["bias_radius"] * 0.995 / 0.005  # D up to which SGD is
+    # D up to which SGD is
+    as_good = best_threshold(1, 0.005, 1.0)["bias_radius"] * 0.995 / 0.005
     assert as_good == pytest.approx(0.005**-0.5, rel=0.01)
     rate = best_sizes(1e-6, 1.0, 1.0)["micro_batch_size"] * 1e-6
     assert rate == pytest.approx(0.315, abs=5e-4)
@@ -550,7 +628,9 @@ def test_the_readme_reads_gradients():
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     section = readme.split("## Which size should I use?")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, flags=re.S)
-    known = {"gradients": np.append(np.random.default_rng(1).normal(size=99), 50.0)[:, None]}
+    known = {
+        "gradients": np.append(np.random.default_rng(1).normal(size=99), 50.0)[:, None]
+    }
     exec(code, known)
     assert known["reading"].dragger_fraction == 0.01
 
@@ -606,27 +686,48 @@ def test_the_last_point_of_a_grid_is_not_lost_to_rounding(capsys):
         (f"{GRID} b=1 --csv --json", "one of the two"),
         ("schedule --gradient-norm 0 --dragger-fraction 0.01", "gradient_norm"),
         ("schedule --gradient-norm 1 --dragger-fraction 0", "dragger_fraction"),
-        ("threshold --micro-batch-size 0.5 --dragger-fraction 0.01", "micro_batch_size"),
-        ("threshold --micro-batch-size 4 --dragger-fraction 1", "dragger_fraction"),
-        ("horizon --horizon 0 --dragger-fraction 0.01 --batch-size 4 --dragger-norm 1", "horizon"),
         (
-            "horizon --horizon 9 --dragger-fraction 0.01 --batch-size 0 --dragger-norm 1",
+            "threshold --micro-batch-size 0.5 --dragger-fraction 0.01",
+            "micro_batch_size",
+        ),
+        ("threshold --micro-batch-size 4 --dragger-fraction 1", "dragger_fraction"),
+        (
+            (
+                "horizon --horizon 0 --dragger-fraction 0.01 --batch-size "
+                "4 --dragger-norm 1"
+            ),
+            "horizon",
+        ),
+        (
+            (
+                "horizon --horizon 9 --dragger-fraction 0.01 --batch-size "
+                "0 --dragger-norm 1"
+            ),
             "batch_size",
         ),
-        ("horizon --horizon 9 --dragger-fraction 0.01 --batch-size 4", "--dragger-norm"),
+        (
+            "horizon --horizon 9 --dragger-fraction 0.01 --batch-size 4",
+            "--dragger-norm",
+        ),
         ("sweet-spot --dragger-fraction 0.01 --rule fixed", "adaptive"),
         ("sweet-spot --dragger-fraction 0.01 --dragger-norm 5", "--batch-size"),
         ("sweet-spot --dragger-fraction 0.01 --micro-batch-size 5", "--batch-size"),
-        ("sweet-spot --dragger-fraction 0.01 --batch-size 8 --dragger-norm -5", "dragger_norm"),
+        (
+            "sweet-spot --dragger-fraction 0.01 --batch-size 8 --dragger-norm -5",
+            "dragger_norm",
+        ),
         (
             "sweet-spot --dragger-fraction 0.01 --batch-size 8 --micro-batch-size 9",
             "micro_batch_size",
         ),
-        ("schedule --gradient-norm 1 --dragger-fraction 0.01 --batch-size 0", "batch_size"),
+        (
+            "schedule --gradient-norm 1 --dragger-fraction 0.01 --batch-size 0",
+            "batch_size",
+        ),
         ("bias no_such_preset", "sweet_spot"),
         (
-            "horizon --horizon 9 --dragger-fraction 0.01 --batch-size 4 --micro-batch-size 5 "
-            "--dragger-norm 1",
+            "horizon --horizon 9 --dragger-fraction 0.01 --batch-size 4 "
+            "--micro-batch-size 5 --dragger-norm 1",
             "micro_batch_size",
         ),
     ],

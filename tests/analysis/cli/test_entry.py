@@ -1,4 +1,4 @@
-"""How the commands start: Ctrl-C, what is missing, what is in the way, and any terminal."""
+"""How the commands start: Ctrl-C, missing and obstructing parts, any terminal."""
 
 import ast
 import io
@@ -16,8 +16,14 @@ from analysis.cli import common, entry
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = ("analysis", "sim", "figures")
-FIRST = ["analysis/__init__.py", "analysis/cli/entry.py", "sim/__init__.py", "figures/__init__.py"]
-FIRST += [f"{name}/__main__.py" for name in COMMANDS]  # what an old Python reads before it is told
+FIRST = [
+    "analysis/__init__.py",
+    "analysis/cli/entry.py",
+    "sim/__init__.py",
+    "figures/__init__.py",
+]
+# what an old Python reads before it is told
+FIRST += [f"{name}/__main__.py" for name in COMMANDS]
 
 
 def environment(**changes):
@@ -58,7 +64,7 @@ except BaseException as error:
 @pytest.mark.parametrize("swallows", [False, True])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_ctrl_c_while_modules_are_read(name, swallows, tmp_path):
-    """One line and code 130 within 2 s, even where the import would have swallowed it."""
+    """One line and code 130 within 2 s, even where imports would swallow it."""
     (tmp_path / "numpy.py").write_text(SLOW.format(swallows=swallows))
     process = subprocess.Popen(
         [sys.executable, "-m", name],
@@ -73,31 +79,46 @@ def test_ctrl_c_while_modules_are_read(name, swallows, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - began < 2
-    assert (process.returncode, errors) == (130, f"python -m {name}: interrupted.\n".encode())
+    assert (process.returncode, errors) == (
+        130,
+        f"python -m {name}: interrupted.\n".encode(),
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_missing_package_is_named(name):
     line = refusal(call(name, options=["-S"]))  # -S: without the installed packages
-    assert line == f"python -m {name}: numpy is missing: run make, or use .venv/bin/python\n"
+    assert (
+        line
+        == f"python -m {name}: numpy is missing: run make, or use .venv/bin/python\n"
+    )
 
 
 def test_a_package_that_is_missed_later_is_named_too(tmp_path):
-    (tmp_path / "sympy.py").write_text("raise ModuleNotFoundError('gone', name='sympy.core')")
+    (tmp_path / "sympy.py").write_text(
+        "raise ModuleNotFoundError('gone', name='sympy.core')"
+    )
     line = refusal(call("analysis", "list", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
     assert "sympy is missing: run make" in line
 
 
 def test_a_folder_of_the_user_may_have_our_names(tmp_path):
-    """Ours are used where that is possible; where it is not, one line says what is in the way."""
+    """Ours are used where that is possible.
+
+    Where it is not, one line says what is in the way.
+    """
     (tmp_path / "sim.py").write_text("raise SystemExit('the wrong one')")
-    assert "figure = 'nothing': must be one of" in refusal(call("figures", "nothing", cwd=tmp_path))
+    assert "figure = 'nothing': must be one of" in refusal(
+        call("figures", "nothing", cwd=tmp_path)
+    )
     (tmp_path / "sim.py").unlink()
     (tmp_path / "analysis").mkdir()
     (tmp_path / "analysis" / "__init__.py").write_text("")
     for name in ("sim", "figures"):
         line = refusal(call(name, cwd=tmp_path))
-        assert line.startswith(f"python -m {name}: another package called analysis is in the way")
+        assert line.startswith(
+            f"python -m {name}: another package called analysis is in the way"
+        )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +129,10 @@ def test_a_folder_of_the_user_may_have_our_names(tmp_path):
             ModuleNotFoundError("x", name="sim.sweep.store"),
             "another package called sim is in the way",
         ),
-        (ImportError("libx.so: cannot open", name="scipy"), "libx.so: cannot open: run make"),
+        (
+            ImportError("libx.so: cannot open", name="scipy"),
+            "libx.so: cannot open: run make",
+        ),
     ],
 )
 def test_obstacles(error, said):
@@ -120,7 +144,9 @@ def test_an_old_python_is_told(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         entry.start("sim")
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("python -m sim: Python 3.11 or newer is needed")
+    assert capsys.readouterr().err.startswith(
+        "python -m sim: Python 3.11 or newer is needed"
+    )
     for name in FIRST:
         ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 7))
 
@@ -153,7 +179,8 @@ def test_how_signs_are_spelled(monkeypatch):
     sys.stdout.flush()
     said = sys.stdout.buffer.getvalue().decode("ascii")
     assert said == (
-        "||grad f||^2 <= sigma/sqrtb, x_0 -> inf, gbar +- 10^-^3, 1/2, lambda, Omega, o, \\u4e2d"
+        "||grad f||^2 <= sigma/sqrtb, x_0 -> inf, gbar +- 10^-^3, 1/2, "
+        "lambda, Omega, o, \\u4e2d"
     )
     assert sys.stderr.write("nobody listens")
     sys.stderr.close()

@@ -65,7 +65,9 @@ def test_monotone():
     step, known = monotone(1 / t, "<", Relation(1 / x, ">=", 1 / y))
     step.verify(known)
     refuse(
-        Monotone("n", Relation(a**2, "<=", b**2), "", ("slope", "order"), t**2, t, a, b),
+        Monotone(
+            "n", Relation(a**2, "<=", b**2), "", ("slope", "order"), t**2, t, a, b
+        ),
         {"slope": Relation(2 * t, ">", sp.S.Zero), "order": Relation(a, "<=", b)},
     )
 
@@ -122,7 +124,9 @@ def test_cases_must_leave_nothing_out():
     known["other"] = Relation(a, "<=", b)
     Cases("n", target, "", ("one", "first", "other", "second")).verify(known)
     refuse(
-        Cases("n", Relation(z, ">=", sp.S.One), "", ("one", "first", "other", "second")),
+        Cases(
+            "n", Relation(z, ">=", sp.S.One), "", ("one", "first", "other", "second")
+        ),
         known,
     )
 
@@ -135,7 +139,9 @@ def test_cases_give_a_piecewise_bound():
         "second": Relation(z, ">=", y),
     }
     names = ("one", "first", "other", "second")
-    Cases("n", Relation(z, ">=", sp.Piecewise((x, a <= b), (y, True))), "", names).verify(known)
+    Cases(
+        "n", Relation(z, ">=", sp.Piecewise((x, a <= b), (y, True))), "", names
+    ).verify(known)
     refuse(
         Cases("n", Relation(z, ">=", sp.Piecewise((y, a <= b), (x, True))), "", names),
         known,
@@ -154,7 +160,9 @@ def test_a_claim_is_quoted_as_it_stands():
     step = Earlier("n", stronger, "", claim="minimax")
     from dataclasses import replace
 
-    claim = replace(template, uses=("minimax",), statement=stronger, steps=(step,), witness=())
+    claim = replace(
+        template, uses=("minimax",), statement=stronger, steps=(step,), witness=()
+    )
     with pytest.raises(StepError, match=r"does not prove|quoted in its own proof"):
         claim.verify(CLAIMS)
 

@@ -32,7 +32,12 @@ AT = {"noise_scale": 1.3, "smoothness": 2.0, "initial_gap": 3.0, "batch_size": 6
 def test_rare_draggers_cost_no_digits(name, given):
     """Second route: the same expressions with 50 digits."""
     claim = CLAIMS[name]
-    needed = {s for v in claim.values.values() if isinstance(v, sp.Expr) for s in v.free_symbols}
+    needed = {
+        s
+        for v in claim.values.values()
+        if isinstance(v, sp.Expr)
+        for s in v.free_symbols
+    }
     known = AT | given
     known = {n: known[n] for n in known if BY_NAME[n].symbol in needed}
     for fraction in (1e-17, 1e-15, 1e-13, 1e-8, 1e-4, 0.1, 0.3):
@@ -45,7 +50,9 @@ def test_rare_draggers_cost_no_digits(name, given):
                 if isinstance(value, Implicit) or not value.free_symbols <= set(exact):
                     continue
                 found = sp.lambdify(list(exact), value, "mpmath")(*exact.values())
-                assert values[value_name] == pytest.approx(float(found), rel=1e-12), fraction
+                assert values[value_name] == pytest.approx(float(found), rel=1e-12), (
+                    fraction
+                )
 
 
 def test_very_rare_draggers_in_very_large_micro_batches():
@@ -55,17 +62,24 @@ def test_very_rare_draggers_in_very_large_micro_batches():
         dragger_fraction=-np.expm1(-0.345753e-15),
         noise_scale=1.0,
     )
-    reached = np.array([values["signal_bias"], values["outlier_bias"]]) / values["bias_radius"]
+    reached = (
+        np.array([values["signal_bias"], values["outlier_bias"]])
+        / values["bias_radius"]
+    )
     assert reached == pytest.approx(values["share"], rel=1e-5)
 
 
 def test_the_best_threshold_is_minimax_however_rare_the_draggers():
     fraction = np.array([1e-17, 1e-15, 1e-13, 1e-3, 0.3])
     shared = {"dragger_fraction": fraction, "noise_scale": 1.0}
-    radius = CLAIMS["optimal_threshold"].evaluate(micro_batch_size=1, alignment=1.0, **shared)
+    radius = CLAIMS["optimal_threshold"].evaluate(
+        micro_batch_size=1, alignment=1.0, **shared
+    )
     bound = CLAIMS["minimax"].evaluate(**shared)["minimax_bias"]
     np.testing.assert_allclose(radius["bias_radius"], bound, rtol=1e-14)
-    cost = CLAIMS["threshold_size"].evaluate(micro_batch_size=1, alignment=1.0, **shared)
+    cost = CLAIMS["threshold_size"].evaluate(
+        micro_batch_size=1, alignment=1.0, **shared
+    )
     np.testing.assert_allclose(cost["cost_of_size"], 1.0, rtol=1e-14)
 
 
@@ -102,9 +116,14 @@ def test_all_values_of_a_call_have_one_shape():
     )
     assert {v.shape for v in values.values()} == {(3, 2)}
     values["breakdown"][0, 0] = 0.0  # each is an array of its own
-    assert np.shape(CLAIMS["minimax"].evaluate(epsilon=0.1, sigma=1.0)["minimax_bias"]) == ()
+    assert (
+        np.shape(CLAIMS["minimax"].evaluate(epsilon=0.1, sigma=1.0)["minimax_bias"])
+        == ()
+    )
 
 
 def test_shapes_that_do_not_fit_are_named():
-    with pytest.raises(SpecificationError, match=r"noise_scale \(3,\).*dragger_fraction \(2,\)"):
+    with pytest.raises(
+        SpecificationError, match=r"noise_scale \(3,\).*dragger_fraction \(2,\)"
+    ):
         CLAIMS["minimax"].evaluate(epsilon=[0.1, 0.2], sigma=[1.0, 2.0, 3.0])

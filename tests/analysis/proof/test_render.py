@@ -75,12 +75,15 @@ def test_an_assumption_is_shown_with_the_claims_that_make_it():
     names = [line.strip() for line in lines if not line.startswith("   ")]
     assert names == [name for name in CLAIMS if name in assuming("A4", CLAIMS)]
     assert (
-        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; α = 1 always holds"
+        "    for this rule: E[⟨e, ψ(g)⟩ | contaminated] ≥ -αc, α > 0; "
+        "α = 1 always holds"
     ) in lines
 
 
 def test_every_claim_has_its_place_after_those_that_it_uses():
-    assert [c for part in by_part(CLAIMS).values() for c in part] == list(CLAIMS.values())
+    assert [c for part in by_part(CLAIMS).values() for c in part] == list(
+        CLAIMS.values()
+    )
     seen = set()
     for name, claim in CLAIMS.items():
         assert set(claim.uses) <= seen, name
@@ -102,14 +105,18 @@ def test_show_says_everything(name):
 
 def test_symbols_are_listed_once():
     assert (
-        len({str(e.symbol) for e in NOTATION}) == len({e.name for e in NOTATION}) == len(NOTATION)
+        len({str(e.symbol) for e in NOTATION})
+        == len({e.name for e in NOTATION})
+        == len(NOTATION)
     )
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_what_is_machine_checked_and_what_is_taken_as_given(name):
     claim = CLAIMS[name]
-    derived, total, axioms, *_, behind = map(int, re.findall(r"\d+", checked(claim, CLAIMS)))
+    derived, total, axioms, *_, behind = map(
+        int, re.findall(r"\d+", checked(claim, CLAIMS))
+    )
     counted = [isinstance(s, (Axiom, Definition, Suppose)) for s in claim.derivation]
     assert (total, derived) == (len(counted), counted.count(False))
     assert axioms == sum(isinstance(step, Axiom) for step in claim.derivation)

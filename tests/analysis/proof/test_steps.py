@@ -34,7 +34,9 @@ def test_axiom_must_be_listed():
 def test_definition_needs_a_new_symbol():
     Definition("n", Relation(a, "=", b**2), "").verify({})
     refuse(Definition("n", Relation(a, "=", a + 1), ""))
-    refuse(Definition("n", Relation(a, "=", b), ""), {"used": Relation(a, "<=", sp.S.One)})
+    refuse(
+        Definition("n", Relation(a, "=", b), ""), {"used": Relation(a, "<=", sp.S.One)}
+    )
 
 
 def test_definition_shows_the_sign_that_its_symbol_claims():
@@ -42,7 +44,9 @@ def test_definition_shows_the_sign_that_its_symbol_claims():
     Definition("n", Relation(x, "=", b - a), "", ("order",)).verify(known)
     refuse(Definition("n", Relation(x, "=", b - a), ""), known)
     refuse(Definition("n", Relation(x, "=", a**2), ""))
-    refuse(Definition("n", Relation(sp.Symbol("n", negative=True), "=", sp.Integer(5)), ""))
+    refuse(
+        Definition("n", Relation(sp.Symbol("n", negative=True), "=", sp.Integer(5)), "")
+    )
 
 
 def test_identity():
@@ -54,14 +58,18 @@ def test_identity():
 
 def test_identity_modulo_earlier_equalities():
     known = {"circle": Relation(a**2 + b**2, "=", sp.S.One)}
-    Identity("n", Relation(a**4 - b**4, "=", a**2 - b**2), "", ("circle",)).verify(known)
+    Identity("n", Relation(a**4 - b**4, "=", a**2 - b**2), "", ("circle",)).verify(
+        known
+    )
     refuse(Identity("n", Relation(a**4 + b**4, "=", sp.S.One), "", ("circle",)), known)
     nothing = {
         "a": Relation(2 * a, "=", sp.S.Zero),
         "b": Relation(2 * b, "=", sp.S.Zero),
     }
     refuse(Identity("n", Relation(a / b, "=", sp.Integer(3)), "", ("a", "b")), nothing)
-    Identity("n", Relation(a**4 / x, "=", (1 - b**2) ** 2 / x), "", ("circle",)).verify(known)
+    Identity("n", Relation(a**4 / x, "=", (1 - b**2) ** 2 / x), "", ("circle",)).verify(
+        known
+    )
     refuse(Identity("n", Relation(a**4 / z, "=", b**4 / z), "", ("circle",)), known)
     strange = {"exp": Relation(a + sp.sqrt(x), "=", sp.exp(x))}
     refuse(Identity("n", Relation(a, "=", x), "", ("exp",)), strange)
@@ -78,10 +86,14 @@ def test_inequality_needs_the_right_certificate_with_a_visible_sign():
 
 def test_inequality_uses_facts():
     known = {"order": Relation(a, "<=", b)}
-    step = Inequality("n", Relation(x * a, "<=", x * b), "", ("order",), certificate=x * (b - a))
+    step = Inequality(
+        "n", Relation(x * a, "<=", x * b), "", ("order",), certificate=x * (b - a)
+    )
     step.verify(known)
     refuse(
-        Inequality("n", Relation(x * a, ">=", x * b), "", ("order",), certificate=x * (a - b)),
+        Inequality(
+            "n", Relation(x * a, ">=", x * b), "", ("order",), certificate=x * (a - b)
+        ),
         known,
     )
 
@@ -101,7 +113,9 @@ def test_averaged_takes_both_sides():
 
 
 def expectation(known, lhs, relation, rhs, random=(z,)):
-    return Expectation("n", Relation(lhs, relation, rhs), "", tuple(known), random=random)
+    return Expectation(
+        "n", Relation(lhs, relation, rhs), "", tuple(known), random=random
+    )
 
 
 def test_expectation_respects_the_sign_of_the_coefficient():
@@ -180,7 +194,9 @@ def test_unique_minimum_needs_all_its_signs():
     step.verify(known)
     refuse(*minimum(x + 1 / x, x**2 - 1, -1 / x**2))
     refuse(*minimum(x + 9 / x, 9 - x**2, 1 / x**2))
-    refuse(*minimum(x + 1 / x, 1 - x**2, 1 / x**2, conclusion=Relation(x, "<=", x + 1 / x)))
+    refuse(
+        *minimum(x + 1 / x, 1 - x**2, 1 / x**2, conclusion=Relation(x, "<=", x + 1 / x))
+    )
     step, known = minimum(x + 1 / x, 1 - x**2, 1 / x**2)
     refuse(step, known | {"low": Relation(sp.S.One, "<=", sp.S.One)})
     refuse(step, known | {"name": Relation(step.zero, "=", sp.Integer(2))})
@@ -200,6 +216,8 @@ def test_nothing_is_put_in_below_a_binder_that_would_capture_it():
     t, function = sp.Symbol("t", real=True), sp.Function("H", nonnegative=True)
     integral = sp.Integral(z * function(t), (t, 0, 1))
     assert substituted(integral, Relation(z, "=", t)) == integral
-    assert substituted(integral, Relation(z, "=", b)) == sp.Integral(b * function(t), (t, 0, 1))
+    assert substituted(integral, Relation(z, "=", b)) == sp.Integral(
+        b * function(t), (t, 0, 1)
+    )
     everywhere = Relation(function(t), "=", t**2)
     assert substituted(integral, everywhere) == sp.Integral(z * t**2, (t, 0, 1))

@@ -1,4 +1,4 @@
-"""The axes that matter: the same whether a direction is listed or one number, in any dimension."""
+"""The axes that matter: the same for a listed direction or number, in any dimension."""
 
 import math
 
@@ -24,10 +24,16 @@ def model(d, direction, law="persistent", noise=NOISES[0]):
 @pytest.mark.parametrize("d", [2, 3, 50])
 def test_one_number_or_a_list(d, noise, law):
     short, full = (span(model(d, v, law, noise)) for v in (-2.0, (-2.0,) * d))
-    assert (short.axes, short.free.shape, short.ray) == (full.axes, full.free.shape, full.ray)
+    assert (short.axes, short.free.shape, short.ray) == (
+        full.axes,
+        full.free.shape,
+        full.ray,
+    )
     for one, other in ((short.first, full.first), (short.direction, full.direction)):
         np.testing.assert_allclose(np.abs(one), np.abs(other), atol=1e-12)
-    assert short.first @ short.direction == pytest.approx(full.first @ full.direction, abs=1e-12)
+    assert short.first @ short.direction == pytest.approx(
+        full.first @ full.direction, abs=1e-12
+    )
 
 
 def test_in_one_dimension():
@@ -36,7 +42,7 @@ def test_in_one_dimension():
 
 
 def limit(b, eps=0.05, norm=5.0):
-    """The normalized rule's bias where d is infinite, so that the noise's length is not random."""
+    """The normalized rule's bias for infinite d, where the noise's length is fixed."""
     k = np.arange(b + 1)
     chance, scale = stats.binom.pmf(k, b, eps), np.sqrt((b - k) / b**2)
 
@@ -49,7 +55,9 @@ def limit(b, eps=0.05, norm=5.0):
 
 @pytest.mark.parametrize("b", [1, 4, 8])
 def test_a_thousand_million_dimensions(b):
-    """At once, without vectors of that size; and not yet the limit in a hundred dimensions."""
-    biases = [exact_bias(model(d, -1.0), "normalized", 16, b).bias for d in (10**9, 100)]
+    """At once, without vectors of that size; not yet the limit in 100 dimensions."""
+    biases = [
+        exact_bias(model(d, -1.0), "normalized", 16, b).bias for d in (10**9, 100)
+    ]
     assert biases[0] == pytest.approx(limit(b), rel=1e-6)
     assert not math.isclose(biases[1], limit(b), rel_tol=1e-4)

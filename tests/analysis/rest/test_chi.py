@@ -1,4 +1,4 @@
-"""Length and direction of a Gaussian vector, against mpmath's hypergeometric functions."""
+"""A Gaussian vector's length and direction, against mpmath's hypergeometrics."""
 
 import mpmath as mp
 import numpy as np
@@ -19,7 +19,9 @@ def test_density_and_cosine(d, kappa):
         density, cosine = radial_density(d, np.array([kappa]), np.array([r]))
         nu, z = mp.mpf(d) / 2 - 1, mp.mpf(kappa) * mp.mpf(float(r))
         series = mp.hyp0f1(nu + 1, z**2 / 4)
-        exact = mp.mpf(float(r)) ** (d - 1) * mp.exp(-(mp.mpf(float(r)) ** 2 + kappa**2) / 2)
+        exact = mp.mpf(float(r)) ** (d - 1) * mp.exp(
+            -(mp.mpf(float(r)) ** 2 + kappa**2) / 2
+        )
         exact *= mp.mpf(2) ** (-nu) / mp.gamma(nu + 1) * series
         ratio = mp.mpf(float(r)) / d * mp.hyp0f1(nu + 2, z**2 / 4) / series
         if exact > 1e-25:

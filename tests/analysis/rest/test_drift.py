@@ -80,7 +80,9 @@ def test_algorithm_1_by_a_polynomial_through_its_integral():
     near = drift(update, root)
     assert near.drift_slope == pytest.approx(slope, rel=1e-3)
     assert near.drift_bend == pytest.approx(2 * half_bend, rel=1e-3)
-    assert near.drift_slope == pytest.approx(fluctuation(update, root).contraction, rel=1e-3)
+    assert near.drift_slope == pytest.approx(
+        fluctuation(update, root).contraction, rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(

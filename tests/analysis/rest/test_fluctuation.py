@@ -1,6 +1,7 @@
-"""Close to a point of rest: Jacobian, covariance and finite-step shift, each by a second route.
+"""Close to a point of rest: Jacobian, covariance, finite-step shift by second routes.
 
-Monte-Carlo comparisons: |z| < 6 for each of about 40 numbers, a false alarm in 10⁷ in all.
+Monte-Carlo comparisons: |z| < 6 for each of about 40 numbers, a false alarm in 10⁷ in
+all.
 """
 
 import math
@@ -79,8 +80,10 @@ def test_sgd_is_linear():
 
 
 def test_normalized_on_a_line_by_hand():
-    """E u = p erf(x) - (1-p), x = a/(s√2): J, C = (1 - 0)/m and the bend in closed form."""
-    model = GradientModel(1, 0.1, Gaussian("gaussian", 1.0), Dragger("persistent", 9.0, (-1.0,)))
+    """E u = p erf(x) - (1-p), x = a/(s√2): J, C = (1 - 0)/m, bend in closed form."""
+    model = GradientModel(
+        1, 0.1, Gaussian("gaussian", 1.0), Dragger("persistent", 9.0, (-1.0,))
+    )
     root, found = local(model, 1, "normalized", 5)
     a = abs(root[0])
     p = 0.9
@@ -99,17 +102,19 @@ def test_curvature_scales_the_shift():
 
 
 def stationary_mean(model, root, step, b, m, seed, replicates=4000, length=600):
-    """First coordinate's mean over the second half of runs from the root, and its error."""
+    """First coordinate's mean over half the runs from the root, and its error."""
     rng, law = np.random.default_rng(seed), model.noise
     w, total = np.tile(np.append(root, 0.0), (replicates, 1)), np.zeros(replicates)
     for t in range(length):
         k = rng.binomial(b, model.dragger_fraction, (replicates, m))
         rare = rng.binomial(b - k, law.probability)
         sd = np.sqrt(b - k) * law.gaussian / math.sqrt(2) / b
-        g = ((b - k) / b)[..., None] * w[:, None] + rng.normal(size=(replicates, m, 2)) * sd[
-            ..., None
-        ]
-        g[..., 0] += (rare * law.hit + (b - k - rare) * law.miss - model.dragger.norm * k) / b
+        g = ((b - k) / b)[..., None] * w[:, None] + rng.normal(
+            size=(replicates, m, 2)
+        ) * sd[..., None]
+        g[..., 0] += (
+            rare * law.hit + (b - k - rare) * law.miss - model.dragger.norm * k
+        ) / b
         w = w - step * (g / np.linalg.norm(g, axis=-1, keepdims=True)).mean(1)
         if t >= length // 2:
             total += w[:, 0]
@@ -118,14 +123,17 @@ def stationary_mean(model, root, step, b, m, seed, replicates=4000, length=600):
 
 
 def test_shift_by_simulation():
-    """The stationary mean of the normalized rule at steps 0.2 and 0.1; a shift of 0 is refuted.
+    """The stationary mean of the normalized rule at steps 0.2 and 0.1.
+
+    A shift of 0 is refuted.
 
     A tenth of the slope is allowed for the terms of second order in the step.
     """
     model = replace(RARE, noise=Rare("rare", 0.2, 1.5, 0.3))
     root, found = local(model, 2, "normalized", 2)
     (high, one), (low, other) = (
-        stationary_mean(model, root, step, 2, 2, seed) for seed, step in ((1, 0.2), (2, 0.1))
+        stationary_mean(model, root, step, 2, 2, seed)
+        for seed, step in ((1, 0.2), (2, 0.1))
     )
     slope, error = (high - low) / 0.1, math.hypot(one, other) / 0.1
     assert abs(slope - found.slope) < LIMIT * error + 0.1 * abs(found.slope)
@@ -151,4 +159,6 @@ def test_a_flat_update_has_no_expansion():
         dimension=1,
         dragger=Dragger("persistent", 4.0, (-1.0,)),
     )
-    assert fluctuation(Update(flat, Clipping("normalized", 4, 1)), np.array([0.0])) is None
+    assert (
+        fluctuation(Update(flat, Clipping("normalized", 4, 1)), np.array([0.0])) is None
+    )

@@ -43,16 +43,19 @@ def test_symmetric_laws_have_no_bias(rule, d):
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized"])
 def test_opposing_in_one_dimension_by_direct_quadrature(rule):
-    """Micro-batches of 2, m = 8, Gaussian noise: three compositions and scipy's quadrature."""
+    """Micro-batches of 2, m = 8, Gaussian noise: three compositions, quadrature."""
     eps = 0.1
     norm = 3.0
     m = 8 if rule == "adaptive" else None
 
     def density(x, a):
-        parts = [((1 - eps) ** 2, a, math.sqrt(0.5)), (2 * eps * (1 - eps), (a - norm) / 2, 0.5)]
-        return sum(w * math.exp(-(((x - mu) / s) ** 2) / 2) / s for w, mu, s in parts) / math.sqrt(
-            2 * math.pi
-        )
+        parts = [
+            ((1 - eps) ** 2, a, math.sqrt(0.5)),
+            (2 * eps * (1 - eps), (a - norm) / 2, 0.5),
+        ]
+        return sum(
+            w * math.exp(-(((x - mu) / s) ** 2) / 2) / s for w, mu, s in parts
+        ) / math.sqrt(2 * math.pi)
 
     def survival(t, a):
         inside = integrate.quad(density, -t, t, args=(a,), epsabs=1e-12)[0]
@@ -67,27 +70,40 @@ def test_opposing_in_one_dimension_by_direct_quadrature(rule):
         if m is None:
             return side(0.0)
         return integrate.quad(
-            lambda t: survival(t, a) ** (m - 1) * side(t), 0, 3, points=[0.1, 0.3], epsabs=1e-11
+            lambda t: survival(t, a) ** (m - 1) * side(t),
+            0,
+            3,
+            points=[0.1, 0.3],
+            epsabs=1e-11,
         )[0]
 
     expected = optimize.brentq(drift, 0.01, 2, xtol=1e-9)
-    found = exact_bias(GradientModel(1, eps, NORMAL, Dragger("opposing", norm)), rule, 16, 2)
+    found = exact_bias(
+        GradientModel(1, eps, NORMAL, Dragger("opposing", norm)), rule, 16, 2
+    )
     assert found.bias == pytest.approx(expected, rel=1e-7)
 
 
 def test_opposing_and_persistent_draggers_agree_on_the_line():
-    """Gaussian noise: at the root persistent draggers point straight against the gradient."""
+    """Gaussian noise: persistent draggers point straight back at the root."""
     for rule in ("adaptive", "normalized"):
-        straight = GradientModel(3, 0.05, NORMAL, Dragger("persistent", 4.0, (0.0, 1.0, 0.0)))
+        straight = GradientModel(
+            3, 0.05, NORMAL, Dragger("persistent", 4.0, (0.0, 1.0, 0.0))
+        )
         opposing = GradientModel(3, 0.05, NORMAL, OPPOSING)
         expected = exact_bias(straight, rule, 64, 4).bias
-        assert exact_bias(opposing, rule, 64, 4).bias == pytest.approx(expected, rel=1e-9)
+        assert exact_bias(opposing, rule, 64, 4).bias == pytest.approx(
+            expected, rel=1e-9
+        )
 
 
 def test_without_draggers_the_origin_is_stable():
     for dragger in (OPPOSING, Dragger("opposing", 0.0)):
         eps = 0.0 if dragger.norm else 0.3
-        assert exact_bias(GradientModel(3, eps, NORMAL, dragger), "adaptive", 16, 4).bias == 0
+        assert (
+            exact_bias(GradientModel(3, eps, NORMAL, dragger), "adaptive", 16, 4).bias
+            == 0
+        )
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized", "fixed"])
@@ -104,7 +120,7 @@ def test_orthogonal_draggers_add_noise_across(rule):
 
 
 def sampled(model, b, m, rule, a, steps, seed, threshold=None):
-    """The update's mean and standard error [d], and that of ρ, sample by sample at ∇f = a."""
+    """Means and standard errors of the update [d] and ρ, by samples at ∇f = a."""
     rng = np.random.default_rng(seed)
     d, law = model.dimension, model.dragger.law
     normal = rng.normal(size=(steps, m, b, d)) / math.sqrt(d)
@@ -140,7 +156,7 @@ CASES = [
 @pytest.mark.parametrize(("rule", "b", "m", "threshold"), CASES)
 @pytest.mark.parametrize("dragger", [OPPOSING, ISOTROPIC, SLANTED])
 def test_update_by_simulation(rule, b, m, threshold, dragger):
-    """E of the update and of ρ at a point with ∇f off every axis; three or four numbers each."""
+    """E of the update and ρ at a point with ∇f off all axes; three or four numbers."""
     model = GradientModel(3, 0.1, RARE, dragger)
     law = mixture(model, b)
     if dragger is SLANTED:  # the span is that of v and e₁; ∇f ⊥ v
@@ -182,9 +198,12 @@ def test_the_simulated_update_vanishes_at_the_root(rule, dragger):
 def test_the_curvature_leaves_the_bias_alone():
     for dragger in (OPPOSING, ISOTROPIC, SLANTED):
         flat, bent = (
-            GradientModel(3, 0.1, RARE, dragger, curvature) for curvature in (1.0, (1.0, 5.0, 0.2))
+            GradientModel(3, 0.1, RARE, dragger, curvature)
+            for curvature in (1.0, (1.0, 5.0, 0.2))
         )
-        assert exact_bias(flat, "normalized", 8, 2) == exact_bias(bent, "normalized", 8, 2)
+        assert exact_bias(flat, "normalized", 8, 2) == exact_bias(
+            bent, "normalized", 8, 2
+        )
 
 
 def roots(model, clipping):
@@ -200,7 +219,7 @@ def test_opposing_draggers_are_searched_around_the_first_axis():
 
 
 def test_two_points_of_rest_around_the_first_axis():
-    """Skewed noise and opposing draggers: one on the axis, and a ring that has left it."""
+    """Skewed noise and opposing draggers: one on the axis, and a ring off it."""
     noise = Gamma("gamma", 2.0, 1.0, 1, 0.3)
     model = GradientModel(3, 0.02, noise, Dragger("opposing", 5.0))
     clipping = Clipping("normalized", 256, 16)

@@ -23,7 +23,9 @@ def model(dimension):
     )
 
 
-@pytest.mark.parametrize(("rule", "tolerance"), [("normalized", 4e-6), ("adaptive", 3e-3)])
+@pytest.mark.parametrize(
+    ("rule", "tolerance"), [("normalized", 4e-6), ("adaptive", 3e-3)]
+)
 @pytest.mark.parametrize("b", [8, 32])
 def test_limit_by_the_exact_bias_in_many_dimensions(rule, tolerance, b):
     """The excess falls like 1/d, under Algorithm 1 like 1/√d."""
@@ -34,7 +36,7 @@ def test_limit_by_the_exact_bias_in_many_dimensions(rule, tolerance, b):
 
 
 def test_limit_by_hand_without_contaminated_pairs():
-    """Single samples: clean ones have the cosine G/√(G²+σ²), draggers point straight back."""
+    """Clean single samples have the cosine G/√(G²+σ²), draggers point straight back."""
     lean = EPSILON / (1 - EPSILON)
     limit = bias_in_many_dimensions(model(1), Clipping("normalized", BATCH, 1))
     assert limit == pytest.approx(lean / np.sqrt(1 - lean**2), 1e-12)
@@ -55,17 +57,20 @@ def test_other_models_have_no_limit_here(change, rule):
 
 @pytest.mark.parametrize("step", [0.01, 0.3, 1.0])
 def test_mean_square_of_sgd_by_the_recursion(step):
-    """The mean over 500 steps, the second moment followed step by step, sample by sample."""
+    """The mean over 500 steps, the second moment step by step, by samples."""
     fraction = 0.01
     norm = 500.0
     batch = 96
     start = 10.0
-    line = GradientModel(1, fraction, Gaussian("gaussian", 1.5), Dragger("isotropic", norm))
+    line = GradientModel(
+        1, fraction, Gaussian("gaussian", 1.5), Dragger("isotropic", norm)
+    )
     square = start**2
     squares = []
     for _ in range(500):
         squares.append(square)
-        sample = (1 - fraction) * (square + 1.5**2) + fraction * norm**2  # E g² of one sample
+        # E g² of one sample
+        sample = (1 - fraction) * (square + 1.5**2) + fraction * norm**2
         mean = (1 - fraction) ** 2 * square  # E g g' of two
         of_batch = sample / batch + (1 - 1 / batch) * mean
         square += -2 * step * (1 - fraction) * square + step**2 * of_batch

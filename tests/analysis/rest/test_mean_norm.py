@@ -28,7 +28,9 @@ def test_folded_normal_by_quadrature(mean, spread):
         return abs(x) * np.exp(-(((x - mean) / spread) ** 2) / 2)
 
     area, _ = integrate.quad(integrand, -9, 9, points=[0.0, mean])
-    assert folded_mean(mean, spread) == pytest.approx(area / spread / np.sqrt(2 * np.pi), rel=1e-7)
+    assert folded_mean(mean, spread) == pytest.approx(
+        area / spread / np.sqrt(2 * np.pi), rel=1e-7
+    )
 
 
 def test_sgd_is_an_autoregression():

@@ -18,7 +18,7 @@ CURVATURE = np.array([1.0, 3.0])
 
 
 def recording(seed=1):
-    """A quadratic in two dimensions, Gaussian noise, persistent draggers along the first axis."""
+    """A quadratic in 2D, Gaussian noise, persistent draggers along the first axis."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(BATCHES, BATCH, 2)) * SIGMA / np.sqrt(2)
     clean = rng.random((BATCHES, BATCH)) >= EPSILON
@@ -50,7 +50,10 @@ def test_sgd_by_hand():
 def test_algorithm_1_by_the_exact_bias():
     """Small biases to first order: within 5 %; that of SGD is another one."""
     model = GradientModel(
-        2, EPSILON, Gaussian("gaussian", SIGMA), Dragger("persistent", NORM, (-1.0, 0.0))
+        2,
+        EPSILON,
+        Gaussian("gaussian", SIGMA),
+        Dragger("persistent", NORM, (-1.0, 0.0)),
     )
     for found in predict_from_gradients(recording(), algorithm_1, [2, 8], 0.05):
         exact = exact_bias(model, "adaptive", BATCH, found.micro_batch_size).bias

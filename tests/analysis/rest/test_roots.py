@@ -1,4 +1,4 @@
-"""Finding where a rule comes to rest: far away, in the plane, without noise, or nowhere."""
+"""Finding where a rule rests: far away, in the plane, without noise, or nowhere."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -18,7 +18,9 @@ from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 
-MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
+MODEL = Experiment.load(
+    Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml"
+).model
 
 
 def gaussian_model(d, eps, scale=1.0, norm=10.0):
@@ -64,15 +66,26 @@ def test_a_distant_root_does_not_depend_on_the_noise(scale):
 
 PLANE = [
     (0.0, Rare("rare", 0.9, 3.0, 0.001), 0.5, "persistent", "normalized", 16, 16, None),
-    (0.01, Rare("rare", 0.1, 3.0, 0.001), 20.0, "persistent", "normalized", 16, 1, None),
+    (
+        0.01,
+        Rare("rare", 0.1, 3.0, 0.001),
+        20.0,
+        "persistent",
+        "normalized",
+        16,
+        1,
+        None,
+    ),
     (0.2, Rare("rare", 1e-4, 3.0, 1.0), 1000.0, "additive", "global", 4, 4, 10.0),
     (0.01, Rare("rare", 0.1, 3.0, 0.3), 1e6, "persistent", "adaptive", 256, 8, None),
 ]
 
 
-@pytest.mark.parametrize(("eps", "noise", "norm", "law", "rule", "batch", "b", "c"), PLANE)
+@pytest.mark.parametrize(
+    ("eps", "noise", "norm", "law", "rule", "batch", "b", "c"), PLANE
+)
 def test_roots_in_the_plane_are_found(eps, noise, norm, law, rule, batch, b, c):
-    """Far out, nearly discrete, without draggers: the expected update vanishes at the root."""
+    """Far out, nearly discrete, without draggers: no expected update at the root."""
     model = GradientModel(2, eps, noise, Dragger(law, norm, (-1.0, 0.5)))
     found = exact_bias(model, rule, batch, b, threshold=c).bias
     on_axis = replace(model, dragger=Dragger(law, norm, (-1.0, 0.0)))
@@ -102,29 +115,35 @@ def test_a_discrete_law_in_the_plane_is_refused():
 
 
 def test_a_discrete_law_on_the_line():
-    """No Gaussian noise: the normalized rule settles at the atom that holds the median."""
+    """No Gaussian noise: the normalized rule settles at the median's atom."""
     model = replace(MODEL, noise=Rare("rare", 0.1, 3.0, 0.0))
     expected = 3.0 * 0.1 / 0.9  # the usual sample has gradient 0 there
-    assert exact_bias(model, "normalized", 16, 1).bias == pytest.approx(expected, rel=1e-6)
+    assert exact_bias(model, "normalized", 16, 1).bias == pytest.approx(
+        expected, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.05, 0.2])
 def test_a_flat_drift_has_one_point_of_rest(scale):
-    """Half of the samples pull to either side: all points between are at rest, 0 is nearest."""
+    """Half the samples pull to either side: all between is at rest, 0 is nearest."""
     model = replace(MODEL, dragger_fraction=0.0, noise=Rare("rare", 0.5, 3.0, scale))
-    assert exact_bias(model, "normalized", 16, 1).roots == pytest.approx((0.0,), abs=1e-9)
+    assert exact_bias(model, "normalized", 16, 1).roots == pytest.approx(
+        (0.0,), abs=1e-9
+    )
 
 
 def test_few_draggers_decide_where_the_drift_is_nearly_flat():
-    """E cos = -(1 - 1/(2κ²)) in the plane: at rest κ = √(p/(4ε)) deviations short of the atom."""
+    """E cos = -(1 - 1/(2κ²)) in the plane: rest is κ = √(p/(4ε)) deviations short."""
     model = replace(MODEL, dragger_fraction=0.0, noise=Rare("rare", 0.5, 3.0, 0.01))
     shifted = replace(model, dragger_fraction=1e-3)
     (bias,) = exact_bias(shifted, "normalized", 16, 1).roots
-    assert bias == pytest.approx(3 - 0.01 / np.sqrt(2) * np.sqrt(0.999 / 4e-3), rel=1e-3)
+    assert bias == pytest.approx(
+        3 - 0.01 / np.sqrt(2) * np.sqrt(0.999 / 4e-3), rel=1e-3
+    )
 
 
 def test_the_dimension_may_be_a_million():
-    """On the way through the file's reader too, which refuses nothing that theory can do."""
+    """On the way through the file's reader too, refusing nothing that theory can do."""
     table = {
         "model": {
             "dimension": 10**6,
@@ -134,4 +153,6 @@ def test_the_dimension_may_be_a_million():
         },
         "algorithm": {"rule": "adaptive", "batch_size": 64, "micro_batch_sizes": [4]},
     }
-    assert bias_table(Experiment.from_mapping(table))["best"]["bias"] == pytest.approx(0, abs=1e-9)
+    assert bias_table(Experiment.from_mapping(table))["best"]["bias"] == pytest.approx(
+        0, abs=1e-9
+    )

@@ -1,4 +1,4 @@
-"""The score of Algorithm 1 and the convexity lemma's bound, by quadrature and by hand."""
+"""Algorithm 1's score and the convexity lemma's bound, by quadrature and by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,9 @@ from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from analysis.spec.rule import Clipping
 
-MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
+MODEL = Experiment.load(
+    Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml"
+).model
 SIZE = 8
 NOISE = MODEL.noise_scale() / np.sqrt(SIZE)
 

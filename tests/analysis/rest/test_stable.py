@@ -1,4 +1,4 @@
-"""The exact bias, each value by a second route: closed forms, direct quadrature, Monte-Carlo."""
+"""The exact bias by second routes: closed forms, direct quadrature, Monte-Carlo."""
 
 import math
 from dataclasses import replace
@@ -21,9 +21,21 @@ from analysis.spec.noise import Gaussian, Rare
 from analysis.spec.rule import Clipping
 from tests.analysis.rest.sampling import sampled_updates
 
-MODEL = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
+MODEL = Experiment.load(
+    Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml"
+).model
 SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256]
-WORKED = [0.29949, 0.28269, 0.24983, 0.06103, 0.09204, 0.10382, 0.16107, 0.18896, 0.20202]
+WORKED = [
+    0.29949,
+    0.28269,
+    0.24983,
+    0.06103,
+    0.09204,
+    0.10382,
+    0.16107,
+    0.18896,
+    0.20202,
+]
 # One false alarm in 5e8 per comparison of two normal numbers; about 60 are made here.
 LIMIT = 6.0
 
@@ -36,14 +48,18 @@ def gaussian_model(d, eps=0.05, scale=1.0, norm=10.0, law="persistent"):
 @pytest.mark.parametrize(("b", "value"), list(zip(SIZES, WORKED, strict=True)))
 def test_worked_law(b, value):
     """The values of an independent derivation, to the digits given."""
-    assert exact_bias(MODEL, "adaptive", 256, b).bias == pytest.approx(value, abs=5.1e-6)
+    assert exact_bias(MODEL, "adaptive", 256, b).bias == pytest.approx(
+        value, abs=5.1e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("norm", "batch", "b", "value", "half_a_digit"),
     [(200.0, 256, 64, 1.178, 5e-4), (2000.0, 16, 8, 1.94, 5e-3)],
 )
-def test_few_micro_batches_are_unbounded_in_the_draggers(norm, batch, b, value, half_a_digit):
+def test_few_micro_batches_are_unbounded_in_the_draggers(
+    norm, batch, b, value, half_a_digit
+):
     """Likewise; both exceed the normalized rule's radius (0.577 and 0.401)."""
     model = replace(MODEL, dragger=replace(MODEL.dragger, norm=norm))
     bias = exact_bias(model, "adaptive", batch, b).bias
@@ -57,7 +73,9 @@ def test_sgd_closed_form(law):
     expected = eps * norm / (1 - eps if law == "persistent" else 1)
     model = gaussian_model(3, eps, norm=norm, law=law)
     assert exact_bias(model, "sgd", 64, 8).bias == pytest.approx(expected, rel=1e-10)
-    assert exact_bias(model, "adaptive", 64, 64).bias == pytest.approx(expected, rel=1e-10)
+    assert exact_bias(model, "adaptive", 64, 64).bias == pytest.approx(
+        expected, rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("b", [1, 8, 64])
@@ -84,14 +102,16 @@ def test_quadrature_at_zero_is_the_mean_cosine(b):
 
 
 def bias_on_a_line(eps, sigma, norm, b, m):
-    """D = 1, Gaussian noise: ∫ S^(m-1)[P(g > t) - P(g < -t)] dt = 0 by adaptive quadrature."""
+    """D = 1, Gaussian noise: ∫ S^(m-1)[P(g > t) - P(g < -t)] dt = 0 by quadrature."""
     k = np.arange(b)
     weight = special.binom(b, k) * eps**k * (1 - eps) ** (b - k)
     scale = sigma * np.sqrt(b - k) / b
 
     def above(t, a):
         mean = ((b - k) * a - k * norm) / b
-        return weight @ special.ndtr((mean - t) / scale), weight @ special.ndtr((-t - mean) / scale)
+        return weight @ special.ndtr((mean - t) / scale), weight @ special.ndtr(
+            (-t - mean) / scale
+        )
 
     def integrand(t, a):
         up, down = above(t, a)
@@ -102,7 +122,9 @@ def bias_on_a_line(eps, sigma, norm, b, m):
         cuts = sorted({0.02, 0.1, 0.3, 1.0, 3.0, norm / b, norm})
         pieces = [0.0, *cuts, norm + a + 10 * sigma]
         return sum(
-            integrate.quad(integrand, lo, hi, args=(a,), epsabs=1e-13, epsrel=1e-11, limit=200)[0]
+            integrate.quad(
+                integrand, lo, hi, args=(a,), epsabs=1e-13, epsrel=1e-11, limit=200
+            )[0]
             for lo, hi in pairwise(pieces)
         )
 
@@ -117,7 +139,7 @@ def test_one_dimension_by_direct_quadrature(b, m):
 
 
 def monte_carlo(model, clipping, a, steps, seed):
-    """Mean and standard error [d] of the update at a fixed gradient a, sample by sample."""
+    """Mean and standard error [d] of the update at a gradient a, by samples."""
     update = sampled_updates(model, clipping, a, steps, seed)
     return update.mean(0), update.std(0, ddof=1) / math.sqrt(steps)
 
@@ -134,7 +156,7 @@ CASES = [
 @pytest.mark.parametrize(("rule", "b", "m", "threshold"), CASES)
 @pytest.mark.parametrize("direction", [(-1.0, 0.0), (0.6, 0.8)])
 def test_identity_by_simulation(rule, b, m, threshold, direction):
-    """E[mean of the clipped gradients] = E ψ(g), sample by sample; 20 numbers, |z| < 6."""
+    """E[mean of the clipped gradients] = E ψ(g), by samples; 20 numbers, |z| < 6."""
     dragger = Dragger("persistent", 4.0, direction)
     model = GradientModel(2, 0.1, Rare("rare", 0.2, 1.5, 0.4), dragger)
     law = mixture(model, b)
@@ -151,14 +173,18 @@ def test_identity_has_power():
     model = GradientModel(
         2, 0.1, Rare("rare", 0.2, 1.5, 0.4), Dragger("persistent", 4.0, (-1.0, 0))
     )
-    mean, error = monte_carlo(model, Clipping("adaptive", 16, 8), np.array([0.3, 0.0]), 40_000, 11)
-    wrong = expected_update(mixture(model, 8), np.array([0.3]), Clipping("adaptive", 24, 8))
+    mean, error = monte_carlo(
+        model, Clipping("adaptive", 16, 8), np.array([0.3, 0.0]), 40_000, 11
+    )
+    wrong = expected_update(
+        mixture(model, 8), np.array([0.3]), Clipping("adaptive", 24, 8)
+    )
     assert abs(mean[0] - wrong[0]) / error[0] > 2 * LIMIT
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized"])
 def test_scale_is_the_total_standard_deviation(rule):
-    """Gaussian noise at d = 7: at the exact root the simulated update vanishes, |z| < 6."""
+    """Gaussian noise at d = 7: the simulated update vanishes at the root, |z| < 6."""
     model = gaussian_model(7, 0.1, 1.0, 5.0)
     bias = exact_bias(model, rule, 16, 4).bias
     a = np.array([bias] + [0.0] * 6)
@@ -180,7 +206,7 @@ def test_gaussian_bias_does_not_depend_on_the_draggers_direction(rule):
 
 @pytest.mark.parametrize("rule", ["adaptive", "normalized"])
 def test_the_plane_continues_the_line(rule):
-    """Draggers a little off the first axis: two axes are searched, the root moves a little."""
+    """Draggers a little off the first axis: two axes searched, the root moves some."""
     on_line = exact_bias(MODEL, rule, 64, 8).bias
     tilted = replace(MODEL, dragger=replace(MODEL.dragger, direction=(-1.0, 1e-6)))
     assert mixture(tilted, 8).axes == 2
@@ -197,8 +223,12 @@ def test_normalized_in_one_million_dimensions():
     model = gaussian_model(10**6, 0.2, 1.0, 10.0)
     p = 0.8
     expected = 1 / math.sqrt((p / (1 - p)) ** 2 - 1)
-    assert exact_bias(model, "normalized", 64, 1).bias == pytest.approx(expected, rel=2e-6)
-    assert exact_bias(model, "adaptive", 64, 1).bias == pytest.approx(expected, rel=1e-2)
+    assert exact_bias(model, "normalized", 64, 1).bias == pytest.approx(
+        expected, rel=2e-6
+    )
+    assert exact_bias(model, "adaptive", 64, 1).bias == pytest.approx(
+        expected, rel=1e-2
+    )
 
 
 def test_symmetric_noise_without_draggers_has_no_bias():
@@ -217,17 +247,25 @@ def test_no_noise_at_all():
 
 def test_fixed_ends_at_sgd_and_at_normalized():
     """C → ∞ is the mean, c → 0 the direction."""
-    sgd, normalized = (exact_bias(MODEL, rule, 64, 8).bias for rule in ("sgd", "normalized"))
-    assert exact_bias(MODEL, "fixed", 64, 8, threshold=1e3).bias == pytest.approx(sgd, rel=1e-7)
+    sgd, normalized = (
+        exact_bias(MODEL, rule, 64, 8).bias for rule in ("sgd", "normalized")
+    )
+    assert exact_bias(MODEL, "fixed", 64, 8, threshold=1e3).bias == pytest.approx(
+        sgd, rel=1e-7
+    )
     assert exact_bias(MODEL, "fixed", 64, 8, threshold=1e-4).bias == pytest.approx(
         normalized, rel=1e-3
     )
 
 
 def test_global_does_not_depend_on_the_micro_batch_size():
-    values = {exact_bias(MODEL, "global", 16, b, threshold=0.3).bias for b in (1, 4, 16)}
+    values = {
+        exact_bias(MODEL, "global", 16, b, threshold=0.3).bias for b in (1, 4, 16)
+    }
     assert len(values) == 1
-    assert values.pop() == pytest.approx(exact_bias(MODEL, "fixed", 16, 16, threshold=0.3).bias)
+    assert values.pop() == pytest.approx(
+        exact_bias(MODEL, "fixed", 16, 16, threshold=0.3).bias
+    )
 
 
 def test_results_are_plain_numbers():
@@ -238,7 +276,9 @@ def test_results_are_plain_numbers():
     assert type(found.unique) is bool
 
 
-LINE = GradientModel(1, 0.01, Gaussian("gaussian", 1.0), Dragger("persistent", 100.0, (1.0,)))
+LINE = GradientModel(
+    1, 0.01, Gaussian("gaussian", 1.0), Dragger("persistent", 100.0, (1.0,))
+)
 
 
 @pytest.mark.parametrize("rule", ["fixed", "global"])
@@ -253,11 +293,14 @@ def test_a_large_threshold_is_no_clipping(rule, threshold):
 @pytest.mark.parametrize("threshold", [1e-8, 1e-300])
 def test_a_small_threshold_is_the_direction(threshold):
     """Both on a line and with two axes to be searched."""
-    for model in (LINE, replace(MODEL, dragger=Dragger("persistent", 20.0, (-1.0, 0.5)))):
+    for model in (
+        LINE,
+        replace(MODEL, dragger=Dragger("persistent", 20.0, (-1.0, 0.5))),
+    ):
         expected = exact_bias(model, "normalized", 64, 8).bias
-        assert exact_bias(model, "fixed", 64, 8, threshold=threshold).bias == pytest.approx(
-            expected, rel=1e-6
-        )
+        assert exact_bias(
+            model, "fixed", 64, 8, threshold=threshold
+        ).bias == pytest.approx(expected, rel=1e-6)
 
 
 def test_no_threshold_is_sgd_exactly():
@@ -266,7 +309,9 @@ def test_no_threshold_is_sgd_exactly():
         assert exact_bias(MODEL, rule, 64, 8, threshold=math.inf) == plain
     law, a = mixture(MODEL, 8), np.array([0.2])
     plain = expected_update(law, a, Clipping("sgd", 64, 8))
-    assert np.array_equal(expected_update(law, a, Clipping("fixed", 64, 8, math.inf)), plain)
+    assert np.array_equal(
+        expected_update(law, a, Clipping("fixed", 64, 8, math.inf)), plain
+    )
 
 
 RULES_AND_THRESHOLDS = [
@@ -290,11 +335,19 @@ def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
     """Noise, draggers and threshold times 10^k multiply it, and its range, by 10^k."""
 
     def found(factor):
-        model = replace(LINE, noise=noise(factor), dragger=Dragger("persistent", 50 * factor, (1,)))
-        exact = exact_bias(
-            model, rule, 64, 8, threshold=None if threshold is None else threshold * factor
+        model = replace(
+            LINE, noise=noise(factor), dragger=Dragger("persistent", 50 * factor, (1,))
         )
-        return np.array([exact.bias, *exact.interval, (exact.clipping_norm or 0)]) / factor
+        exact = exact_bias(
+            model,
+            rule,
+            64,
+            8,
+            threshold=None if threshold is None else threshold * factor,
+        )
+        return (
+            np.array([exact.bias, *exact.interval, (exact.clipping_norm or 0)]) / factor
+        )
 
     for k in (-100, 98):
         assert found(10.0**k) == pytest.approx(found(1.0), rel=1e-9)
@@ -309,7 +362,9 @@ def test_the_bias_has_the_unit_of_the_gradient(rule, threshold, noise):
     ],
 )
 def test_noise_whose_square_vanishes_is_refused(noise, field):
-    with pytest.raises(SpecificationError, match=f"model.noise.{field} = .*: must be 0, or 1e-140"):
+    with pytest.raises(
+        SpecificationError, match=f"model.noise.{field} = .*: must be 0, or 1e-140"
+    ):
         exact_bias(replace(LINE, noise=noise), "adaptive", 64, 8)
 
 
@@ -325,8 +380,11 @@ def test_two_axes_have_the_unit_of_the_gradient_too():
 
 @pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
 def test_draggers_may_be_of_any_length(norm):
-    """Clipped they count by their direction alone; of sgd's bias they are the measure."""
-    far, near = (replace(LINE, dragger=Dragger("persistent", size, (1.0,))) for size in (norm, 1e4))
+    """Clipped they count by their direction alone; sgd's bias they determine."""
+    far, near = (
+        replace(LINE, dragger=Dragger("persistent", size, (1.0,)))
+        for size in (norm, 1e4)
+    )
     for rule, threshold in (("normalized", None), ("fixed", 1.0)):
         expected = exact_bias(near, rule, 64, 4, threshold=threshold).bias
         assert exact_bias(far, rule, 64, 4, threshold=threshold).bias == pytest.approx(
@@ -339,7 +397,7 @@ def test_draggers_may_be_of_any_length(norm):
 
 @pytest.mark.parametrize("norm", [1e6, 1e12, 1e16, 1e100])
 def test_two_micro_batches_follow_draggers_of_any_length(norm):
-    """Both of one sample: ρ = D where both are draggers, G else; (1-2ε)G + ε²G = ε²D."""
+    """Both of one sample: ρ = D if both are draggers, G else; (1-2ε)G + ε²G = ε²D."""
     model = replace(LINE, dragger=Dragger("persistent", norm, (1.0,)))
     exact = 0.01**2 * norm / (0.98 + 0.01**2)
     assert exact_bias(model, "adaptive", 2, 1).bias == pytest.approx(
@@ -348,7 +406,7 @@ def test_two_micro_batches_follow_draggers_of_any_length(norm):
 
 
 def balanced(sign, b, change=1.0):
-    """The laws of the claims rare_signal (1) and rare_outlier (-1) for ε = 0.01, σ = 1."""
+    """The laws of rare_signal (1) and rare_outlier (-1) for ε = 0.01, σ = 1."""
     clean = 0.99**b
     usual = (1 - 1 / (2 * clean) if sign > 0 else 1 / (2 * clean)) ** (1 / b)
     rare = (1 - usual) * change
@@ -358,8 +416,8 @@ def balanced(sign, b, change=1.0):
     )
 
 
-# The claims' value is the upper end of the range where a > 0; the lower one is where the next kind
-# of micro-batch changes sides, at one rare sample more or less.
+# The claims' value is the upper end of the range where a > 0; the lower one is where
+# the next kind of micro-batch changes sides, at one rare sample more or less.
 @pytest.mark.parametrize("change", [1.0, 1 + 1e-6, 1 - 1e-6])
 @pytest.mark.parametrize(
     ("sign", "b", "low", "high"),
@@ -380,7 +438,7 @@ def test_discrete_noise_may_leave_a_range_of_rest(sign, b, low, high, change):
 
 
 def test_every_point_of_the_range_is_at_rest():
-    """Second route, b = 8: the signs of all kinds of micro-batches, inside and just beyond."""
+    """Second route, b = 8: signs of all kinds of micro-batches, inside and beyond."""
     model = balanced(1, 8)
     k = np.arange(9)
     q, clean = model.noise.probability, 0.99**8
@@ -402,7 +460,7 @@ def test_a_tenth_more_or_fewer_rare_samples_leave_one_point(change):
 
 
 def test_a_slowly_rising_drift_has_one_point_of_rest():
-    """Draggers of a million σ: within 1e-4 of an update's length over many σ, evenly rising."""
+    """Draggers of a million σ: within 1e-4 of a length over many σ, evenly rising."""
     model = replace(LINE, dragger=Dragger("persistent", 1e6, (1.0,)))
     found = exact_bias(model, "fixed", 64, 1, threshold=1e9)
     assert found.unique

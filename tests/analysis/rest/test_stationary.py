@@ -19,7 +19,9 @@ FRACTION = 0.05
 NORM = 20.0
 SIZE = 8
 COUNT = 4
-MODEL = GradientModel(1, FRACTION, Gaussian("gaussian", 1.0), Dragger("persistent", NORM, (-1.0,)))
+MODEL = GradientModel(
+    1, FRACTION, Gaussian("gaussian", 1.0), Dragger("persistent", NORM, (-1.0,))
+)
 
 
 def at_rest(rule, model=MODEL):
@@ -30,15 +32,18 @@ def at_rest(rule, model=MODEL):
 
 
 def positive(w):
-    """P(g > 0) for a micro-batch with k of b draggers, straight from the model; w [n]."""
+    """P(g > 0) for a micro-batch with k of b draggers, from the model; w [n]."""
     k = np.arange(SIZE)
     probability = special.comb(SIZE, k) * FRACTION**k * (1 - FRACTION) ** (SIZE - k)
-    return special.ndtr(((SIZE - k) * w[:, None] - k * NORM) / np.sqrt(SIZE - k)) @ probability
+    return (
+        special.ndtr(((SIZE - k) * w[:, None] - k * NORM) / np.sqrt(SIZE - k))
+        @ probability
+    )
 
 
 @pytest.mark.parametrize("step", [0.4, 0.1])
 def test_lattice_by_iterating_the_density(step):
-    """The rule on a fine grid of starting points, its density pushed until it stands still.
+    """The rule on a fine grid of starts, its density pushed until it stands still.
 
     Starts that are spread evenly over a lattice spacing average over all lattices.
     """
@@ -81,9 +86,11 @@ def test_algorithm_1_by_following_it():
 
 @pytest.mark.parametrize("distribution", [on_lattice, on_grid])
 def test_a_distribution_has_the_unit_of_the_gradient(distribution):
-    """Noise and draggers times 1000, and the normalized rule's step, multiply its mean."""
+    """Noise, draggers and the normalized rule's step times 1000 multiply its mean."""
     scaled = replace(
-        MODEL, noise=Gaussian("gaussian", 1e3), dragger=Dragger("persistent", 1e3 * NORM, (-1.0,))
+        MODEL,
+        noise=Gaussian("gaussian", 1e3),
+        dragger=Dragger("persistent", 1e3 * NORM, (-1.0,)),
     )
     rule = "normalized" if distribution is on_lattice else "adaptive"
     means = []
@@ -99,11 +106,16 @@ def test_a_distribution_has_the_unit_of_the_gradient(distribution):
     [
         ({"noise": Rare("rare", 0.1, 3.0, 0.3)}, "Gaussian noise"),
         ({"dragger": Dragger("opposing", 3.0)}, "persistent or additive"),
-        ({"dimension": 2, "dragger": Dragger("persistent", 3.0, -1.0)}, "model.dimension = 2"),
+        (
+            {"dimension": 2, "dragger": Dragger("persistent", 3.0, -1.0)},
+            "model.dimension = 2",
+        ),
     ],
 )
 def test_other_models_are_refused(change, message):
-    update = Update(replace(MODEL, **change), Clipping("normalized", SIZE * COUNT, SIZE))
+    update = Update(
+        replace(MODEL, **change), Clipping("normalized", SIZE * COUNT, SIZE)
+    )
     with pytest.raises(SpecificationError, match=message):
         on_lattice(update, 0.1, 0.1, 3.0)
 
@@ -116,7 +128,7 @@ def test_an_odd_number_of_micro_batches_has_no_lattice():
 
 
 def test_largest_stable_step_by_following_the_logarithm():
-    """The mean growth there, over 400 000 steps of the linear rule, is zero (5 sigma)."""
+    """The linear rule's mean growth there is zero over 400 000 steps (5 sigma)."""
     rng, limit = np.random.default_rng(15), largest_stable_step(MODEL, SIZE, COUNT)
     worst = rng.binomial(SIZE, FRACTION, (400_000, COUNT)).max(1)
     growth = np.log(np.abs(1 - limit * (1 - worst / SIZE)))

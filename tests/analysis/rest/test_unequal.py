@@ -1,4 +1,4 @@
-"""A last micro-batch that is smaller: exact values by quadrature and by drawing samples.
+"""A smaller last micro-batch: exact values by quadrature and by drawing samples.
 
 Monte-Carlo comparisons: about 40 numbers of |z| < 6, a false alarm in 10⁷.
 """
@@ -24,18 +24,28 @@ from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Gaussian, Rare
 from analysis.spec.rule import Clipping, micro_batches
 
-PRESET = Experiment.load(Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml").model
-LINE = GradientModel(1, 0.05, Gaussian("gaussian", 1.0), Dragger("persistent", 6.0, (-1.0,)))
+PRESET = Experiment.load(
+    Path(__file__).parents[3] / "sim" / "presets" / "sweet_spot.toml"
+).model
+LINE = GradientModel(
+    1, 0.05, Gaussian("gaussian", 1.0), Dragger("persistent", 6.0, (-1.0,))
+)
 SKEWED = replace(LINE, noise=Rare("rare", 0.2, 1.5, 0.4))
 # micro-batches of 4, 4, 4 and 1
 BATCH = 13
 SIZE = 4
 LIMIT = 6.0
-RULES = [("sgd", None), ("adaptive", None), ("normalized", None), ("fixed", 0.4), ("global", 0.3)]
+RULES = [
+    ("sgd", None),
+    ("adaptive", None),
+    ("normalized", None),
+    ("fixed", 0.4),
+    ("global", 0.3),
+]
 
 
 def drift_on_a_line(a, cut, model=LINE):
-    """Σ_j ∫ Π_{i≠j} S_i [P(g_j > t) - P(g_j < -t)] dt by adaptive quadrature, Gaussian noise."""
+    """Σ_j ∫ Π_{i≠j} S_i [P(g_j > t) - P(g_j < -t)] dt by quadrature, Gaussian noise."""
     eps, norm, sigma = model.dragger_fraction, model.dragger.norm, model.noise.scale
     sizes = [b for b, count in cut for _ in range(count)]
 
@@ -63,33 +73,39 @@ def drift_on_a_line(a, cut, model=LINE):
 
 @pytest.mark.parametrize(("batch", "b"), [(14, 4), (7, 3), (5, 4)])
 def test_adaptive_by_direct_quadrature(batch, b):
-    """The identity with one law for each micro-batch; the even formula is another number."""
+    """The identity with a law for each micro-batch; the even formula differs."""
     cut = micro_batches(batch, b)
     expected = optimize.brentq(drift_on_a_line, 0, 5, args=(cut,), xtol=1e-11)
-    assert exact_bias(LINE, "adaptive", batch, b).bias == pytest.approx(expected, rel=1e-7)
+    assert exact_bias(LINE, "adaptive", batch, b).bias == pytest.approx(
+        expected, rel=1e-7
+    )
     even = exact_bias(LINE, "adaptive", b * len(drawn_sizes(batch, b)), b).bias
     assert abs(even / expected - 1) > 1e-3
 
 
 def test_normalized_by_the_average_of_two_rules():
-    """Here n E u(b) + E u(rest) = 0, each with its own law: bias between those of the two sizes."""
+    """Here n E u(b) + E u(rest) = 0, each its own law: a bias between both sizes'."""
     found = exact_bias(PRESET, "normalized", 257, 29).bias
     a = np.array([found])
     clipping = Clipping("normalized", 257, 29)
-    whole, rest = (mean_update(((mixture(PRESET, b), 1),), a, clipping).vector for b in (29, 25))
+    whole, rest = (
+        mean_update(((mixture(PRESET, b), 1),), a, clipping).vector for b in (29, 25)
+    )
     assert 8 * whole + rest == pytest.approx(0, abs=1e-9)
     apart = [exact_bias(PRESET, "normalized", b, b).bias for b in (29, 25)]
     assert min(apart) < found < max(apart)
 
 
 def test_a_dropped_sample_and_a_smaller_micro_batch():
-    """257 samples as 8·29 + 25, as 8·32 + 1, or 256 of them as 8·32: three different biases."""
+    """257 samples as 8·29 + 25, as 8·32 + 1, 256 of them as 8·32: three biases."""
     cut, lonely, dropped = (
         exact_bias(LINE, "adaptive", batch, b).bias
         for batch, b in ((257, 29), (257, 32), (256, 32))
     )
     assert len({round(x, 6) for x in (cut, lonely, dropped)}) == 3
-    assert exact_bias(LINE, "sgd", 257, 29).bias == exact_bias(LINE, "sgd", 256, 32).bias
+    assert (
+        exact_bias(LINE, "sgd", 257, 29).bias == exact_bias(LINE, "sgd", 256, 32).bias
+    )
 
 
 def nearest(model, clipping):
@@ -102,7 +118,7 @@ def drawn_sizes(batch, b):
 
 
 def drawn(model, batch, b, rule, a, threshold, steps=60_000, seed=3, pure=False):
-    """Updates [steps] at ∇f = a on a line, from single samples, and the smallest norms [steps]."""
+    """Updates [steps] at ∇f = a (line) from samples, and smallest norms [steps]."""
     rng = np.random.default_rng(seed)
     means = []
     for size in drawn_sizes(batch, b):
@@ -115,8 +131,12 @@ def drawn(model, batch, b, rule, a, threshold, steps=60_000, seed=3, pure=False)
         for k, (_, law) in enumerate(model.parts):
             part = law.gaussian * rng.normal(size=(steps, size))
             if isinstance(law, Rare):
-                part += np.where(rng.random((steps, size)) < law.probability, law.hit, law.miss)
-            noise += np.where(kind == k, part + (shifts[k][0] if model.domains else 0.0), 0.0)
+                part += np.where(
+                    rng.random((steps, size)) < law.probability, law.hit, law.miss
+                )
+            noise += np.where(
+                kind == k, part + (shifts[k][0] if model.domains else 0.0), 0.0
+            )
         push = model.dragger.norm * model.dragger.direction[0]
         means.append(np.where(wrong, push, a + noise).mean(1))
     g = np.stack(means, axis=1)
@@ -138,7 +158,7 @@ def score(values, expected):
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
 def test_updates_vanish_at_the_root(rule, threshold):
-    """Drawn sample by sample at the exact bias; at the root of equal micro-batches they do not."""
+    """Updates vanish at the exact bias, not at the root of equal micro-batches."""
     root = -exact_bias(SKEWED, rule, BATCH, SIZE, threshold=threshold).bias
     point = nearest(SKEWED, Clipping(rule, BATCH, SIZE, threshold))
     assert abs(point[0]) == -root
@@ -153,7 +173,7 @@ def test_updates_vanish_at_the_root(rule, threshold):
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES[1:4])
 def test_the_root_of_equal_micro_batches_is_another(rule, threshold):
-    """The same test at the even formula's root, of four micro-batches of four: rejected."""
+    """The same test at the even formula's root, four micro-batches of 4: rejected."""
     point = nearest(SKEWED, Clipping(rule, 16, SIZE, threshold))
     update, _ = drawn(SKEWED, BATCH, SIZE, rule, point[0], threshold, steps=400_000)
     assert score(update, 0.0) > 2 * LIMIT
@@ -177,7 +197,7 @@ def test_domains_of_unequal_micro_batches(rule, threshold, pure):
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES[:4])
 def test_covariance_of_unequal_micro_batches(rule, threshold):
-    """Away from rest, where products of two micro-batches count; without the last it is another."""
+    """Away from rest, where products of two micro-batches count; the last matters."""
     a, clipping = np.array([0.7]), Clipping(rule, BATCH, SIZE, threshold)
     laws = Update(SKEWED, clipping).gradients
     exact = covariance(laws, a, clipping)[0, 0]
@@ -189,7 +209,7 @@ def test_covariance_of_unequal_micro_batches(rule, threshold):
 
 @pytest.mark.parametrize(("rule", "threshold"), RULES)
 def test_fluctuation(rule, threshold):
-    """Contraction: the slope of the exact drift; noise: the variance of drawn updates."""
+    """Contraction: the slope of the exact drift; noise: drawn updates' variance."""
     update = Update(SKEWED, Clipping(rule, BATCH, SIZE, threshold))
     point = stationary_points(update)[0].gradient
     near = fluctuation(update, point)
@@ -205,7 +225,7 @@ def test_fluctuation(rule, threshold):
     ("rule", "threshold", "power"), [("normalized", None, -1), ("fixed", 1e-9, 0)]
 )
 def test_a_contraction_has_a_unit(rule, threshold, power, factor):
-    """Per unit of the gradient for the normalized rule; a small threshold makes no flat drift."""
+    """Per unit of the gradient for `normalized`; a small threshold flattens nothing."""
 
     def near(size):
         limit = None if threshold is None else threshold * size
@@ -219,7 +239,7 @@ def test_a_contraction_has_a_unit(rule, threshold, power, factor):
 
 
 def test_the_law_of_a_weighted_mean():
-    """Mean and variance of the whole, and of equal pieces the law of one micro-batch."""
+    """Mean and variance of the whole; of equal pieces the law of one micro-batch."""
     a = np.array([0.3])
     parts = [mixture(SKEWED, 12), mixture(SKEWED, 2)]
     law = average(parts, [0.75, 0.25])
@@ -232,7 +252,9 @@ def test_the_law_of_a_weighted_mean():
     assert variance[0] == pytest.approx(0.75**2 * variance[1] + 0.25**2 * variance[2])
     half = average([mixture(SKEWED, 4)] * 2, [0.5, 0.5])
     units = [((one, 1.0),) for one in (half, mixture(SKEWED, 8))]
-    first, second = (mean_update(unit, a, Clipping("fixed", 8, 8, 0.3)).vector for unit in units)
+    first, second = (
+        mean_update(unit, a, Clipping("fixed", 8, 8, 0.3)).vector for unit in units
+    )
     assert first == pytest.approx(second, rel=1e-9)
 
 
@@ -244,10 +266,15 @@ def test_gamma_noise_alone_has_no_law_of_unequal_pieces():
 
 
 def test_the_last_micro_batch_may_be_of_one_sample():
-    assert exact_bias(SKEWED, "adaptive", 9, 4).bias != exact_bias(SKEWED, "adaptive", 8, 4).bias
+    assert (
+        exact_bias(SKEWED, "adaptive", 9, 4).bias
+        != exact_bias(SKEWED, "adaptive", 8, 4).bias
+    )
 
 
 @pytest.mark.parametrize("b", [0, 15])
 def test_sizes_outside_the_mini_batch_are_refused(b):
-    with pytest.raises(SpecificationError, match=f"micro_batch_size = {b}: must be from 1 to"):
+    with pytest.raises(
+        SpecificationError, match=f"micro_batch_size = {b}: must be from 1 to"
+    ):
         exact_bias(LINE, "adaptive", BATCH, b)

@@ -27,10 +27,16 @@ BAD = [
     (lambda: schedule(iterations=[[0, 1], [0, 2]]), "begin with 0 and increase"),
     (lambda: schedule(iterations=[[0, 1, 2]]), "algorithm.schedule.iterations[0]"),
     (lambda: schedule(iterations=[[0, 33]]), "at most algorithm.batch_size = 32"),
-    (lambda: schedule(iterations=[[0, 0]]), "iterations[0][1] = 0: must be an integer from 1"),
+    (
+        lambda: schedule(iterations=[[0, 0]]),
+        "iterations[0][1] = 0: must be an integer from 1",
+    ),
     (lambda: schedule(gradient_norm=[[1.0, 2]]), "decrease and end with 0"),
     (lambda: schedule(gradient_norm=[[0.0, 2], [1.0, 4]]), "decrease and end with 0"),
-    (lambda: schedule(gradient_norm=[[0.0, 2.5]]), "algorithm.schedule.gradient_norm[0][1] = 2.5"),
+    (
+        lambda: schedule(gradient_norm=[[0.0, 2.5]]),
+        "algorithm.schedule.gradient_norm[0][1] = 2.5",
+    ),
     (lambda: schedule(steps=[[0, 1]]), "unknown key 'steps'"),
     (lambda: Algorithm.read(RULE), "'micro_batch_sizes' is missing"),
     (
@@ -40,7 +46,10 @@ BAD = [
         "absent with [algorithm.schedule]",
     ),
     (lambda: Run.read({"measure": "speed"}), "one of bias, trajectory, hitting"),
-    (lambda: Run.read({"measure": "hitting"}), "'radius' is required by measure = 'hitting'"),
+    (
+        lambda: Run.read({"measure": "hitting"}),
+        "'radius' is required by measure = 'hitting'",
+    ),
     (lambda: Run.read({"radius": 1.0}), "run.radius = 1.0: must be absent"),
     (lambda: Run.read({"points": 5}), "run.points = 5: must be absent"),
     (lambda: Run.read({"measure": "trajectory", "burn_in": 0.5}), "run.burn_in = 0.5"),
@@ -59,7 +68,14 @@ def test_bad_values_are_refused_in_one_line(make, allowed):
 
 def test_a_schedule_by_iterations():
     found = Schedule.read({"iterations": [[0, 1], [10, 8], [20, 1]]})
-    assert [found.size_at(t, 0.0) for t in (0, 9, 10, 19, 20, 10**9)] == [1, 1, 8, 8, 1, 1]
+    assert [found.size_at(t, 0.0) for t in (0, 9, 10, 19, 20, 10**9)] == [
+        1,
+        1,
+        8,
+        8,
+        1,
+        1,
+    ]
     assert found.micro_batch_sizes == (1, 8)
 
 
@@ -82,7 +98,10 @@ def test_a_run_is_read_back(run):
 
 
 def test_a_schedule_is_read_back():
-    for table in ({"iterations": [[0, 1], [5, 8]]}, {"gradient_norm": [[1.5, 1], [0.0, 8]]}):
+    for table in (
+        {"iterations": [[0, 1], [5, 8]]},
+        {"gradient_norm": [[1.5, 1], [0.0, 8]]},
+    ):
         algorithm = schedule(**table)
         assert Algorithm.read(algorithm.to_mapping()) == algorithm
 
@@ -112,5 +131,7 @@ def test_micro_batches_hold_every_sample_once():
 
 @pytest.mark.parametrize("size", [0, 33])
 def test_a_micro_batch_larger_than_the_mini_batch_is_refused(size):
-    with pytest.raises(SpecificationError, match=f"micro_batch_size = {size}: must be from 1 to"):
+    with pytest.raises(
+        SpecificationError, match=f"micro_batch_size = {size}: must be from 1 to"
+    ):
         micro_batches(32, size)

@@ -35,7 +35,7 @@ MODEL = GradientModel(
 
 
 def counted(samples, group):
-    """Probability of (draggers, clean of each domain), from every sequence of samples."""
+    """Probability of (draggers, clean of each domain), from all sample sequences."""
     fates = Counter()
     for domains in product(range(3), repeat=samples // group):
         for dragged in product((False, True), repeat=samples):
@@ -72,7 +72,9 @@ def test_every_composition_by_counting(resolution, group, enumerate_them):
     expected = counted(4, group)
     found = as_counter(table)
     assert found.keys() == expected.keys()
-    assert all(found[key] == pytest.approx(expected[key], rel=1e-12) for key in expected)
+    assert all(
+        found[key] == pytest.approx(expected[key], rel=1e-12) for key in expected
+    )
 
 
 def test_nobody_drags_while_draggers_are_not_active():
@@ -89,7 +91,9 @@ def test_binomials_of_both_resolutions(n, q):
         assert probability.sum() == pytest.approx(1, abs=tolerance)
         below = special.bdtr(number, n, q)
         assert np.cumsum(probability) == pytest.approx(below, abs=tolerance)
-    few, many = (resolution.binomial(n, q).value.size for resolution in (THEORY, SIMULATION))
+    few, many = (
+        resolution.binomial(n, q).value.size for resolution in (THEORY, SIMULATION)
+    )
     assert few <= many
 
 
@@ -111,8 +115,13 @@ def test_a_draw_splits_every_row():
 
 
 def test_too_many_are_refused_in_one_line():
-    small = Resolution(1e-13, True, 20, SIMULATION.binomial_probabilities, " for a test")
-    message = "algorithm.micro_batch_sizes = 8: must be smaller for a test .*more than 20 kinds"
+    small = Resolution(
+        1e-13, True, 20, SIMULATION.binomial_probabilities, " for a test"
+    )
+    message = (
+        "algorithm.micro_batch_sizes = 8: must be smaller for a test "
+        ".*more than 20 kinds"
+    )
     with pytest.raises(TooManyCompositionsError, match=message):
         of_mixed_samples(MODEL, 8, small)
     assert issubclass(TooManyCompositionsError, SpecificationError)

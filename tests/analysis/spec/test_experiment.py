@@ -45,10 +45,18 @@ BAD = [
     ("model.noise.gaussian", -1, ">= 0"),
     ("model.noise.sigma", 1, "unknown key 'sigma'"),
     ("model.dragger", ABSENT, "'dragger' is missing"),
-    ("model.dragger.law", "sneaky", "one of persistent, additive, orthogonal, opposing, isotropic"),
+    (
+        "model.dragger.law",
+        "sneaky",
+        "one of persistent, additive, orthogonal, opposing, isotropic",
+    ),
     ("model.dragger.law", "opposing", "absent with law = 'opposing'"),
     ("model.dragger.law", "isotropic", "absent with law = 'isotropic'"),
-    ("model.dragger.direction", ABSENT, "'direction' is required by law = 'persistent'"),
+    (
+        "model.dragger.direction",
+        ABSENT,
+        "'direction' is required by law = 'persistent'",
+    ),
     ("model.dragger.norm", -20, ">= 0"),
     ("model.dragger.direction", [0.0, 0.0], "a non-zero vector"),
     ("model.dragger.direction", [1.0], "a list of model.dimension = 2 values"),
@@ -147,8 +155,16 @@ BAD_DOMAIN = [
     ("weight", 0.6, "model.domains.weight = [0.6, 0.3]: must be weights that sum to 1"),
     ("weight", 0.0, "model.domains[0].weight = 0.0"),
     ("weight", ABSENT, "model.domains[0]: the required key 'weight' is missing"),
-    ("optimum", 0.0, "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2"),
-    ("optimum", [0.0], "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2"),
+    (
+        "optimum",
+        0.0,
+        "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2",
+    ),
+    (
+        "optimum",
+        [0.0],
+        "model.domains[0].optimum = [0.0]: must be a list of model.dimension = 2",
+    ),
     ("noise", ABSENT, "model.domains[0]: the required key 'noise' is missing"),
     ("noise", {"law": "gaussian", "scale": -1}, "model.domains[0].noise.scale = -1"),
     ("colour", "red", "model.domains[0]: unknown key 'colour'"),
@@ -169,12 +185,16 @@ def test_domains_replace_the_noise():
     experiment = Experiment.from_mapping(table)
     assert Experiment.from_mapping(experiment.to_mapping()) == experiment
     table["model"]["noise"] = GAMMA
-    with pytest.raises(SpecificationError, match=r"model\.noise = .* absent with \[\[model"):
+    with pytest.raises(
+        SpecificationError, match=r"model\.noise = .* absent with \[\[model"
+    ):
         Experiment.from_mapping(table)
     for bad in (3, [], [3]):
         table = with_domains()
         table["model"]["domains"] = bad
-        with pytest.raises(SpecificationError, match=r"model\.domains = .*: must be a list"):
+        with pytest.raises(
+            SpecificationError, match=r"model\.domains = .*: must be a list"
+        ):
             Experiment.from_mapping(table)
 
 
@@ -209,8 +229,12 @@ def test_a_direction_may_be_one_number():
     listed = uniform(5)
     listed["model"]["dragger"] = listed["model"]["dragger"] | {"direction": [-3.0] * 5}
     other = Experiment.from_mapping(listed).model.dragger
-    np.testing.assert_allclose(other.unit_vector(5), [-1 / math.sqrt(5)] * 5, rtol=1e-15)
-    np.testing.assert_allclose(experiment.model.dragger.unit_vector(5), other.unit_vector(5))
+    np.testing.assert_allclose(
+        other.unit_vector(5), [-1 / math.sqrt(5)] * 5, rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        experiment.model.dragger.unit_vector(5), other.unit_vector(5)
+    )
 
 
 def test_only_a_simulation_needs_memory():
@@ -223,12 +247,16 @@ def test_only_a_simulation_needs_memory():
             Experiment.from_mapping(uniform(d, colour="red"))
     table = uniform(2**20)
     table["algorithm"] = table["algorithm"] | {"micro_batch_sizes": [256]}
-    with pytest.raises(SpecificationError, match=r"dimension.*results must fit in memory"):
+    with pytest.raises(
+        SpecificationError, match=r"dimension.*results must fit in memory"
+    ):
         require_memory(Experiment.from_mapping(table))
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
     table = changed("run.replicates", 2**26)
-    with pytest.raises(SpecificationError, match=r"replicates.*results must fit in memory"):
+    with pytest.raises(
+        SpecificationError, match=r"replicates.*results must fit in memory"
+    ):
         require_memory(Experiment.from_mapping(table))
     require_memory(Experiment.from_mapping(changed("run.replicates", 8)))
 
@@ -263,12 +291,16 @@ def test_defaults_and_round_trip():
 
 def test_direction_is_normalised():
     table = changed("model.dragger.direction", [3e300, -4e300])
-    assert Experiment.from_mapping(table).model.dragger.direction == pytest.approx((0.6, -0.8))
+    assert Experiment.from_mapping(table).model.dragger.direction == pytest.approx(
+        (0.6, -0.8)
+    )
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+    ),
     max_leaves=5,
 )
 paths = sorted({path for path, *_ in BAD if path.count(".")})
@@ -310,7 +342,9 @@ def test_micro_batch_moments_by_direct_summation(law):
             chance += part
             total += part * v
             second += part * (v @ v + 2 * mean.variance)
-    push = model.dragger.norm * np.array(model.dragger.direction) + (law == "additive") * a
+    push = (
+        model.dragger.norm * np.array(model.dragger.direction) + (law == "additive") * a
+    )
     sample_mean = (1 - eps) * a + eps * push
     sample_second = (1 - eps) * (a @ a + model.noise.total_variance) + eps * push @ push
     assert chance == pytest.approx(1)

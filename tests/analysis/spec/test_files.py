@@ -1,4 +1,4 @@
-"""Files are written completely or not at all, through no link, and readable as the umask says."""
+"""Files are written wholly or not at all, through no link, readable by the umask."""
 
 import errno
 import os
@@ -36,7 +36,9 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path):
     assert read_whole(path) == b"old"
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+@pytest.mark.parametrize(
+    ("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)]
+)
 def test_the_umask_decides_who_may_read(tmp_path, umask, mode):
     before = os.umask(umask)
     try:

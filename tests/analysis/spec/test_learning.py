@@ -1,4 +1,4 @@
-"""The problems that are simulated sample by sample: what a file may say, and what theory says."""
+"""Problems simulated sample by sample: what a file may say, what theory says."""
 
 import copy
 import math
@@ -39,11 +39,22 @@ GOOD = {
     },
     "linear": {
         "problem": "linear_regression",
-        "linear_regression": {"dimension": 2, "noise": 1.0, "samples": 10, "spectrum": [1.0, 2.0]},
+        "linear_regression": {
+            "dimension": 2,
+            "noise": 1.0,
+            "samples": 10,
+            "spectrum": [1.0, 2.0],
+        },
         "dragger": PUSH,
     },
-    "logistic": {"problem": "logistic_regression", "logistic_regression": {"mean": [1.0, 0.0]}},
-    "layers": {"problem": "two_layer", "two_layer": {"inputs": 4, "hidden": 3, "teacher": 2}},
+    "logistic": {
+        "problem": "logistic_regression",
+        "logistic_regression": {"mean": [1.0, 0.0]},
+    },
+    "layers": {
+        "problem": "two_layer",
+        "two_layer": {"inputs": 4, "hidden": 3, "teacher": 2},
+    },
 }
 ABSENT = object()
 
@@ -77,7 +88,9 @@ def test_defaults():
     found = experiment("layers").model
     assert isinstance(found, LearningModel)
     assert found.dragger.law == "corrupted"
-    assert experiment("layers", dragger={}) == experiment("layers", dragger={"law": "corrupted"})
+    assert experiment("layers", dragger={}) == experiment(
+        "layers", dragger={"law": "corrupted"}
+    )
 
 
 def test_draggers_may_be_active_for_a_while():
@@ -86,36 +99,98 @@ def test_draggers_may_be_active_for_a_while():
             found = experiment(name, dragger__active=active)
             assert found.model.dragger.law == law
             assert Experiment.from_mapping(found.to_mapping()) == found
-    forever = experiment("quadratic", dragger__active={"gradient_norm": [0.5, math.inf]})
+    forever = experiment(
+        "quadratic", dragger__active={"gradient_norm": [0.5, math.inf]}
+    )
     assert forever.model.dragger.active.gradient_norm == (0.5, sys.float_info.max)
 
 
 OPPOSING = {"law": "opposing", "norm": 1.0}
 BAD = [
-    ("quadratic", {"problem": "cubic"}, "model.problem = 'cubic': must be one of quadratic, nonco"),
+    (
+        "quadratic",
+        {"problem": "cubic"},
+        "model.problem = 'cubic': must be one of quadratic, nonco",
+    ),
     ("quadratic", {"problem": 3}, "model.problem = 3: must be one of"),
-    ("quadratic", {"problem": "domains"}, "model.problem = 'domains': must be another one without"),
-    ("domains", {"problem": "quadratic"}, "model.problem = 'quadratic': must be 'domains' with [["),
+    (
+        "quadratic",
+        {"problem": "domains"},
+        "model.problem = 'domains': must be another one without",
+    ),
+    (
+        "domains",
+        {"problem": "quadratic"},
+        "model.problem = 'quadratic': must be 'domains' with [[",
+    ),
     ("domains", {"problem": "nonconvex"}, "'nonconvex' is required"),
-    ("quadratic", {"nonconvex": {"amplitude": 1, "frequency": 1}}, "absent without problem = 'non"),
-    ("nonconvex", {"nonconvex": ABSENT}, "the table 'nonconvex' is required by this problem"),
-    ("nonconvex", {"nonconvex__amplitude": -1}, "model.nonconvex.amplitude = -1: must be"),
-    ("nonconvex", {"nonconvex__frequency": 0}, "model.nonconvex.frequency = 0: must be"),
-    ("nonconvex", {"dragger__law": "orthogonal"}, "another one with problem = 'nonconvex'"),
-    ("student-t", {"noise__degrees": 2}, "model.noise.degrees = 2: must be a finite number > 2"),
+    (
+        "quadratic",
+        {"nonconvex": {"amplitude": 1, "frequency": 1}},
+        "absent without problem = 'non",
+    ),
+    (
+        "nonconvex",
+        {"nonconvex": ABSENT},
+        "the table 'nonconvex' is required by this problem",
+    ),
+    (
+        "nonconvex",
+        {"nonconvex__amplitude": -1},
+        "model.nonconvex.amplitude = -1: must be",
+    ),
+    (
+        "nonconvex",
+        {"nonconvex__frequency": 0},
+        "model.nonconvex.frequency = 0: must be",
+    ),
+    (
+        "nonconvex",
+        {"dragger__law": "orthogonal"},
+        "another one with problem = 'nonconvex'",
+    ),
+    (
+        "student-t",
+        {"noise__degrees": 2},
+        "model.noise.degrees = 2: must be a finite number > 2",
+    ),
     ("student-t", {"noise__scale": -1}, "model.noise.scale = -1"),
-    ("linear", {"linear_regression": ABSENT}, "the table 'linear_regression' is required by"),
-    ("linear", {"linear_regression": 3}, "model.linear_regression = 3: must be a table"),
-    ("linear", {"linear_regression__spectrum": [1.0]}, "model.linear_regression.spectrum = [1.0]"),
-    ("linear", {"linear_regression__spectrum": 0}, "model.linear_regression.spectrum = 0"),
+    (
+        "linear",
+        {"linear_regression": ABSENT},
+        "the table 'linear_regression' is required by",
+    ),
+    (
+        "linear",
+        {"linear_regression": 3},
+        "model.linear_regression = 3: must be a table",
+    ),
+    (
+        "linear",
+        {"linear_regression__spectrum": [1.0]},
+        "model.linear_regression.spectrum = [1.0]",
+    ),
+    (
+        "linear",
+        {"linear_regression__spectrum": 0},
+        "model.linear_regression.spectrum = 0",
+    ),
     (
         "linear",
         {"linear_regression__optimum": [1.0]},
         "a list of model.linear_regression.dimension",
     ),
     ("linear", {"linear_regression__corruption": "odd"}, "one of opposed, constant"),
-    ("linear", {"linear_regression__samples": 0}, "model.linear_regression.samples = 0"),
-    ("linear", {"linear_regression__samples": 2**26}, "at most 33554432 in dimension 2"),
+    (
+        "linear",
+        {"linear_regression__samples": 0},
+        "model.linear_regression.samples = 0",
+    ),
+    (
+        "linear",
+        {"linear_regression__samples": 2**26},
+        "at most 33554432 in dimension 2",
+    ),
     ("linear", {"linear_regression__noise": ABSENT}, "'noise' is missing"),
     ("linear", {"linear_regression__colour": 1}, "unknown key 'colour'"),
     ("linear", {"dimension": 2}, "unknown key 'dimension'"),
@@ -125,33 +200,77 @@ BAD = [
         {"dragger__direction": [1.0]},
         "model.dragger.direction = [1.0]: must be a number, or a list of 2",
     ),
-    ("linear", {"dragger__law": "orthogonal"}, "one of corrupted, persistent, additive, opposing"),
+    (
+        "linear",
+        {"dragger__law": "orthogonal"},
+        "one of corrupted, persistent, additive, opposing",
+    ),
     ("linear", {"dragger": {"norm": 3.0}}, "model.dragger: unknown key 'norm'"),
     ("linear", {"dragger": 3}, "model.dragger = 3: must be a table"),
     ("linear", {"dragger_fraction": 1.0}, "model.dragger_fraction = 1.0"),
-    ("logistic", {"two_layer": GOOD["layers"]["two_layer"]}, "absent with problem = 'logistic_reg"),
-    ("logistic", {"logistic_regression__mean": []}, "model.logistic_regression.mean = []"),
+    (
+        "logistic",
+        {"two_layer": GOOD["layers"]["two_layer"]},
+        "absent with problem = 'logistic_reg",
+    ),
+    (
+        "logistic",
+        {"logistic_regression__mean": []},
+        "model.logistic_regression.mean = []",
+    ),
     ("logistic", {"logistic_regression__positive_fraction": 1.0}, "> 0 and < 1"),
-    ("logistic", {"logistic_regression__leverage": 0}, "model.logistic_regression.leverage = 0"),
-    ("layers", {"two_layer__teacher": 4}, "model.two_layer.teacher = 4: must be at most model.two"),
+    (
+        "logistic",
+        {"logistic_regression__leverage": 0},
+        "model.logistic_regression.leverage = 0",
+    ),
+    (
+        "layers",
+        {"two_layer__teacher": 4},
+        "model.two_layer.teacher = 4: must be at most model.two",
+    ),
     (
         "layers",
         {"two_layer__inputs": 1},
         "model.two_layer.teacher = 2: must be at most model.two_l",
     ),
     ("layers", {"two_layer__inputs": 2**26}, "model.two_layer.inputs"),
-    ("layers", {"dragger__active": {}}, "model.dragger.active: must have one of the keys"),
+    (
+        "layers",
+        {"dragger__active": {}},
+        "model.dragger.active: must have one of the keys",
+    ),
     ("quadratic", {"dragger__active": 3}, "model.dragger.active = 3: must be a table"),
     (
         "quadratic",
         {"dragger__active": {"gradient_norm": [0, 1], "iterations": [0, 1]}},
         "must have one of the keys 'gradient_norm' and 'iterations'",
     ),
-    ("quadratic", {"dragger__active": {"iterations": [3, 3]}}, "active.iterations = [3, 3]"),
-    ("quadratic", {"dragger__active": {"iterations": [0, 2.5]}}, "active.iterations[1] = 2.5"),
-    ("quadratic", {"dragger__active": {"gradient_norm": [2, 1]}}, "the first one smaller"),
-    ("quadratic", {"dragger__active": {"gradient_norm": [-1, 1]}}, "active.gradient_norm[0] = -1"),
-    ("quadratic", {"dragger__active": {"gradient_norm": [0, math.nan]}}, "a finite number"),
+    (
+        "quadratic",
+        {"dragger__active": {"iterations": [3, 3]}},
+        "active.iterations = [3, 3]",
+    ),
+    (
+        "quadratic",
+        {"dragger__active": {"iterations": [0, 2.5]}},
+        "active.iterations[1] = 2.5",
+    ),
+    (
+        "quadratic",
+        {"dragger__active": {"gradient_norm": [2, 1]}},
+        "the first one smaller",
+    ),
+    (
+        "quadratic",
+        {"dragger__active": {"gradient_norm": [-1, 1]}},
+        "active.gradient_norm[0] = -1",
+    ),
+    (
+        "quadratic",
+        {"dragger__active": {"gradient_norm": [0, math.nan]}},
+        "a finite number",
+    ),
     ("quadratic", {"dragger__law": "corrupted"}, "model.dragger.law = 'corrupted'"),
 ]
 
@@ -167,9 +286,17 @@ def test_bad_values_are_refused_in_one_line(name, changes, message):
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
-        ("student-t", {}, "model.noise.law = 'student-t': must be gaussian, rare or gamma"),
+        (
+            "student-t",
+            {},
+            "model.noise.law = 'student-t': must be gaussian, rare or gamma",
+        ),
         ("nonconvex", {}, "model.problem = 'nonconvex': must be quadratic or domains"),
-        ("quadratic", {"dragger__active": {"iterations": [0, 9]}}, "model.dragger.active"),
+        (
+            "quadratic",
+            {"dragger__active": {"iterations": [0, 9]}},
+            "model.dragger.active",
+        ),
         ("linear", {}, "model.problem = 'linear_regression': must be quadratic"),
         ("layers", {}, "model.problem = 'two_layer': must be quadratic"),
     ],
@@ -186,8 +313,12 @@ def test_what_has_no_exact_bias_is_refused(name, changes, message):
 
 def test_heavy_noise_in_a_domain_is_named_by_its_place():
     noise = GOOD["student-t"]["noise"]
-    e = experiment("domains", domains=[{"weight": 1.0, "optimum": [0.0, 0.0], "noise": noise}])
-    with pytest.raises(SpecificationError, match=re.escape("model.domains[0].noise.law = 'stud")):
+    e = experiment(
+        "domains", domains=[{"weight": 1.0, "optimum": [0.0, 0.0], "noise": noise}]
+    )
+    with pytest.raises(
+        SpecificationError, match=re.escape("model.domains[0].noise.law = 'stud")
+    ):
         bias_table(e)
 
 
@@ -207,4 +338,6 @@ def test_the_gradient_of_the_loss():
 def test_a_changed_model_keeps_its_kind():
     model = experiment("nonconvex").model
     assert replace(model, dragger_fraction=0.2).problem == "nonconvex"
-    assert replace(experiment("domains").model, dragger_fraction=0.2).domains is not None
+    assert (
+        replace(experiment("domains").model, dragger_fraction=0.2).domains is not None
+    )

@@ -1,4 +1,4 @@
-"""Experiment files as people write them, and what is said of those that cannot be read."""
+"""Experiment files as people write them, and what is said of unreadable ones."""
 
 import os
 import time
@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.spec.checking import SpecificationError, file_name, named, number_hint, suggestion
+from analysis.spec.checking import (
+    SpecificationError,
+    file_name,
+    named,
+    number_hint,
+    suggestion,
+)
 from analysis.spec.experiment import Experiment
 from analysis.spec.reading import LARGEST_FILE, read_table
 
@@ -45,7 +51,9 @@ def test_files_of_any_editor(tmp_path, encoding, newline):
 )
 def test_numbers_as_people_write_them(tmp_path, written, said):
     path = tmp_path / "x.toml"
-    path.write_text(TEXT.replace("dragger_fraction = 0.01", f"dragger_fraction = {written}"))
+    path.write_text(
+        TEXT.replace("dragger_fraction = 0.01", f"dragger_fraction = {written}")
+    )
     message = refusal(path)
     assert said in message
     if "must be a number" in said:
@@ -81,7 +89,7 @@ def test_a_file_may_have_that_many_bytes(tmp_path):
 
 @pytest.mark.parametrize("stem", ["..", ".", "a\nb", "a\u202eb", "a\x1b[31mb", "a\\b"])
 def test_a_name_leads_nowhere(tmp_path, stem):
-    """Results are kept in a folder of the file's name, which must stay where it is put."""
+    """Results stay in a folder of the file's name, which must not leave its place."""
     path = tmp_path / f"{stem}.toml"
     path.write_text(TEXT)
     assert "experiment.name = " in refusal(path)
@@ -90,7 +98,9 @@ def test_a_name_leads_nowhere(tmp_path, stem):
 @pytest.mark.parametrize("name", ["", "/x", "../x", "é" * 128, "a\udcffb", 3])
 def test_an_experiment_of_ones_own_is_named_as_a_file(name):
     table = read_table(PRESET)
-    with pytest.raises(SpecificationError, match=r"experiment\.name = .*must be a file's name"):
+    with pytest.raises(
+        SpecificationError, match=r"experiment\.name = .*must be a file's name"
+    ):
         Experiment.from_mapping(table, name=name)
     assert file_name("name", "é" * 127) == "é" * 127
 

@@ -38,7 +38,9 @@ def test_the_engines_know_the_same_numbers():
 
 @pytest.mark.parametrize("name", ["Adaptive", "", None, "clip", 1])
 def test_other_names_are_refused(name):
-    with pytest.raises(SpecificationError, match=r"rule = .*: must be one of sgd, adaptive"):
+    with pytest.raises(
+        SpecificationError, match=r"rule = .*: must be one of sgd, adaptive"
+    ):
         Rule.check("rule", name)
 
 
@@ -51,7 +53,9 @@ def test_properties_by_what_the_rule_does(rule):
     twice = direction_of(rule, threshold=None if threshold is None else 2 * threshold)
     direction, length = clip(g), np.linalg.norm(g, axis=-1)
     assert np.allclose(twice(2 * g), direction) == (rule is Rule.NORMALIZED)
-    alone = np.array([clip(part[None, None])[0] for part in g.reshape(-1, 3)]).reshape(g.shape)
+    alone = np.array([clip(part[None, None])[0] for part in g.reshape(-1, 3)]).reshape(
+        g.shape
+    )
     in_parts = np.allclose(direction, alone.mean(1))
     assert in_parts == (not rule.depends_on_m and not rule.clips_mini_batch)
     assert rule.only_shortens == bool(
@@ -71,7 +75,9 @@ def test_the_score_is_the_length_after_clipping(rule):
     assert rule.score(norm, limit) == pytest.approx(clipped)
     h = 1e-6
     slope = (rule.score(norm + h, limit) - rule.score(norm - h, limit)) / (2 * h)
-    assert rule.score_derivative(norm, threshold=limit) == pytest.approx(slope, abs=1e-6)
+    assert rule.score_derivative(norm, threshold=limit) == pytest.approx(
+        slope, abs=1e-6
+    )
 
 
 def test_the_score_of_algorithm_1_needs_the_others():
@@ -87,7 +93,11 @@ def test_constant_clipping_norms():
     assert math.isnan(Rule.SGD.constant_clipping_norm(None))
     assert Rule.ADAPTIVE.constant_clipping_norm(None) is None
     assert Rule.NORMALIZED.constant_clipping_norm(None) == 1
-    assert Rule.FIXED.constant_clipping_norm(0.4) == Rule.GLOBAL.constant_clipping_norm(0.4) == 0.4
+    assert (
+        Rule.FIXED.constant_clipping_norm(0.4)
+        == Rule.GLOBAL.constant_clipping_norm(0.4)
+        == 0.4
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ NUMBERS = {"batch_size": 256, "why": "\n\nSetting: **x** {first} # alt"}
 def test_a_template_is_filled():
     assert parsed(TEXT).filled(DATA, NUMBERS) == Description(
         alt="A curve from 1.00 to 0.50.",
-        caption=("The best size is 8.\nSetting: mini-batches of 256.\nPoints: n = 32, {8}."),
+        caption=(
+            "The best size is 8.\nSetting: mini-batches of 256.\nPoints: n = 32, {8}."
+        ),
         notes=("One.", "Two, \n\nSetting: **x** {first} # alt."),
     )
 

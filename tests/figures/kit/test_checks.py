@@ -126,7 +126,9 @@ def scores(z, degrees):
     return [{"z": x, "degrees": degrees} for x in z]
 
 
-@pytest.mark.parametrize(("condition", "sides"), [(checks.agree, 2), (checks.not_above, 1)])
+@pytest.mark.parametrize(
+    ("condition", "sides"), [(checks.agree, 2), (checks.not_above, 1)]
+)
 @pytest.mark.parametrize("n", [1, 20])
 def test_the_family_is_refused_once_in_a_million(condition, sides, n):
     """Second route: the tail probability of the limit from scipy.stats."""

@@ -58,5 +58,7 @@ def test_importing_figures_leaves_the_backend_alone():
         "figures.sweet_spot; "
         "print(matplotlib.get_backend(), 'matplotlib.pyplot' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["svg", "False"]

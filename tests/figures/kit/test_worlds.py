@@ -36,7 +36,9 @@ def test_an_experiment_on_a_line():
 
 
 def test_the_other_direction():
-    model = worlds.line_model(dragger_fraction=0.01, noise=NOISE, dragger_norm=5.0, direction=1.0)
+    model = worlds.line_model(
+        dragger_fraction=0.01, noise=NOISE, dragger_norm=5.0, direction=1.0
+    )
     assert model["dragger"]["direction"] == [1.0]
 
 

@@ -1,4 +1,4 @@
-"""Compiled code on disk: whatever stands there, jobs run, and damaged code is never run."""
+"""Compiled code on disk: jobs run whatever is there, damaged code never."""
 
 import os
 import random
@@ -26,7 +26,7 @@ def twice(x):
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """Calls `twice` as a new process would: the result, and how often code came from the disk."""
+    """Calls `twice` as a new process would: result, how often code came from disk."""
     monkeypatch.setattr(sim.compiled.cache.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(sim.compiled.cache, "reported", set())
 
@@ -89,7 +89,9 @@ def test_where_no_code_can_be_written_it_is_said_once(call, file, capsys):
 
 
 @pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.soak)])
-def test_flipped_bits_are_never_run(call, file, capsys, count, monkeypatch, record_property):
+def test_flipped_bits_are_never_run(
+    call, file, capsys, count, monkeypatch, record_property
+):
     """Every one of them is seen before the code is loaded."""
     whole, rng = file.read_bytes(), random.Random(count)
     code = compiled(twice)
@@ -101,7 +103,9 @@ def test_flipped_bits_are_never_run(call, file, capsys, count, monkeypatch, reco
         file.write_bytes(data)
         assert code._cache.load_overload(signature, context) is None
     assert "cannot be used" in capsys.readouterr().err
-    record_property("soak", {"what": "compiled code with a bit flipped, refused", "count": count})
+    record_property(
+        "soak", {"what": "compiled code with a bit flipped, refused", "count": count}
+    )
 
 
 def test_a_full_disk_does_not_stop_a_job(call, capsys, monkeypatch):
@@ -115,7 +119,10 @@ def test_a_full_disk_does_not_stop_a_job(call, capsys, monkeypatch):
 
 
 def test_another_text_is_other_code(call, file, monkeypatch):
-    """The engines' texts and the lanes are in the folder's name, the function's in the file's."""
+    """The engines' texts and the lanes are in the folder's name.
+
+    The function's text is in the file's name.
+    """
     monkeypatch.setattr(sim.compiled.cache, "sources", lambda: "numba-other")
     assert call() == (12.0, 0)
 
@@ -129,7 +136,10 @@ def test_without_a_home_the_package_alone_is_tried(monkeypatch):
 def test_a_job_runs_where_nothing_can_be_kept(tmp_path):
     """NUMBA_CACHE_DIR is a file; numba itself would end with a traceback."""
     (tmp_path / "file").write_text("")
-    program = "from tests.sim.compiled.test_cache import twice, compiled; import numpy as np; "
+    program = (
+        "from tests.sim.compiled.test_cache import twice, compiled; "
+        "import numpy as np; "
+    )
     program += "print(compiled(twice)(np.arange(4.0)))"
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,4 +1,4 @@
-"""What tests of the engines share: hand-made plans, and a CUDA device that is the CPU."""
+"""What tests of engines share: hand-made plans, a CUDA device that is the CPU."""
 
 import ctypes
 import hashlib
@@ -20,7 +20,7 @@ ROWS = 6
 
 
 def law(rng, m, d, axes=1, gammas=0, backward=False, rows=ROWS):
-    """A composition of m micro-batches with random rows, some of them rare, two of them clean."""
+    """A composition of m micro-batches with random rows, some rare, two clean."""
     weight = np.array([0.6, 0.25, 0.1, 0.0499, 1e-4, 0])[:rows]
     weight[-1] += 1 - weight.sum()
     bits, threshold, alias = alias_table(weight)
@@ -44,9 +44,10 @@ def make_plan(
     d, rule="adaptive", sizes=(24,), *, axes=1, gammas=0, backward=False, flat=False,
     wave=(0.0, 0.0), average=True, rows=ROWS, seed=0, last=(),
 ):  # fmt: skip
-    """A plan in dimension d; one size is the whole plan, four are two phases in each direction.
+    """A plan in dimension d; one size is the whole plan, four two phases each way.
 
-    last: in which of them the last micro-batch has a law of its own, with that number of rows.
+    last: in which of them the last micro-batch has a law of its own, with that number
+    of rows.
     """
     rng = np.random.default_rng([d, len(sizes), seed])
     directions = rng.normal(size=(axes + 1, d))
@@ -87,7 +88,7 @@ def start(plan, replicates, precision="float64", scale=3.0):
 
 
 class HostDevice:
-    """A stand-in for `sim.backend.Device`: g++ compiles the kernel, fibers are its threads."""
+    """A stand-in for `sim.backend.Device`: g++ compiles, fibers are threads."""
 
     KERNELS = ("advance", "normals_only")
 
@@ -110,8 +111,16 @@ class HostDevice:
             kernel = library.with_suffix(".cu")
             kernel.write_text(source, encoding="utf-8")
             options = (
-                *("-std=c++17", "-O1", "-Wall", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused"),
-                *("-shared", "-fPIC", "-Wl,-Bsymbolic"),  # libc has an `advance` of its own
+                *(
+                    "-std=c++17",
+                    "-O1",
+                    "-Wall",
+                    "-Werror",
+                    "-Wno-unknown-pragmas",
+                    "-Wno-unused",
+                ),
+                # libc has an `advance` of its own
+                *("-shared", "-fPIC", "-Wl,-Bsymbolic"),
             )
             defined = [f"-D{key}={value}" for key, value in macros.items()]
             subprocess.run(
@@ -122,7 +131,10 @@ class HostDevice:
         loaded = ctypes.CDLL(str(library))
 
         def launch(blocks, threads, arguments):
-            values = [np.array(a.ctypes.data if a.ndim else a) for a in map(np.asarray, arguments)]
+            values = [
+                np.array(a.ctypes.data if a.ndim else a)
+                for a in map(np.asarray, arguments)
+            ]
             pointers = (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values))
             which = self.KERNELS.index(name)
             sizes = (blocks, threads, ctypes.c_size_t(shared), self.backwards)

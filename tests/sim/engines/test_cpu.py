@@ -44,13 +44,21 @@ CASES = [
     (5, "global", {"backward": True, "sizes": (7,)}),
     (8, "adaptive", {"gammas": 1, "axes": 2, "backward": True}),
     (19, "global", {"axes": 0}),
-    (40, "adaptive", {"axes": 3, "gammas": 2, "backward": True, "sizes": (24, 6, 1, 37)}),
+    (
+        40,
+        "adaptive",
+        {"axes": 3, "gammas": 2, "backward": True, "sizes": (24, 6, 1, 37)},
+    ),
     (64, "adaptive", {"wave": (0.3, 2.0)}),
     (64, "sgd", {"average": False, "sizes": (5,)}),
     (130, "normalized", {"flat": True}),
     (1, "adaptive", {"sizes": (25,), "last": {0: 3}}),
     (2, "sgd", {"sizes": (1030, 6, 1, 13), "last": {0: 4, 3: 1}, "gammas": 1}),
-    (40, "fixed", {"axes": 3, "gammas": 2, "sizes": (24, 6, 2, 37), "last": {1: 6, 2: 2}}),
+    (
+        40,
+        "fixed",
+        {"axes": 3, "gammas": 2, "sizes": (24, 6, 2, 37), "last": {1: 6, 2: 2}},
+    ),
     (64, "global", {"sizes": (9,), "last": {0: 5}, "backward": True}),
 ]
 
@@ -78,7 +86,7 @@ def test_hits(hand_made):
 
 @pytest.mark.parametrize("last", [2**31, 0, 2**32 - 1])
 def test_ties_of_an_alias_table_are_decided_by_a_second_word(hand_made, last):
-    """The thresholds' leading bits are those of words that occur, so that there are ties."""
+    """Thresholds share leading bits with words that occur, so that there are ties."""
     plan = hand_made.plan(2, "adaptive", sizes=(64,))
     (law,) = plan.compositions
     words = philox.bits(KEY, philox.COMPOSITION, range(1), 0, 64)[0].tolist()

@@ -1,4 +1,7 @@
-"""The GPU's kernel against `sim.engines.readable`: thread by thread on the CPU, and on a device."""
+"""The GPU's kernel against `sim.engines.readable`.
+
+It runs thread by thread on the CPU, and on a device.
+"""
 
 import copy
 import itertools
@@ -24,7 +27,11 @@ CASES = {
     "5": (5, "sgd", {"wave": (0.3, 2.0), "average": False, "rows": 1, "sizes": (3,)}),
     "64": (64, "adaptive", {"sizes": PHASES, "backward": True, "flat": True}),
     "130": (130, "global", {"axes": 2}),
-    "wide": (64, "normalized", {"form": Shape(8, 2, 32, 2), "gammas": 1, "sizes": (70,)}),
+    "wide": (
+        64,
+        "normalized",
+        {"form": Shape(8, 2, 32, 2), "gammas": 1, "sizes": (70,)},
+    ),
     "wider": (130, "fixed", {"form": Shape(16, 3, 32), "average": False}),
     "narrow": (64, "fixed", {"form": Shape(4, 4, 16), "sizes": (9,)}),
     "uneven 1": (1, "adaptive", {"sizes": (23,), "last": {0: 3}, "gammas": 1}),
@@ -32,11 +39,19 @@ CASES = {
     "uneven 64": (64, "fixed", {"sizes": (9,), "last": {0: 5}, "backward": True}),
     "uneven 130": (130, "adaptive", {"sizes": (70,), "last": {0: 2}, "gammas": 2}),
     "single 2": (2, "normalized", {"precision": "float32"}),
-    "single 64": (64, "adaptive", {"precision": "float32", "sizes": PHASES, "backward": True}),
+    "single 64": (
+        64,
+        "adaptive",
+        {"precision": "float32", "sizes": PHASES, "backward": True},
+    ),
     "single 130": (130, "fixed", {"precision": "float32", "gammas": 1}),
 }
 SOAK = {
-    f"{d} {rule} {precision}": (d, rule, {"precision": precision, "backward": True, "gammas": 1})
+    f"{d} {rule} {precision}": (
+        d,
+        rule,
+        {"precision": precision, "backward": True, "gammas": 1},
+    )
     for d in (1, 2, 3, 4, 5, 16, 64, 130)
     for rule in Rule.names()
     for precision in ("float64", "float32")
@@ -50,7 +65,12 @@ def prepared(hand_made, device, case, replicates=3, radius=None):
     precision, form = options.pop("precision", "float64"), options.pop("form", None)
     plan = hand_made.plan(d, rule, **options)
     state = hand_made.start(plan, replicates, precision)
-    kinds = {"precision": precision, "replicates": replicates, "device": device, "form": form}
+    kinds = {
+        "precision": precision,
+        "replicates": replicates,
+        "device": device,
+        "form": form,
+    }
     return plan, state, Cuda(plan, KEY, STEP, radius, **kinds)
 
 
@@ -73,7 +93,9 @@ def assert_close(found, expected):
     np.testing.assert_allclose(
         found.w, expected.w, rtol=0, atol=scale * (5e-6 if single else 1e-12)
     )
-    tolerance = {"rtol": 5e-5, "atol": 5e-4} if single else {"rtol": 1e-11, "atol": 1e-11}
+    tolerance = (
+        {"rtol": 5e-5, "atol": 5e-4} if single else {"rtol": 1e-11, "atol": 1e-11}
+    )
     np.testing.assert_allclose(found.sums, expected.sums, **tolerance)
     np.testing.assert_allclose(found.last, expected.last, **tolerance)
 
@@ -112,7 +134,7 @@ def test_every_rule_in_many_dimensions(hand_made, host_device, case):
 
 
 def assert_independent(hand_made, device, case, layouts):
-    """The first replicates' results for (form, replicates, processors), the same in all layouts."""
+    """First results by (form, replicates, processors), the same in all layouts."""
     d, rule, options = case
     processors = device.processors
     found = []
@@ -131,7 +153,7 @@ def assert_independent(hand_made, device, case, layouts):
 
 
 def layouts(case):
-    """Few replicates on many processors, many on one, and several warps for a replicate."""
+    """Few replicates on many processors, many on one, and many warps for one."""
     d, _, options = case
     size = np.dtype(options.get("precision", "float64")).itemsize
     one = options.get("form") or shape(d, *options["sizes"], size)
@@ -145,7 +167,9 @@ INDEPENDENT = [(64, "normalized", {"sizes": (70,)}), (2, "adaptive", {"sizes": (
 OTHERS = [CASES["narrow"], CASES["uneven 130"]]
 
 
-@pytest.mark.parametrize("case", [*INDEPENDENT, *OTHERS], ids=["64", "2", "narrow", "uneven"])
+@pytest.mark.parametrize(
+    "case", [*INDEPENDENT, *OTHERS], ids=["64", "2", "narrow", "uneven"]
+)
 def test_neither_warps_nor_replicates_matter(hand_made, host_device, case):
     assert_independent(hand_made, host_device, case, layouts(case))
 
@@ -177,15 +201,19 @@ def test_late_iterations_have_numbers_of_their_own(hand_made, host_device):
 
 
 def test_a_large_dimension(hand_made, host_device):
-    plan, state, engine = prepared(hand_made, host_device, (4096, "adaptive", {"sizes": (5,)}))
+    plan, state, engine = prepared(
+        hand_made, host_device, (4096, "adaptive", {"sizes": (5,)})
+    )
     expected = copy.deepcopy(state)
     Stepwise(plan, KEY, STEP).advance(expected, 0, 3, False)
     assert_close(run(engine, state, host_device, 0, 3), expected)
 
 
 def test_ties_of_the_leading_bits_take_a_second_word(hand_made, host_device):
-    """Thresholds that agree with a word drawn, and lie just above or just below its refinement."""
-    plan, state, engine = prepared(hand_made, host_device, (64, "sgd", {"sizes": (40,)}), 1)
+    """Thresholds equal to a word drawn, and just above or below its refinement."""
+    plan, state, engine = prepared(
+        hand_made, host_device, (64, "sgd", {"sizes": (40,)}), 1
+    )
     [law] = plan.compositions
     x, y = (
         philox.bits(KEY, stream, range(1), 0, law.micro_batches)[0]
@@ -203,7 +231,9 @@ def test_ties_of_the_leading_bits_take_a_second_word(hand_made, host_device):
         "exact": threshold,
         "cut": threshold >> half << half,
     }.items():
-        tied_plan = replace(plan, compositions=(replace(compositions[0], threshold=tied),))
+        tied_plan = replace(
+            plan, compositions=(replace(compositions[0], threshold=tied),)
+        )
         kinds = {"precision": "float64", "replicates": 1, "device": host_device}
         engine = Cuda(tied_plan, KEY, STEP, **kinds)
         results[name] = run(engine, state, host_device, 0, 1)
@@ -230,12 +260,15 @@ def test_the_throughput_kernel_draws_the_normals(hand_made, host_device, case):
     out = np.zeros(64, state.w.dtype)
     kernel(2, 32, (*map(np.uint32, (*KEY, 5)), out))
     z = philox.normals(KEY, philox.NORMALS, range(64), 0, 20)
-    np.testing.assert_allclose(out, z.sum(1), rtol=0, atol=1e-5 if "single" in case else 1e-13)
+    np.testing.assert_allclose(
+        out, z.sum(1), rtol=0, atol=1e-5 if "single" in case else 1e-13
+    )
 
 
 def test_a_missing_barrier_is_seen(hand_made, host_device, monkeypatch):
-    """The power twin of the tests above: the kernel without its barriers between lanes."""
-    case = (64, "sgd", {"sizes": (70,)})  # without a norm that would make the lanes meet
+    """The power twin of the tests above: a kernel without barriers between lanes."""
+    # without a norm that would make the lanes meet
+    case = (64, "sgd", {"sizes": (70,)})
     broken = source().replace("__syncwarp(team);", "")
     monkeypatch.setattr("sim.engines.cuda.launch.source", lambda: broken)
     plan, state, engine = prepared(hand_made, host_device, case)
@@ -254,7 +287,9 @@ def test_trajectories_on_a_device(hand_made, device, case):
 @pytest.mark.gpu
 @pytest.mark.parametrize("case", INDEPENDENT, ids=["64", "2"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_neither_warps_nor_replicates_matter_on_a_device(hand_made, device, case, precision):
+def test_neither_warps_nor_replicates_matter_on_a_device(
+    hand_made, device, case, precision
+):
     d, rule, options = case
     changed = (d, rule, {**options, "precision": precision})
     assert_independent(hand_made, device, changed, layouts(changed))

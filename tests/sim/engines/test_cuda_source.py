@@ -18,7 +18,11 @@ FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1, "UNEVEN": 1}
 def compiler():
     """NVRTC's library; skips where the wheel is not installed."""
     try:
-        paths = [p for p in files("nvidia-cuda-nvrtc") or [] if p.name.startswith("libnvrtc.so")]
+        paths = [
+            p
+            for p in files("nvidia-cuda-nvrtc") or []
+            if p.name.startswith("libnvrtc.so")
+        ]
     except PackageNotFoundError:
         pytest.skip("the wheel nvidia-cuda-nvrtc is not installed")
     if not paths:
@@ -33,7 +37,11 @@ def compiled(compiler, text, architecture, macros):
     assert not compiler.nvrtcCreateProgram(
         ctypes.byref(program), given, b"mixture.cu", 0, None, None
     )
-    options = [f"--gpu-architecture={architecture}", "--std=c++17", "--ptxas-options=-v"]
+    options = [
+        f"--gpu-architecture={architecture}",
+        "--std=c++17",
+        "--ptxas-options=-v",
+    ]
     options += [f"-D{key}={value}" for key, value in macros.items()]
     pointers = (ctypes.c_char_p * len(options))(*map(str.encode, options))
     compiler.nvrtcCompileProgram(program, len(options), pointers)
@@ -48,9 +56,19 @@ def compiled(compiler, text, architecture, macros):
 
 def macros(d, rule, real, features, warps=1):
     form = shape(d, 10**4, 4 if real == "float" else 8)
-    layout = {"LANES": form.lanes, "COUNTERS": form.counters, "TEAM": form.team, "WARPS": warps}
+    layout = {
+        "LANES": form.lanes,
+        "COUNTERS": form.counters,
+        "TEAM": form.team,
+        "WARPS": warps,
+    }
     problem = {"D": d, "RULE": Rule(rule).number, "REAL": real, **features}
-    return {**problem, **layout, "THREADS": 32 * max(4, warps), "RESIDENT": 4 // max(1, warps // 4)}
+    return {
+        **problem,
+        **layout,
+        "THREADS": 32 * max(4, warps),
+        "RESIDENT": 4 // max(1, warps // 4),
+    }
 
 
 CASES = [
@@ -82,7 +100,9 @@ def test_it_compiles(compiler, case):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("case", SOAK, ids=lambda case: " ".join(map(str, (*case[:3], *case[4:]))))
+@pytest.mark.parametrize(
+    "case", SOAK, ids=lambda case: " ".join(map(str, (*case[:3], *case[4:])))
+)
 def test_every_combination_compiles(compiler, case):
     check(compiler, case)
 
@@ -91,11 +111,15 @@ def test_the_hot_kernels_keep_everything_in_registers(compiler):
     for d in (2, 64):
         log = check(compiler, (d, "adaptive", "float", PLAIN, 1, "sm_90"))
         [report] = log.split("'advance'")[1:]
-        assert "0 bytes stack frame, 0 bytes spill stores" in report.split("registers")[0]
+        assert (
+            "0 bytes stack frame, 0 bytes spill stores" in report.split("registers")[0]
+        )
 
 
 def test_an_error_is_seen(compiler):
     text = source().replace("REAL least", "REAL leest")
-    size, log = compiled(compiler, text, "sm_90", macros(64, "adaptive", "float", PLAIN))
+    size, log = compiled(
+        compiler, text, "sm_90", macros(64, "adaptive", "float", PLAIN)
+    )
     assert size == 0
     assert "least" in log

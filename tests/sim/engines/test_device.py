@@ -1,4 +1,4 @@
-"""What only a CUDA device can show: the law of many replicates, and how fast they are."""
+"""What only a CUDA device can show: many replicates' law and speed."""
 
 import math
 import time
@@ -24,8 +24,10 @@ def moved(device, state):
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("d", [2, 64])
-def test_the_spread_at_rest_is_that_of_an_autoregression(hand_made, device, precision, d):
-    """SGD on a bowl: |z| < 6 of the mean square, false alarms 2e-9 each; 10 % more is seen."""
+def test_the_spread_at_rest_is_that_of_an_autoregression(
+    hand_made, device, precision, d
+):
+    """SGD: |z| < 6 of the mean square, 2e-9 each; 10 % more is seen."""
     n = 2**15
     plan = hand_made.plan(d, "sgd", (8,), rows=1, axes=0)
     law = replace(plan.compositions[0], first=np.zeros(1))
@@ -67,8 +69,13 @@ def test_throughput(hand_made, device, precision, d, capsys):
         work()
         return time.perf_counter() - begin
 
-    ceiling = 4 * count * threads / seconds(lambda: alone(threads // 256, 256, arguments))
+    ceiling = (
+        4 * count * threads / seconds(lambda: alone(threads // 256, 256, arguments))
+    )
     rate = n * m * d * steps / seconds(lambda: engine.advance(state, 0, steps, True))
     with capsys.disabled():
-        print(f"\n{precision}, d = {d}: {rate:.3g} normals/s, alone {ceiling:.3g}/s", end=" ")
+        print(
+            f"\n{precision}, d = {d}: {rate:.3g} normals/s, alone {ceiling:.3g}/s",
+            end=" ",
+        )
     assert math.isfinite(rate)

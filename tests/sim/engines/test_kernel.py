@@ -1,8 +1,8 @@
 """The fused engine against the plain-loop oracle, to 1e-12.
 
-The oracle is fed with samples that add up to the engine's draws: a micro-batch's Gaussian vector
-√(Σs²)·z is shared among its samples in proportion to the squares of their scales s, and its gamma
-variable goes to its first benign sample.
+The oracle is fed with samples that add up to the engine's draws: a micro-batch's
+Gaussian vector √(Σs²)·z is shared among its samples in proportion to the squares of
+their scales s, and its gamma variable goes to its first benign sample.
 """
 
 import math
@@ -43,7 +43,9 @@ DOMAINS = [
 ]
 
 
-def experiment(noise=NORMAL, dragger=BACK, rule="adaptive", b=(1, 3, 12), model=(), **algorithm):
+def experiment(
+    noise=NORMAL, dragger=BACK, rule="adaptive", b=(1, 3, 12), model=(), **algorithm
+):
     table = {"noise": noise} if noise else {"domains": DOMAINS}
     if rule in ("fixed", "global"):
         algorithm["threshold"] = 0.4
@@ -73,14 +75,14 @@ def experiment(noise=NORMAL, dragger=BACK, rule="adaptive", b=(1, 3, 12), model=
 
 
 def row(table, word, extra):
-    """The alias table's row for a 32-bit word and a second one, in Python's integers."""
+    """The alias table's row for a 32-bit word and another, in Python's integers."""
     column = word >> (32 - table.bits)
     u = ((word << table.bits) & philox.MASK) << 32 | extra << table.bits
     return column if u < int(table.threshold[column]) else int(table.alias[column])
 
 
 def batch(e, b, t, w, replicate=1):
-    """The samples of iteration t, for the oracle; b None: by the schedule and the window."""
+    """The samples of iteration t, for the oracle; b None: by schedule and window."""
     model, pure = e.model, e.algorithm.domains == "pure"
     length = norm(loss_gradient(model, list(w)))
     size = int(e.algorithm.schedule.size_at(t, length)) if b is None else b
@@ -109,7 +111,7 @@ def batch(e, b, t, w, replicate=1):
 
 
 def micro_batch(model, kinds, r, z, X):
-    """Samples of composition r whose noise adds up to the vector z and to the variables X."""
+    """Samples of composition r whose noise adds up to vector z and variables X."""
     draggers = int(kinds.draggers[r])
     isotropic = model.dragger.law == "isotropic"
     scales = [model.dragger.norm if isotropic else 0.0] * draggers
@@ -154,8 +156,12 @@ def distance(e, b, blunder=0.0):
     for t in range(STEPS):
         samples = batch(e, b, t, w)
         if blunder and t == 7:
-            samples = [replace(s, normal=[x + blunder for x in s.normal]) for s in samples]
-        size = b or int(e.algorithm.schedule.size_at(t, norm(loss_gradient(e.model, w))))
+            samples = [
+                replace(s, normal=[x + blunder for x in s.normal]) for s in samples
+            ]
+        size = b or int(
+            e.algorithm.schedule.size_at(t, norm(loss_gradient(e.model, w)))
+        )
         here = replace(e, run=replace(e.run, start=tuple(w)))
         w = trajectory(here, size, STEP, [samples])[-1]
         largest = max(largest, float(np.abs(found[t] - w).max()))
@@ -167,12 +173,18 @@ CASES = {
     "rare": experiment(RARE),
     "gamma": experiment(GAMMA),
     "gamma, isotropic": experiment(GAMMA, DRAGGERS[3]),
-    **{rule: experiment(RARE, rule=rule) for rule in ("sgd", "normalized", "fixed", "global")},
+    **{
+        rule: experiment(RARE, rule=rule)
+        for rule in ("sgd", "normalized", "fixed", "global")
+    },
     "sum": experiment(aggregate="sum", rule="normalized"),
     "domains": experiment(None, domains="mixed"),
     "pure domains": experiment(None, domains="pure"),
     "waves": experiment(
-        model={"problem": "nonconvex", "nonconvex": {"amplitude": 0.3, "frequency": 4.0}}
+        model={
+            "problem": "nonconvex",
+            "nonconvex": {"amplitude": 0.3, "frequency": 4.0},
+        }
     ),
     "no noise": experiment(SILENT),
 }
@@ -222,7 +234,9 @@ def test_schedules(schedule):
     assert np.abs(walked(e, None) - walked(experiment(), 3)).max() > 1e-3
 
 
-@pytest.mark.parametrize("window", [{"iterations": [5, 20]}, {"gradient_norm": [0.5, 1.2]}])
+@pytest.mark.parametrize(
+    "window", [{"iterations": [5, 20]}, {"gradient_norm": [0.5, 1.2]}]
+)
 def test_draggers_that_are_active_for_a_while(window):
     e = experiment(dragger=BACK | {"active": window})
     assert distance(e, 3) < 1e-12
@@ -233,7 +247,11 @@ def test_nothing_depends_on_how_the_work_is_cut():
     e = experiment(GAMMA, DRAGGERS[4])
     e = replace(e, run=replace(e.run, replicates=7, precision="float32"))
     states = []
-    for threads, cuts in ((1, [STEPS]), (3, [1, 2, 17, STEPS]), (2, range(1, STEPS + 1))):
+    for threads, cuts in (
+        (1, [STEPS]),
+        (3, [1, 2, 17, STEPS]),
+        (2, range(1, STEPS + 1)),
+    ):
         state = start(e)
         at = 0
         with Workers(threads) as workers:
@@ -260,7 +278,9 @@ def test_hitting_stops_a_replicate():
     with Workers(1) as workers:
         engine(e, 3, STEP, workers).advance(state, 0, STEPS, False)
     path = walked(experiment(), 3, range(1, STEPS + 1))
-    lengths = [norm(loss_gradient(e.model, list(w))) for w in [np.array(e.run.start), *path]]
+    lengths = [
+        norm(loss_gradient(e.model, list(w))) for w in [np.array(e.run.start), *path]
+    ]
     first = next(t for t, length in enumerate(lengths) if length <= 1.5)
     assert state.hit[1] == first > 0
     assert np.array_equal(state.w[1], path[first - 1])
@@ -268,11 +288,20 @@ def test_hitting_stops_a_replicate():
 
 def test_too_many_kinds_are_refused():
     domains = [{**DOMAINS[0], "weight": 0.25}] * 4
-    model = {"dimension": 3, "dragger_fraction": 0.2, "domains": domains, "dragger": BACK}
+    model = {
+        "dimension": 3,
+        "dragger_fraction": 0.2,
+        "domains": domains,
+        "dragger": BACK,
+    }
     e = Experiment.from_mapping(
         {
             "model": model,
-            "algorithm": {"rule": "sgd", "batch_size": 4096, "micro_batch_sizes": [4096]},
+            "algorithm": {
+                "rule": "sgd",
+                "batch_size": 4096,
+                "micro_batch_sizes": [4096],
+            },
         }
     )
     with pytest.raises(SpecificationError, match="kinds of micro-batch"):

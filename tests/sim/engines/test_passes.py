@@ -1,4 +1,4 @@
-"""The vector passes of the CPU kernel against NumPy, whatever is left over; both widths agree."""
+"""Vector passes of the CPU kernel against NumPy, with any rest; both widths agree."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 @compiled
 def rows(z, layout, gradient, axes, terms, weight, total):
-    """Squared norms of the rows, and their weighted sum added to total; terms [4, n]."""
+    """Squared norms of the rows; adds their weighted sum to total; terms [4, n]."""
     stride, whole, n = layout
     squares = np.empty(n, z.dtype)
     for j in range(n):
@@ -47,7 +47,9 @@ def test_rows(kind, d):
         z[: n * stride].reshape(n, stride).astype(np.float64),
         z[n * stride :].copy(),
     )
-    expected = np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
+    expected = (
+        np.outer(factor, a) + spread[:, None] * block[:, :d] + np.outer(along, axes[0])
+    )
     expected[:, 0] += first
     whole, beyond = total + weight @ expected, block[:, d:]
     terms = np.array([factor, spread, first, along])
@@ -73,12 +75,14 @@ print(normals((1, 2), 3, [4], 5, 333, np.float32).tobytes().hex())
 
 
 def test_the_width_of_registers_changes_no_bit():
-    """Words, and float32 normals, computed with 8 and with 16 lanes, whatever this machine has."""
+    """Words, and float32 normals, with 8 and 16 lanes, whatever the machine has."""
     found = {}
     for width in (8, 16):
         environment = os.environ | {"MICRO_BATCH_CLIPPING_LANES": str(width)}
         command = [sys.executable, "-c", PROGRAM]
-        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+        run = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, check=True
+        )
         used, *found[width] = run.stdout.split()
         assert int(used) == width
     assert found[8] == found[16]

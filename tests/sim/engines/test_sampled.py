@@ -1,4 +1,4 @@
-"""The engine that draws every sample: against the oracle, other libraries, and itself cut up."""
+"""The engine that draws every sample: against oracle, libraries, itself cut up."""
 
 import math
 from types import SimpleNamespace
@@ -40,11 +40,15 @@ def state(w, xp=np):
     )
 
 
-def simulate(e, sizes=3, replicates=range(4), steps=STEPS, xp=np, w=None, radius=None, **calls):
-    """The state after so many steps, recorded all along, from the same places everywhere."""
+def simulate(
+    e, sizes=3, replicates=range(4), steps=STEPS, xp=np, w=None, radius=None, **calls
+):
+    """The state after so many steps, recorded all along, from the same places."""
     problem = build(e, xp)
     found = state(start(problem, 6)[list(replicates)] if w is None else w, xp)
-    run = engine.PerSample(problem, e.algorithm, 0.1, sizes, KEY, list(replicates), radius)
+    run = engine.PerSample(
+        problem, e.algorithm, 0.1, sizes, KEY, list(replicates), radius
+    )
     for begin, end in calls.get("parts", [(0, steps)]):
         run.advance(found, begin, end, record=True)
     return found
@@ -58,29 +62,39 @@ def equal(one, other):
 
 
 def oracle_samples(e, replicate, pure, b):
-    """What chance decides, taken from the addresses that the problem uses, for the oracle."""
+    """What chance decides, taken from the problem's addresses, for the oracle."""
     model = e.model
     laws = [law for _, law in model.parts]
     edges = np.cumsum([weight for weight, _ in model.parts])[:-1]
     for t in range(STEPS):
         at = Draws(KEY, [replicate], t)
         wrong = at.uniforms(philox.SAMPLE, BATCH)[0] < model.dragger_fraction
-        normal = at.normals(philox.NORMALS, BATCH * model.dimension)[0].reshape(BATCH, -1)
-        u, rare = at.uniforms(philox.LABEL, BATCH)[0], at.uniforms(philox.COMPOSITION, BATCH)[0]
+        normal = at.normals(philox.NORMALS, BATCH * model.dimension)[0].reshape(
+            BATCH, -1
+        )
+        u, rare = (
+            at.uniforms(philox.LABEL, BATCH)[0],
+            at.uniforms(philox.COMPOSITION, BATCH)[0],
+        )
         place = [i - i % b if pure else i for i in range(BATCH)]
         domain = [int((u[place[i]] >= edges).sum()) for i in range(BATCH)]
         shape = [
-            {"gamma": getattr(law, "shape", 0), "student-t": getattr(law, "degrees", 0) / 2}.get(
-                law.law, 0.0
-            )
+            {
+                "gamma": getattr(law, "shape", 0),
+                "student-t": getattr(law, "degrees", 0) / 2,
+            }.get(law.law, 0.0)
             for law in (laws[k] for k in domain)
         ]
         gamma = at.gamma(philox.GAMMA, np.array([shape]))[0]
         draw = [
-            float(rare[i] < laws[domain[i]].probability) if laws[domain[i]].law == "rare" else g
+            float(rare[i] < laws[domain[i]].probability)
+            if laws[domain[i]].law == "rare"
+            else g
             for i, g in enumerate(gamma)
         ]
-        yield [Sample(bool(wrong[i]), draw[i], normal[i], domain[i]) for i in range(BATCH)]
+        yield [
+            Sample(bool(wrong[i]), draw[i], normal[i], domain[i]) for i in range(BATCH)
+        ]
 
 
 @pytest.mark.parametrize("rule", Rule.names())
@@ -89,13 +103,17 @@ def test_trajectories_equal_the_oracle(name, rule, experiment):
     algorithm = {"rule": rule, **THRESHOLD.get(rule, {})}
     aggregate = "sum" if rule == "normalized" else "mean"
     for pure in (False, True) if name == "domains" else (False,):
-        e = experiment(name, pure, {**algorithm, "aggregate": aggregate}, {"start": [1.0, -2.0, 1]})
+        e = experiment(
+            name, pure, {**algorithm, "aggregate": aggregate}, {"start": [1.0, -2.0, 1]}
+        )
         for b in (1, 3, 12, 5, 7, 11) if rule == "adaptive" else (3, 5):
             expected = trajectory(e, b, 0.1, oracle_samples(e, 2, pure, b))
             found = simulate(e, b, [2], w=np.array([e.run.start]))
             assert found.w[0] == pytest.approx(expected[-1], rel=1e-12, abs=1e-12)
             gradients = np.array([e.model.gradient(np.array(w)) for w in expected[:-1]])
-            assert found.sums[0, :-1] == pytest.approx(gradients.sum(0), rel=1e-11, abs=1e-11)
+            assert found.sums[0, :-1] == pytest.approx(
+                gradients.sum(0), rel=1e-11, abs=1e-11
+            )
             assert found.sums[0, -1] == pytest.approx((gradients**2).sum(), rel=1e-11)
 
 
@@ -121,12 +139,14 @@ class Elsewhere:
         return found
 
     def home(self, x):
-        return np.asarray(self.strict.asarray(x, device=self.strict.Device("CPU_DEVICE")))
+        return np.asarray(
+            self.strict.asarray(x, device=self.strict.Device("CPU_DEVICE"))
+        )
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_strict_arrays_on_another_device(name, experiment):
-    """Only what the array API promises is used, and nothing leaves the device unasked."""
+    """Only what the array API promises is used, nothing leaves the device unasked."""
     xp = Elsewhere(pytest.importorskip("array_api_strict"))
     pure = name == "domains"
     e = experiment(name, pure, {"rule": "adaptive"})
@@ -141,23 +161,38 @@ def test_strict_arrays_on_another_device(name, experiment):
 @pytest.mark.parametrize("law", ["persistent", "additive", "opposing", "isotropic"])
 def test_strict_arrays_with_schedules_hits_and_other_draggers(law, experiment):
     xp = Elsewhere(pytest.importorskip("array_api_strict"))
-    direction = {"direction": [1.0, 0.0, 0.0]} if law in ("persistent", "additive") else {}
-    dragger = {"law": law, "norm": 2.0, "active": {"gradient_norm": [0.5, 9.0]}, **direction}
-    e = experiment("linear_regression", algorithm={"rule": "normalized"}, dragger=dragger)
+    direction = (
+        {"direction": [1.0, 0.0, 0.0]} if law in ("persistent", "additive") else {}
+    )
+    dragger = {
+        "law": law,
+        "norm": 2.0,
+        "active": {"gradient_norm": [0.5, 9.0]},
+        **direction,
+    }
+    e = experiment(
+        "linear_regression", algorithm={"rule": "normalized"}, dragger=dragger
+    )
     e = e if law != "opposing" else experiment("logistic_regression", dragger=dragger)
 
     def sizes(xp):
-        return lambda t, G: xp.where(G > 1, xp.full_like(G, 3.0), xp.ones_like(G)).astype(int)
+        return lambda t, G: xp.where(
+            G > 1, xp.full_like(G, 3.0), xp.ones_like(G)
+        ).astype(int)
 
     expected = simulate(e, sizes(np), steps=12, radius=0.9)
 
     def other(t, G):
-        return xp.astype(xp.where(G > 1, xp.full_like(G, 3.0), xp.ones_like(G)), xp.int64)
+        return xp.astype(
+            xp.where(G > 1, xp.full_like(G, 3.0), xp.ones_like(G)), xp.int64
+        )
 
     found = simulate(e, other, steps=12, xp=xp, radius=0.9)
     for part in ("w", "sums", "hit", "last"):
         one = xp.home(getattr(found, part))
-        assert one == pytest.approx(getattr(expected, part), rel=1e-11, abs=1e-12, nan_ok=True)
+        assert one == pytest.approx(
+            getattr(expected, part), rel=1e-11, abs=1e-12, nan_ok=True
+        )
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -177,7 +212,7 @@ def test_the_result_does_not_depend_on_the_cut(name, experiment, monkeypatch):
 
 @pytest.mark.parametrize("name", ["quadratic", "data", "two_layer"])
 def test_schedules(name, experiment, monkeypatch):
-    """Each replicate has the size that its own gradient asks for, whoever is with it."""
+    """Each replicate has the size its own gradient asks for, whoever is with it."""
     e = experiment(name, algorithm={"rule": "normalized"})
     problem, seen = build(e), set()
     middle = np.median(np.linalg.norm(problem.gradient(start(problem, 6)), axis=-1))
@@ -223,7 +258,7 @@ def test_hits(experiment):
 
 @pytest.mark.parametrize("rule", Rule.names())
 def test_the_last_step_is_described(rule, experiment):
-    """Clipping norm, share of clean micro-batches, and cosine, from the step's own gradients."""
+    """Clipping norm, clean share, and cosine, from the step's own gradients."""
     e = experiment("quadratic", algorithm={"rule": rule, **THRESHOLD.get(rule, {})})
     problem = build(e)
     w = start(problem, 6)[:4]
@@ -236,7 +271,9 @@ def test_the_last_step_is_described(rule, experiment):
     assert np.array_equal(found.last[:, 1], clean.mean(-1))
     a, direction = problem.gradient(w), (w - found.w) / 0.1
     cosine = (
-        (a * direction).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(direction, axis=1)
+        (a * direction).sum(-1)
+        / np.linalg.norm(a, axis=-1)
+        / np.linalg.norm(direction, axis=1)
     )
     assert found.last[:, 2] == pytest.approx(cosine, rel=1e-9)
 
@@ -251,7 +288,9 @@ def test_nothing_is_recorded_unless_asked(experiment):
     e = experiment("quadratic")
     problem = build(e)
     found = state(start(problem, 4))
-    engine.PerSample(problem, e.algorithm, 0.1, 3, KEY, range(4)).advance(found, 0, 5, record=False)
+    engine.PerSample(problem, e.algorithm, 0.1, 3, KEY, range(4)).advance(
+        found, 0, 5, record=False
+    )
     assert not found.sums.any()
 
 
@@ -272,11 +311,15 @@ def test_draggers_exist_while_they_are_active(experiment):
     clean = experiment("quadratic", dragger_fraction=0.0)
     assert np.array_equal(before.w, simulate(clean, steps=5).w)
     during = simulate(e, w=before.w, parts=[(5, 9)])
-    assert np.array_equal(during.w, simulate(experiment("quadratic"), w=before.w, parts=[(5, 9)]).w)
+    assert np.array_equal(
+        during.w, simulate(experiment("quadratic"), w=before.w, parts=[(5, 9)]).w
+    )
     assert not np.array_equal(during.w, simulate(clean, w=before.w, parts=[(5, 9)]).w)
     after = simulate(clean, w=during.w, parts=[(9, 12)])
     assert np.array_equal(simulate(e, steps=12).w, after.w)
-    near = experiment("quadratic", dragger={**push, "active": {"gradient_norm": [1e3, math.inf]}})
+    near = experiment(
+        "quadratic", dragger={**push, "active": {"gradient_norm": [1e3, math.inf]}}
+    )
     assert np.array_equal(simulate(near).w, simulate(clean).w)
 
 
@@ -284,7 +327,11 @@ def test_draggers_exist_while_they_are_active(experiment):
     ("model", "size", "message"),
     [
         ({}, 2**22, r"algorithm\.batch_size = .* must be at most"),
-        ({"dimension": 2**21 + 1, "curvature": 1.0}, 1, r"model\.dimension = .* must be at most"),
+        (
+            {"dimension": 2**21 + 1, "curvature": 1.0},
+            1,
+            r"model\.dimension = .* must be at most",
+        ),
     ],
 )
 def test_a_step_that_takes_too_long_is_refused(experiment, model, size, message):

@@ -1,4 +1,4 @@
-"""Engines that are stopped in the middle of their work: nothing is lost, and nothing done twice."""
+"""Engines stopped amid their work: nothing is lost, nothing done twice."""
 
 import signal
 import threading
@@ -28,11 +28,13 @@ def experiment(noise=NORMAL, d=4, B=2**16, b=1, replicates=12, **run):
     model["dragger"] = {"law": "opposing", "norm": 5.0}
     algorithm = {"rule": "adaptive", "batch_size": B, "micro_batch_sizes": [b]}
     table = {"replicates": replicates, "start": 1.0, **run}
-    return Experiment.from_mapping({"model": model, "algorithm": algorithm, "run": table})
+    return Experiment.from_mapping(
+        {"model": model, "algorithm": algorithm, "run": table}
+    )
 
 
 def stopped_after(seconds, machine, stop, state, end):
-    """Advance from 0 to `end`, stopped after that time; seconds of processors from then on."""
+    """Advance from 0 to `end`, stopped after that time; processor seconds since."""
     asked = []
 
     def ask():
@@ -58,7 +60,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
-    """Whatever the replicates had done, with another number of threads and other pieces."""
+    """Whatever the replicates had done, with other threads and other pieces."""
     e, end = CASES[name]
     b = e.algorithm.sizes[0]
     step = 0.1
@@ -75,7 +77,9 @@ def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
         for low, high in [(begin, middle), (middle, end)]:
             engine(e, b, step, other).advance(cut, low, high, True)
     for array in ARRAYS:
-        assert np.array_equal(getattr(whole, array), getattr(cut, array), equal_nan=True), array
+        assert np.array_equal(
+            getattr(whole, array), getattr(cut, array), equal_nan=True
+        ), array
 
 
 @pytest.mark.parametrize(
@@ -103,7 +107,9 @@ def test_nothing_is_done_once_stopped():
         state, before = start(e), start(e)
         engine(e, 1, 0.1, workers, None, np.ones(1, bool)).advance(state, 0, 1000, True)
     for array in ARRAYS:
-        assert np.array_equal(getattr(state, array), getattr(before, array), equal_nan=True)
+        assert np.array_equal(
+            getattr(state, array), getattr(before, array), equal_nan=True
+        )
 
 
 def test_the_first_time_asks_the_second_interrupts(capsys):
@@ -126,7 +132,11 @@ def test_the_first_time_asks_the_second_interrupts(capsys):
 
 
 def test_at_once_it_interrupts_the_first_time():
-    with Interrupt() as interrupt, pytest.raises(KeyboardInterrupt), interrupt.at_once():
+    with (
+        Interrupt() as interrupt,
+        pytest.raises(KeyboardInterrupt),
+        interrupt.at_once(),
+    ):
         signal.raise_signal(signal.SIGINT)
     assert interrupt.asked
     assert not interrupt.insisted

@@ -22,7 +22,9 @@ def test_the_same_bias(host_device, monkeypatch):
     [expected] = run(experiment, backend="cpu").results
     used = []
     monkeypatch.setattr("sim.sweep.measure.resolve", lambda backend: "cuda")
-    monkeypatch.setattr("sim.sweep.measure.Device", lambda: used.append(True) or host_device)
+    monkeypatch.setattr(
+        "sim.sweep.measure.Device", lambda: used.append(True) or host_device
+    )
     [found] = run(experiment).results
     assert used
     assert found.bias == pytest.approx(expected.bias, rel=1e-9)

@@ -20,7 +20,7 @@ def gamma(shape, count=40_000, **where):
 
 @pytest.mark.parametrize("shape", [0.05, 0.7, 1.0, 3.5, 400.0])
 def test_gamma_variables_have_their_law(shape):
-    """Mean, variance, and the probability transform's mean: |z| < 6 each; a power twin."""
+    """Mean, variance, probability transform's mean: |z| < 6 each; a power twin."""
     x = gamma(shape).ravel()
 
     def scores(x):
@@ -52,14 +52,18 @@ def test_a_number_depends_on_its_address_alone():
     draws = Draws(KEY, [5, 2], 3)
     for found in (draws.normals, draws.uniforms):
         every = getattr(Draws(KEY, range(6), 3), found.__name__)
-        assert np.array_equal(found(philox.SAMPLE, 10), every(philox.SAMPLE, 21)[[5, 2], :10])
+        assert np.array_equal(
+            found(philox.SAMPLE, 10), every(philox.SAMPLE, 21)[[5, 2], :10]
+        )
 
 
 def by_definition(replicate, place, shape, iteration=3):
     """One variable in scalar code, each attempt's words by the public generator."""
     for n in range(256):
         stream = philox.GAMMA + (n << 8)
-        found = philox.bits(KEY, stream, [replicate], iteration, 4 * place + 4)[0, 4 * place :]
+        found = philox.bits(KEY, stream, [replicate], iteration, 4 * place + 4)[
+            0, 4 * place :
+        ]
         words = [int(w) for w in found]
         u = [(w + 0.5) / 2**32 for w in words]
         k = shape + 1 if shape < 1 else shape
@@ -85,11 +89,15 @@ def test_other_libraries_and_single_precision():
     other = Draws(KEY, [3, 1], 9, strict, strict.float32)
     single = Draws(KEY, [3, 1], 9, np, np.float32)
     pairs = [
-        (other.gamma(philox.GAMMA, strict.asarray(shape)), single.gamma(philox.GAMMA, shape)),
+        (
+            other.gamma(philox.GAMMA, strict.asarray(shape)),
+            single.gamma(philox.GAMMA, shape),
+        ),
         (other.normals(0, 9), single.normals(0, 9)),
     ]
     for a, b in pairs:
         assert b.dtype == np.float32
-        assert np.asarray(a) == pytest.approx(b, rel=1e-6, abs=3e-7)  # of numbers of size one
+        # of numbers of size one
+        assert np.asarray(a) == pytest.approx(b, rel=1e-6, abs=3e-7)
     assert np.array_equal(np.asarray(other.uniforms(0, 9)), single.uniforms(0, 9))
     assert single.uniforms(0, 9).dtype == np.float64

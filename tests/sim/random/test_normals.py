@@ -1,4 +1,4 @@
-"""Normals of the CPU engine in float32: the polynomials behind them, and their rounding."""
+"""Normals of the CPU engine in float32: their polynomials and rounding."""
 
 import numpy as np
 import pytest
@@ -19,12 +19,16 @@ def logarithm(coefficients):
 
 def sine(coefficients):
     x = np.linspace(-1, 1, 20_001)
-    return np.abs(x * (1 - x**2) * polynomial(coefficients, x**2) - np.sin(np.pi * x)).max()
+    return np.abs(
+        x * (1 - x**2) * polynomial(coefficients, x**2) - np.sin(np.pi * x)
+    ).max()
 
 
 def cosine(coefficients):
     x = np.linspace(-1, 1, 20_001)
-    return np.abs((1 - 4 * x**2) * polynomial(coefficients, x**2) - np.cos(np.pi * x)).max()
+    return np.abs(
+        (1 - 4 * x**2) * polynomial(coefficients, x**2) - np.cos(np.pi * x)
+    ).max()
 
 
 @pytest.mark.parametrize(
@@ -35,11 +39,13 @@ def test_polynomials(error, coefficients, bound):
     """Errors as stated; a millionth more of any coefficient is seen."""
     assert error(coefficients) < bound
     for k, c in enumerate(coefficients[:3]):
-        assert error((*coefficients[:k], c * (1 + 1e-6), *coefficients[k + 1 :])) > bound
+        assert (
+            error((*coefficients[:k], c * (1 + 1e-6), *coefficients[k + 1 :])) > bound
+        )
 
 
 def test_normals_to_float32_rounding():
-    """U and the angle are rounded to 24 bits, so r is off by up to 2⁻²⁴/r and 2⁻²³ of itself."""
+    """U and angle are rounded to 24 bits, so r is off by 2⁻²⁴/r and 2⁻²³ of itself."""
     key = philox.key(1, 8, 0.1)
     count = 100_000
     exact = philox.normals(key, philox.NORMALS, [3], 7, count)[0]

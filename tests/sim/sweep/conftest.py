@@ -9,7 +9,7 @@ from sim.sweep.session import Pieces
 
 @pytest.fixture
 def watched():
-    """Pieces of one step; act(number, variant, progress) is called after each of them."""
+    """Pieces of one step; act(number, variant, progress) is called after each one."""
 
     def pieces(act):
         numbers = Counter()

@@ -62,7 +62,9 @@ def test_what_is_done_is_kept(tmp_path, ask):
     expected = run(SMALL)
     said = message(tmp_path, ask(5))
     assert said == f"What is done is in {tmp_path / SMALL.name}; run again to go on."
-    assert len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
+    assert (
+        len(list(tmp_path.rglob("*.npz"))) == len(list(tmp_path.rglob("*.json"))) == 1
+    )
     assert run(SMALL, tmp_path) == expected
 
 
@@ -83,7 +85,9 @@ def test_before_the_first_step_there_is_nothing_to_keep(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [FULL, MemoryError()])
-def test_a_state_that_cannot_be_kept_is_said_to_be_lost(tmp_path, ask, monkeypatch, error, capsys):
+def test_a_state_that_cannot_be_kept_is_said_to_be_lost(
+    tmp_path, ask, monkeypatch, error, capsys
+):
     failing(monkeypatch, error)
     reason = "No space left" if error is FULL else "not enough memory"
     text = message(tmp_path, ask(5))
@@ -102,7 +106,9 @@ def test_an_older_state_is_said_to_be_old(tmp_path, watched, monkeypatch):
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     clock = [0.0]
-    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(
+        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     whole = Store.write_state
 
     def write(store, *arguments):
@@ -143,11 +149,13 @@ def test_a_run_whose_state_cannot_be_kept_goes_on(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(sim.sweep.keeper, "SHARE", 0)
     failing(monkeypatch, FULL)
     pieces = Pieces(0.0)
-    assert measure(SMALL, tmp_path, 1, False, pieces=pieces) == measure(SMALL, None, 1, False)
+    assert measure(SMALL, tmp_path, 1, False, pieces=pieces) == measure(
+        SMALL, None, 1, False
+    )
     errors = capsys.readouterr().err.splitlines()
-    assert [("cannot be kept" in line, "No space left" in line) for line in errors[:2]] == [
-        (True, True)
-    ] * 2
+    assert [
+        ("cannot be kept" in line, "No space left" in line) for line in errors[:2]
+    ] == [(True, True)] * 2
     assert sum("cannot be kept" in line for line in errors) == 2
 
 
@@ -160,7 +168,9 @@ def test_a_state_that_takes_long_to_write_is_written_seldom(tmp_path, monkeypatc
         clock[0] += 12.0
         written.append(clock[0])
 
-    monkeypatch.setattr(sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(
+        sim.sweep.keeper, "time", SimpleNamespace(monotonic=lambda: clock[0])
+    )
     monkeypatch.setattr(Store, "write_state", write)
     keeper = sim.sweep.keeper.Keeper(Store(tmp_path), SMALL, SMALL, 8)
     keeper.progress.done.append(np.zeros(1))
@@ -188,13 +198,20 @@ sys.exit(main(["run", sys.argv[1], "--out", sys.argv[2]]))
 def test_ctrl_c_is_answered_while_a_step_takes_minutes(
     tmp_path, dimension, batch_size, replicates, record_property
 ):
-    """By an end, or by a notice that a large state is written, which the next one leaves."""
+    """By an end, or a notice that a large state is written, which the next leaves."""
     path = tmp_path / "wide.toml"
     path.write_text(
-        f"[model]\ndimension = {dimension}\ndragger_fraction = 0.01\n"
-        'noise = {law = "gaussian", scale = 1.0}\ndragger = {law = "opposing", norm = 5.0}\n'
-        f'[algorithm]\nrule = "adaptive"\nbatch_size = {batch_size}\nmicro_batch_sizes = [1]\n'
-        f"[run]\nreplicates = {replicates}\n"
+        "[model]\n"
+        f"dimension = {dimension}\n"
+        "dragger_fraction = 0.01\n"
+        'noise = {law = "gaussian", scale = 1.0}\n'
+        'dragger = {law = "opposing", norm = 5.0}\n'
+        "[algorithm]\n"
+        'rule = "adaptive"\n'
+        f"batch_size = {batch_size}\n"
+        "micro_batch_sizes = [1]\n"
+        "[run]\n"
+        f"replicates = {replicates}\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", WIDE, str(path), str(tmp_path)],
@@ -216,5 +233,8 @@ def test_ctrl_c_is_answered_while_a_step_takes_minutes(
     assert "interrupted" in line
     assert rest == ""
     assert max(waits) < 5
-    what = f"milliseconds to answer Ctrl-C, d = {dimension}, B = {batch_size}, R = {replicates}"
+    what = (
+        f"milliseconds to answer Ctrl-C, d = {dimension}, B = "
+        f"{batch_size}, R = {replicates}"
+    )
     record_property("soak", {"what": what, "count": round(1000 * max(waits))})

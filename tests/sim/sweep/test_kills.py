@@ -1,6 +1,7 @@
 """A run that is killed again and again, at random moments, ends with the same numbers.
 
-The process keeps its state after every piece of work, so that many kills meet a file half written.
+The process keeps its state after every piece of work, so that many kills meet a file
+half written.
 """
 
 import json
@@ -47,7 +48,7 @@ def small(iterations):
 
 @pytest.mark.soak
 def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
-    """SIGKILL, and every third time Ctrl-C; what was kept is used or refused, never wrong."""
+    """SIGKILL, each third time Ctrl-C: what is kept is used or refused, never wrong."""
     experiment, rng = small(60_000), random.Random(1)
     text = json.dumps(experiment.to_mapping())
     kept = 0
@@ -65,7 +66,8 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.stdin.write(text)
         process.stdin.close()
         assert process.stdout.readline() == "ready\n"
-        patience = time.monotonic() + 10 * (kill % 2)  # every other time until there is a state
+        # every other time until there is a state
+        patience = time.monotonic() + 10 * (kill % 2)
         while not list(tmp_path.rglob("*.npz")) and time.monotonic() < patience:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.4))
@@ -74,7 +76,9 @@ def test_killed_runs_end_with_the_same_numbers(tmp_path, record_property):
         process.wait(timeout=60)
         kept += bool(list(tmp_path.rglob("*.npz")))
     record_property("soak", {"what": "kills of a process at work", "count": met})
-    record_property("soak", {"what": "of them with an unfinished state on disk", "count": kept})
+    record_property(
+        "soak", {"what": "of them with an unfinished state on disk", "count": kept}
+    )
     assert min(met, kept) > KILLS / 3
     assert run(experiment, tmp_path, progress=False) == run(experiment, progress=False)
     assert not list(tmp_path.rglob("*.npz"))

@@ -35,7 +35,9 @@ def test_results_keep_the_order_of_the_file():
 def test_finished_sizes_are_reused(tmp_path, monkeypatch):
     expected = run(SMALL, tmp_path)
     calls = []
-    monkeypatch.setattr(sim.sweep.session, "engine", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(
+        sim.sweep.session, "engine", lambda *arguments: calls.append(arguments)
+    )
     assert run(SMALL, tmp_path) == expected
     fewer = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(1,)))
     assert run(fewer, tmp_path).results[0] == expected.results[1]
@@ -73,7 +75,7 @@ def test_a_run_that_is_not_at_rest_is_said(capsys):
 
 
 def test_draggers_that_win_are_not_the_best(capsys):
-    """Six samples in ten are draggers: the iterates run away, in proportion to the step."""
+    """Six samples in ten are draggers: iterates run away in proportion to the step."""
     model = replace(SMALL.model, dragger_fraction=0.6)
     algorithm = replace(SMALL.algorithm, rule="normalized", micro_batch_sizes=(1, 2))
     result = run(replace(SMALL, model=model, algorithm=algorithm))
@@ -83,7 +85,9 @@ def test_draggers_that_win_are_not_the_best(capsys):
 
 
 def test_a_diverged_result_is_stored_and_read_back(tmp_path):
-    wild = replace(SMALL, run=replace(SMALL.run, steps=(5000.0, 6000.0), iterations=1000))
+    wild = replace(
+        SMALL, run=replace(SMALL.run, steps=(5000.0, 6000.0), iterations=1000)
+    )
     wild = replace(wild, algorithm=replace(SMALL.algorithm, rule="sgd"))
     assert to_json(run(wild, tmp_path)) == to_json(run(wild, tmp_path))
 
@@ -116,7 +120,7 @@ def test_python_returns_what_the_command_prints(tmp_path):
 
 
 def test_trajectories_and_hitting_times(tmp_path):
-    """The two other measures: their keys, their errors, and that they can be read back."""
+    """The two other measures: their keys, their errors, and reading them back."""
     table = SMALL.to_mapping()
     table["run"] = {
         "measure": "trajectory",
@@ -162,9 +166,14 @@ def test_a_schedule_is_run_as_one(tmp_path):
 def test_numbers_that_single_precision_cannot_square_are_refused():
     dragger = replace(SMALL.model.dragger, norm=1e20)
     huge = replace(SMALL, model=replace(SMALL.model, dragger=dragger))
-    with pytest.raises(SpecificationError, match=r"run\.precision = 'float32': must be float64"):
+    with pytest.raises(
+        SpecificationError, match=r"run\.precision = 'float32': must be float64"
+    ):
         run(huge)
-    assert run(replace(huge, run=replace(huge.run, precision="float64"))).results[0] is not None
+    assert (
+        run(replace(huge, run=replace(huge.run, precision="float64"))).results[0]
+        is not None
+    )
 
 
 def test_a_transient_is_noticed(capsys):
@@ -221,16 +230,20 @@ def test_distant_optima_leave_no_rounding_errors():
     assert abs(single.bias - double.bias) < 0.02 * double.standard_error
 
 
-@pytest.mark.parametrize("steps", [(2e-165, 1e-165), (2e-300, 1e-300), (0.1, 1e-76), (1e80, 0.1)])
+@pytest.mark.parametrize(
+    "steps", [(2e-165, 1e-165), (2e-300, 1e-300), (0.1, 1e-76), (1e80, 0.1)]
+)
 def test_steps_whose_powers_are_no_numbers_are_refused(steps):
     tiny = replace(SMALL, run=replace(SMALL.run, precision="float64", steps=steps))
-    with pytest.raises(SpecificationError, match=r"run\.steps\[.\] = .*: must be from 1e-75 to 1e"):
+    with pytest.raises(
+        SpecificationError, match=r"run\.steps\[.\] = .*: must be from 1e-75 to 1e"
+    ):
         run(tiny)
 
 
 @pytest.mark.parametrize("steps", [(2e-6, 1e-6), (0.1, 1e-4)])
 def test_runs_too_short_to_come_to_rest_are_refused(steps):
-    """100 steps of at most 1e-6 of the way each: what is recorded is where the run began."""
+    """100 steps of at most 1e-6 of the way each: the record is where the run began."""
     short = replace(SMALL, run=replace(SMALL.run, precision="float64", steps=steps))
     with pytest.raises(SpecificationError, match="does not come to rest"):
         run(short)

@@ -1,4 +1,4 @@
-"""Interrupted runs: nothing is lost, nothing half written is used, and the numbers are the same."""
+"""Interrupted runs lose nothing, use nothing half written, give the same numbers."""
 
 import json
 import os
@@ -34,7 +34,7 @@ SMALL = replace(
 
 
 def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
-    """Ctrl-C: exit code 130, one line, no traceback, nothing half written, the same numbers."""
+    """Ctrl-C: code 130, one line, no traceback, nothing half written, same numbers."""
     long = replace(SMALL, run=replace(SMALL.run, iterations=2500))
     table = long.to_mapping()
     text = "".join(
@@ -89,7 +89,9 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 40])
-def test_an_unfinished_run_goes_on_where_it_stopped(tmp_path, monkeypatch, watched, stop):
+def test_an_unfinished_run_goes_on_where_it_stopped(
+    tmp_path, monkeypatch, watched, stop
+):
     """Whenever it is stopped, the numbers are the same in the end."""
     expected = run(SMALL)
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
@@ -133,7 +135,9 @@ def test_an_unfinished_state_that_does_not_fit_is_not_used(tmp_path, watched, sp
 
 
 @pytest.mark.parametrize("device", [None, SimpleNamespace(put=np.copy, get=np.copy)])
-def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch, watched, device):
+def test_replicates_that_stand_apart_are_brought_together(
+    tmp_path, monkeypatch, watched, device
+):
     """As a stop in the middle of a step leaves them; on a device only when they are."""
     small = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(32,)))
     expected = run(small)
@@ -158,7 +162,9 @@ def test_replicates_that_stand_apart_are_brought_together(tmp_path, monkeypatch,
     with pytest.raises(KeyboardInterrupt):
         measure(small, tmp_path, 1, False, pieces=watched(act))
     monkeypatch.setattr(sim.sweep.session, "engine", placed)
-    monkeypatch.setattr(sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu")
+    monkeypatch.setattr(
+        sim.sweep.measure, "resolve", lambda backend: "cuda" if device else "cpu"
+    )
     monkeypatch.setattr(sim.sweep.measure, "Device", lambda: device)
     assert run(small, tmp_path) == expected
     assert places == ([None, device, device] if device else [None, None])

@@ -1,7 +1,7 @@
-"""What is on disk is believed only if it is whole and of this run; all else is done anew.
+"""Files are believed only if whole and of this run; all else is done anew.
 
-A state is exchanged late in a run on purpose: in the beginning trajectories that share their random
-numbers meet again, so that a wrong state would not be seen in the result.
+A state is exchanged late in a run on purpose: in the beginning trajectories that share
+their random numbers meet again, so that a wrong state would not be seen in the result.
 """
 
 import io
@@ -57,7 +57,10 @@ def late_state(experiment):
         store = Store(Path(folder))
 
         def after(variant, progress):
-            if len(progress.done) == len(experiment.run.steps) - 1 and progress.steps >= LATE:
+            if (
+                len(progress.done) == len(experiment.run.steps) - 1
+                and progress.steps >= LATE
+            ):
                 store.write_state(experiment, b, progress.to_arrays())
                 raise KeyboardInterrupt
 
@@ -68,8 +71,10 @@ def late_state(experiment):
 
 
 def interrupted(experiment, folder):
-    """Where the state of a run stands that was interrupted late; in a folder of that name."""
-    path = Store(folder / experiment.name).unfinished(experiment, experiment.algorithm.variants[0])
+    """Where the state of a run interrupted late stands; in a folder of that name."""
+    path = Store(folder / experiment.name).unfinished(
+        experiment, experiment.algorithm.variants[0]
+    )
     write_whole(path, lambda file: file.write(late_state(experiment)))
     return path
 
@@ -88,7 +93,9 @@ def test_a_state_is_used(tmp_path, expected, monkeypatch, capsys):
     path = interrupted(small(), tmp_path)
     calls = []
     whole = sim.sweep.session.engine
-    monkeypatch.setattr(sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a))
+    monkeypatch.setattr(
+        sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a)
+    )
     assert run(small(), tmp_path) == expected
     assert calls == [small().run.steps[-1]]
     assert not path.exists()
@@ -173,7 +180,9 @@ NOT_FILES = [to_folder, to_fifo, to_loop]
         spoil_arrays(lambda a: a | {"steps": a["steps"] + 7}),
         spoil_arrays(lambda a: a | {"w": a["w"] * np.nan}),
         spoil_arrays(lambda a: a | {"w": a["w"][::-1]}),
-        spoil_arrays(lambda a: a | {"sums": a["sums"].T.copy().reshape(a["sums"].shape)}),
+        spoil_arrays(
+            lambda a: a | {"sums": a["sums"].T.copy().reshape(a["sums"].shape)}
+        ),
         spoil_arrays(lambda a: a | {"seal": None}),
         spoil_arrays(lambda a: a | {"seal": np.array("0" * 64)}),
         spoil_arrays(lambda a: {k: v for k, v in a.items() if k != "w"}),
@@ -198,7 +207,7 @@ def test_a_state_that_was_changed_is_not_used(tmp_path, expected, capsys, spoil)
 def test_a_state_with_flipped_bits_is_used_unchanged_or_not_at_all(
     tmp_path, capsys, count, width, record_property
 ):
-    """One bit (width 0), or eight bytes anywhere: whatever the readers raise, nothing gets out."""
+    """One bit (width 0) or eight bytes: whatever readers raise, nothing gets out."""
     path = interrupted(small(), tmp_path)
     rng = random.Random(count + width)
     used = 0
@@ -215,20 +224,28 @@ def test_a_state_with_flipped_bits_is_used_unchanged_or_not_at_all(
         used += bool(found)
         if found:
             assert set(found) == set(right)
-            assert all(np.array_equal(found[k], right[k], equal_nan=True) for k in right)
+            assert all(
+                np.array_equal(found[k], right[k], equal_nan=True) for k in right
+            )
             assert errors == ""
         else:
             assert one_line(errors, path, "cannot be used")
-    what = f"states with {width} bytes changed" if width else "states with one bit flipped"
+    what = (
+        f"states with {width} bytes changed" if width else "states with one bit flipped"
+    )
     record_property("soak", {"what": what, "count": count})
-    record_property("soak", {"what": "of them used, as nothing reads that byte", "count": used})
+    record_property(
+        "soak", {"what": "of them used, as nothing reads that byte", "count": used}
+    )
     assert used < count / 5
 
 
 def result_path(tmp_path, experiment=None):
     experiment = experiment or small()
     run(experiment, tmp_path)
-    return Store(tmp_path / experiment.name).path(experiment, experiment.algorithm.variants[0])
+    return Store(tmp_path / experiment.name).path(
+        experiment, experiment.algorithm.variants[0]
+    )
 
 
 def replaced(pattern, new):
@@ -255,7 +272,10 @@ def forged(**fields):
 @pytest.mark.parametrize(
     "spoil",
     [
-        *(replaced(r'"squared": [^,]*', f'"squared": {x}') for x in ("NaN", "-Infinity", "1e999")),
+        *(
+            replaced(r'"squared": [^,]*', f'"squared": {x}')
+            for x in ("NaN", "-Infinity", "1e999")
+        ),
         replaced(r'"norm": 20.0', '"norm": 21.0'),
         replaced(r'"seed": 1', '"seed": true'),
         replaced(r'"squared": 0', '"squared": 1'),
@@ -331,7 +351,9 @@ def test_a_result_with_flipped_bits_is_used_unchanged_or_not_at_all(
         assert found in (None, right)
         assert errors == "" if found else one_line(errors, path, "cannot be used")
     record_property("soak", {"what": "results with flipped bits", "count": count})
-    record_property("soak", {"what": "of them used, where it was white space", "count": used})
+    record_property(
+        "soak", {"what": "of them used, where it was white space", "count": used}
+    )
     assert used < count / 5
 
 
@@ -365,7 +387,9 @@ def test_results_stay_in_the_folder(tmp_path, name):
     assert list(tmp_path.rglob("*")) == [tmp_path / "out"]
 
 
-def test_finished_results_are_read_where_nothing_can_be_written(tmp_path, monkeypatch, expected):
+def test_finished_results_are_read_where_nothing_can_be_written(
+    tmp_path, monkeypatch, expected
+):
     result_path(tmp_path)
     monkeypatch.setattr(Store, "require_writable", lambda store: pytest.fail("probed"))
     assert run(small(), tmp_path) == expected

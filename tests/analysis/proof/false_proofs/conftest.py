@@ -29,7 +29,9 @@ def claim():
     """A claim of these steps that states the last one, or `statement`."""
 
     def made(*steps, statement=None, **changes):
-        quoted = tuple({step.claim: None for step in steps if isinstance(step, Earlier)})
+        quoted = tuple(
+            {step.claim: None for step in steps if isinstance(step, Earlier)}
+        )
         own = {
             "witness": (),
             "values": {},
@@ -95,7 +97,9 @@ def minimum():
         return (
             *facts,
             Identity("slope", slope, "", names),
-            Inequality("falls", Relation(fall, "<", sp.S.Zero), "", names, certificate=-fall),
+            Inequality(
+                "falls", Relation(fall, "<", sp.S.Zero), "", names, certificate=-fall
+            ),
             Identity("low", values[0], ""),
             Identity("high", values[1], ""),
             UniqueMinimum(
@@ -124,7 +128,12 @@ def refused():
         try:
             yield
         except ValueError as error:
-            if CHECKER not in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parents:
+            if (
+                CHECKER
+                not in Path(
+                    traceback.extract_tb(error.__traceback__)[-1].filename
+                ).parents
+            ):
                 raise
         else:
             pytest.fail("ACCEPTED")

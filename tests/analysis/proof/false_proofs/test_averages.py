@@ -32,7 +32,9 @@ def product(factor, *first):
     return (
         mean,
         *first,
-        Expectation("end", Relation(E(X * factor), "=", ZERO), "", ("mean",), random=(X,)),
+        Expectation(
+            "end", Relation(E(X * factor), "=", ZERO), "", ("mean",), random=(X,)
+        ),
     )
 
 
@@ -118,7 +120,9 @@ def test_a_limit_inside_the_average(prove, refused, average):
     """
     positive, k = sp.symbols("X k", positive=True)
     outside = sp.Limit(average(t * sp.exp(-t * positive)), t, sp.oo)
-    prove(Identity("end", Relation(sp.Limit(t * sp.exp(-t * k), t, sp.oo), "=", ZERO), ""))
+    prove(
+        Identity("end", Relation(sp.Limit(t * sp.exp(-t * k), t, sp.oo), "=", ZERO), "")
+    )
     with refused:
         prove(
             Identity("end", Relation(outside, "=", average(ZERO)), ""),
@@ -173,15 +177,14 @@ def test_an_equation_under_a_supposition_inside_an_average(prove, refused, avera
 
 
 def one_case(name, sign, supposed, using):
-    """Beyond or below 1.
-
-    U against 1, U³ against U², their means, and the product of the gaps.
-    """
+    """Beyond or below 1: U against 1, U³ against U², means, product of the gaps."""
     direction = 1 if sign == ">=" else -1
     excess, first, third = direction * (supposed - 1), E(U) - E(ONE), E(U**3) - E(U**2)
     return (
         Suppose(name, Relation(supposed, sign, ONE), ""),
-        Inequality(f"{name} U", Relation(U, sign, ONE), "", (name, *using), certificate=excess),
+        Inequality(
+            f"{name} U", Relation(U, sign, ONE), "", (name, *using), certificate=excess
+        ),
         Inequality(
             f"{name} U³",
             Relation(U**3, sign, U**2),
@@ -226,12 +229,16 @@ alias = Axiom("alias", Relation(W, "=", U), "", axiom="name")
     [
         pytest.param(by_cases(U, declared), id="declared as random"),
         pytest.param(by_cases(U), id="declared nowhere"),
-        pytest.param(by_cases(W, declared, alias, using=("alias",)), id="under another name"),
+        pytest.param(
+            by_cases(W, declared, alias, using=("alias",)), id="under another name"
+        ),
     ],
 )
 def test_an_average_under_a_supposition(prove, refused, steps):
     """A supposition on what is random holds for a part of the average only."""
-    square = Inequality("square", Relation(U**2, ">=", ZERO), "", ("up",), certificate=U**2)
+    square = Inequality(
+        "square", Relation(U**2, ">=", ZERO), "", ("up",), certificate=U**2
+    )
     mean = Averaged("mean", Relation(E(U**2), ">=", E(ZERO)), "", ("square",))
     prove(
         declared,

@@ -44,7 +44,9 @@ def test_a_name_for_the_variable(prove, refused, form, value, of_a_constant):
             Definition("z", Relation(z, "=", k), ""),
             Identity("inside", Relation(value, "=", form(z, limits)), "", ("z",)),
             Identity("constant", Relation(form(z, limits), "=", of_a_constant), ""),
-            Chain("end", Relation(value, "=", of_a_constant), "", ("inside", "constant")),
+            Chain(
+                "end", Relation(value, "=", of_a_constant), "", ("inside", "constant")
+            ),
         )
 
 
@@ -125,7 +127,9 @@ def test_a_fact_about_the_variable(prove, refused):
     def logarithm(fact, argument, *using):
         return (
             Axiom("fact", Relation(quarter - fact, ">", ZERO), ""),
-            Definition("d", Relation(d, "=", sp.log(quarter - argument)), "", ("fact", *using)),
+            Definition(
+                "d", Relation(d, "=", sp.log(quarter - argument)), "", ("fact", *using)
+            ),
             Inequality("end", Relation(d**2, ">=", ZERO), "", certificate=d**2),
         )
 

@@ -84,7 +84,9 @@ def test_monotone_integral_with_a_jump_in_its_second_limit(prove, refused):
 
     def area(end, certificate, *more):
         function = sp.Integral(ONE, *more, (v, 0, end))
-        return monotone(function, y, -ONE, ONE, Relation(-certificate, "<=", ZERO), certificate)
+        return monotone(
+            function, y, -ONE, ONE, Relation(-certificate, "<=", ZERO), certificate
+        )
 
     prove(*area(-y, ONE))
     with refused:
@@ -178,8 +180,12 @@ def test_minimum_across_a_gap(prove, refused, minimum):
 @pytest.mark.parametrize(
     ("assumptions", "function", "interval"),
     [
-        pytest.param({"irrational": True}, (y - 1) ** 2 / 2, (ZERO, TWO), id="irrational"),
-        pytest.param({"negative": True}, (y - HALF) ** 2 / 2, (ZERO, ONE), id="negative"),
+        pytest.param(
+            {"irrational": True}, (y - 1) ** 2 / 2, (ZERO, TWO), id="irrational"
+        ),
+        pytest.param(
+            {"negative": True}, (y - HALF) ** 2 / 2, (ZERO, ONE), id="negative"
+        ),
         pytest.param({"complex": True}, (y - 1) ** 2 / 2, (ZERO, TWO), id="complex"),
         pytest.param(
             {"prime": True},

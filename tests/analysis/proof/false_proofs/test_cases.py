@@ -28,7 +28,9 @@ def test_a_case_that_is_no_supposition(prove, refused):
             Axiom("first", Relation(y, ">=", ONE), "", ("one",)),
             Suppose("other", Relation(a, ">", b), ""),
             Axiom("second", Relation(y, ">=", ONE), "", ("other",)),
-            Cases("end", Relation(y, ">=", ONE), "", ("one", "first", "other", "second")),
+            Cases(
+                "end", Relation(y, ">=", ONE), "", ("one", "first", "other", "second")
+            ),
         )
 
     prove(*by_cases(Suppose("one", Relation(a, "<=", b), "")))
@@ -89,6 +91,8 @@ def test_a_quotient_without_a_value(prove, refused):
         prove(
             Definition("a", Relation(a, "=", ZERO), ""),
             *by_sign(a),
-            Identity("value", Relation(ZERO, "=", a**2 / (a**2 * x**2 + 1)), "", ("a",)),
+            Identity(
+                "value", Relation(ZERO, "=", a**2 / (a**2 * x**2 + 1)), "", ("a",)
+            ),
             Chain("end", Relation(ZERO, ">", ZERO), "", ("value", "positive")),
         )

@@ -45,7 +45,9 @@ def test_a_constant_that_is_zero(prove, refused, zero):
     ("limit", "true", "value"),
     [
         pytest.param(
-            lambda k, m: sp.Limit(sp.exp(k * x) / (sp.exp(k * x) + sp.exp(m * x)), x, sp.oo),
+            lambda k, m: sp.Limit(
+                sp.exp(k * x) / (sp.exp(k * x) + sp.exp(m * x)), x, sp.oo
+            ),
             lambda k: sp.Limit(ONE / x, x, sp.oo),
             ZERO,
             id="the larger rate",
@@ -70,7 +72,9 @@ def test_a_constant_that_is_zero(prove, refused, zero):
         ),
     ],
 )
-def test_a_limit_that_sympy_takes_for_all_parameters(prove, refused, limit, true, value):
+def test_a_limit_that_sympy_takes_for_all_parameters(
+    prove, refused, limit, true, value
+):
     """SymPy compares parameters as if it knew the larger, and roots as if real."""
     prove(Identity("end", Relation(true(k), "=", value), ""))
     with refused:
@@ -145,7 +149,9 @@ def test_a_pole_at_the_end_of_a_case(prove, refused):
 
     def finite(value):
         integral = sp.Integral(sp.Piecewise((value, t < 1), (ZERO, True)), (t, 0, 1))
-        return Inequality("end", Relation(1 + integral, ">", integral), "", certificate=ONE)
+        return Inequality(
+            "end", Relation(1 + integral, ">", integral), "", certificate=ONE
+        )
 
     prove(finite(1 / (1 + t)))
     with refused:
@@ -164,7 +170,9 @@ def test_an_integral_to_infinity_of_what_is_no_function(prove, refused, integran
         integral = sp.Integral(integrand, (t, 0, sp.oo))
         return (
             Axiom("sign", Relation(integral, ">=", ZERO), ""),
-            Inequality("end", Relation(1 + integral, ">", ZERO), "", ("sign",), (integral, ONE)),
+            Inequality(
+                "end", Relation(1 + integral, ">", ZERO), "", ("sign",), (integral, ONE)
+            ),
         )
 
     prove(*positive(H(t)))

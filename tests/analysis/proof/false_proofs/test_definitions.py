@@ -17,7 +17,9 @@ def test_a_zero_denominator(prove, refused):
 
     def divided(symbol, *first):
         quotient = (b * symbol - a * symbol) / symbol
-        return *first, Inequality("end", Relation(a, "<=", b), "", ("0",), certificate=quotient)
+        return *first, Inequality(
+            "end", Relation(a, "<=", b), "", ("0",), certificate=quotient
+        )
 
     prove(*divided(x, Axiom("0", Relation(a * x, "<=", b * x), "")))
     with refused:
@@ -25,19 +27,25 @@ def test_a_zero_denominator(prove, refused):
             *divided(
                 n,
                 Definition("n", Relation(n, "=", ZERO), ""),
-                Inequality("0", Relation(a * n, "<=", b * n), "", ("n",), certificate=ZERO),
+                Inequality(
+                    "0", Relation(a * n, "<=", b * n), "", ("n",), certificate=ZERO
+                ),
             )
         )
 
 
-@pytest.mark.parametrize("assumptions", [{"nonzero": True, "real": True}, {"irrational": True}])
+@pytest.mark.parametrize(
+    "assumptions", [{"nonzero": True, "real": True}, {"irrational": True}]
+)
 def test_a_symbol_that_claims_more_than_a_sign(prove, refused, assumptions):
     """0 < 0 from a symbol that is 0 and whose assumptions say that it is not."""
 
     def squared(symbol, value):
         return (
             Definition("z", Relation(symbol, "=", value), ""),
-            Inequality("positive", Relation(ZERO, "<", symbol**2), "", certificate=symbol**2),
+            Inequality(
+                "positive", Relation(ZERO, "<", symbol**2), "", certificate=symbol**2
+            ),
             Identity("value", Relation(symbol**2, "=", value**2), "", ("z",)),
             Chain("end", Relation(ZERO, "<", value**2), "", ("positive", "value")),
         )
@@ -116,7 +124,9 @@ def test_a_real_symbol_that_is_infinite(prove, refused):
     with refused:
         prove(
             Definition("n", Relation(n, "=", ZERO), ""),
-            *inverse(size, Definition("size", Relation(size, "=", sp.Abs(sp.log(n))), "")),
+            *inverse(
+                size, Definition("size", Relation(size, "=", sp.Abs(sp.log(n))), "")
+            ),
             Identity("zero", Relation(ZERO, "=", 1 / (size + 1)), "", ("size", "n")),
             Chain("end", Relation(ZERO, ">", ZERO), "", ("zero", "positive")),
         )
@@ -131,9 +141,15 @@ def test_an_axiom_that_says_infinity(prove, refused, infinite):
         return (
             Axiom("value", Relation(infinite, "=", value), ""),
             Axiom("sign", Relation(infinite, ">=", ZERO), ""),
-            Identity("inverse", Relation(1 / (1 + value), "=", term), "", ("value", "sign")),
-            Inequality("positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term),
-            Chain("end", Relation(1 / (1 + value), ">", ZERO), "", ("inverse", "positive")),
+            Identity(
+                "inverse", Relation(1 / (1 + value), "=", term), "", ("value", "sign")
+            ),
+            Inequality(
+                "positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term
+            ),
+            Chain(
+                "end", Relation(1 / (1 + value), ">", ZERO), "", ("inverse", "positive")
+            ),
         )
 
     prove(*inverse(TWO), random=(a,))

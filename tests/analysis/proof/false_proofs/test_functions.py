@@ -138,7 +138,9 @@ def test_a_formula_with_an_infinite_integral(prove, refused, formula, end):
             Axiom("formula", Relation(H(t), "=", formula), "for every value of t"),
             Axiom("sign", Relation(integral, ">=", ZERO), ""),
             Identity("value", Relation(value, "=", term), "", ("formula", "sign")),
-            Inequality("positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term),
+            Inequality(
+                "positive", Relation(term, ">", ZERO), "", ("sign",), certificate=term
+            ),
             Chain("end", Relation(value, ">", ZERO), "", ("value", "positive")),
         )
 

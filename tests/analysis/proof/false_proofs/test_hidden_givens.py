@@ -25,13 +25,17 @@ BOUND = sp.sqrt(G**2 + sigma**2)
 a, b, c, U, X, Y = sp.symbols("a b c U X Y", real=True)
 k, r, t, v, z = sp.symbols("k r t v z", positive=True)
 H = sp.Function("H", nonnegative=True)
-bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND))
+bounded = Inequality(
+    "end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND)
+)
 
 
 def quoted(shelf, made, holding=()):
     """A quotation of the last step of this claim."""
     shelf.add("other", made)
-    return Earlier("quoted", made.steps[-1].relation, "", claim="other", holding=holding)
+    return Earlier(
+        "quoted", made.steps[-1].relation, "", claim="other", holding=holding
+    )
 
 
 def test_a_root_that_no_minimum_has_found(prove, refused):
@@ -56,7 +60,9 @@ def test_a_quotation_that_ties_a_variable(prove, claim, refused, shelf):
 
     def integral(variable):
         form = sp.Integral(H(variable), (variable, 0, r))
-        return Identity("end", Relation(form + H(t), "=", 2 * r + H(t)), "", ("quoted", "all"))
+        return Identity(
+            "end", Relation(form + H(t), "=", 2 * r + H(t)), "", ("quoted", "all")
+        )
 
     everywhere = Axiom("all", Relation(H(k), "=", TWO), "for every k")
     prove(quotation, everywhere, integral(k))
@@ -112,7 +118,9 @@ def test_a_quotation_about_averages_without_one(prove, claim, refused, shelf):
 @pytest.mark.parametrize("first", [False, True])
 def test_an_assumption_about_a_zero(prove, claim, refused, minimum, shelf, first):
     """There z = a and z = b are numbers; here z is a slope's zero, so a = 1."""
-    one, two = (Axiom(n, Relation(2 * z, "=", 2 * each), "") for n, each in (("a", a), ("b", b)))
+    one, two = (
+        Axiom(n, Relation(2 * z, "=", 2 * each), "") for n, each in (("a", a), ("b", b))
+    )
     same = Identity("same", Relation(a, "=", b), "", ("a", "b"))
     quotation = quoted(shelf, claim(one, two, same), ("a", "b"))
 
@@ -202,7 +210,9 @@ def test_a_root_in_one_case_only(prove, refused, minimum):
         numerator = scale * (1 / size**2 - 1)
         names = tuple(step.name for step in supposed)
         curve = scale * (size + 1 / size)
-        slope, falls, low, high, least = minimum(curve, numerator, size, z, (ONE / 2, TWO))
+        slope, falls, low, high, least = minimum(
+            curve, numerator, size, z, (ONE / 2, TWO)
+        )
         steps = (
             *supposed,
             slope,
@@ -225,7 +235,9 @@ def test_two_symbols_that_are_printed_alike(prove, refused):
     def above(first, second):
         given = Axiom("given", Relation(first, ">=", second), "")
         end = Relation(first + 1, ">", second)
-        return given, Inequality("end", end, "", ("given",), certificate=(first - second, ONE))
+        return given, Inequality(
+            "end", end, "", ("given",), certificate=(first - second, ONE)
+        )
 
     one, other, same = sp.symbols("x1 x2 x_1", real=True)
     prove(*above(one, other))
@@ -254,7 +266,9 @@ def test_a_function_that_is_called_like_another(prove, refused, name):
 
     def two(function):
         given = Axiom("two", Relation(function(t), "=", TWO), "")
-        return given, Identity("end", Relation(function(t) + 1, "=", TWO + 1), "", ("two",))
+        return given, Identity(
+            "end", Relation(function(t) + 1, "=", TWO + 1), "", ("two",)
+        )
 
     prove(*two(sp.Function("K", real=True)))
     with refused:
@@ -280,7 +294,9 @@ def test_a_quantile_of_another_form(prove, refused, quantile):
     def above(quantile):
         given = Axiom("given", Relation(quantile, ">=", ZERO), "")
         end = Relation(quantile + 1, ">", ZERO)
-        return given, Inequality("end", end, "", ("given",), certificate=(quantile, ONE))
+        return given, Inequality(
+            "end", end, "", ("given",), certificate=(quantile, ONE)
+        )
 
     prove(*above(Quantile(X, ONE / 2)), random=(X,))
     with refused:

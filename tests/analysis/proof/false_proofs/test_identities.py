@@ -105,13 +105,17 @@ unknown = (
             id="factors that do not commute",
         ),
         *(
-            pytest.param((Identity("end", Relation(limit, "=", ZERO), ""),), id=f"limit {i}")
+            pytest.param(
+                (Identity("end", Relation(limit, "=", ZERO), ""),), id=f"limit {i}"
+            )
             for i, limit in enumerate(unknown)
         ),
         pytest.param(
             (
                 second,
-                Expectation("end", Relation(E(b * a**2), "=", b), "", ("second",), random=(a,)),
+                Expectation(
+                    "end", Relation(E(b * a**2), "=", b), "", ("second",), random=(a,)
+                ),
             ),
             id="the slope in a square",
         ),
@@ -171,7 +175,9 @@ def test_a_slope_that_is_infinite(prove, refused):
 
     def slope(variable):
         return (
-            Definition("b", Relation(b, "=", sp.Derivative(sp.sqrt(variable), variable)), ""),
+            Definition(
+                "b", Relation(b, "=", sp.Derivative(sp.sqrt(variable), variable)), ""
+            ),
             Identity("one", Relation(ONE, "=", 2 * sp.sqrt(variable) * b), "", ("b",)),
         )
 

@@ -179,7 +179,9 @@ def test_a_quotation_of_a_quotation(prove, refused):
         *parameters,
         *held,
         *steps_of("alignment_lemma", *LEMMA),
-        *steps_of("drift", "two cases", "p at most 1", "clean case", "contaminated case"),
+        *steps_of(
+            "drift", "two cases", "p at most 1", "clean case", "contaminated case"
+        ),
         bounded,
         random=CLAIMS["alignment_lemma"].random,
     )
@@ -212,7 +214,9 @@ def test_a_quotation_of_a_random_quantity(prove, refused):
         return (
             *hypotheses,
             cosine,
-            Expectation("end", end, "", ("mean zero",), random=CLAIMS["alignment_lemma"].random),
+            Expectation(
+                "end", end, "", ("mean zero",), random=CLAIMS["alignment_lemma"].random
+            ),
         )
 
     prove(*product(a), random=CLAIMS["alignment_lemma"].random)
@@ -295,7 +299,9 @@ once = Chain("end", anything.relation, "", ("assumed",))
     [
         pytest.param((anything,), id="last step"),
         pytest.param((anything, once), id="chain of one link"),
-        pytest.param((Definition("five", Relation(G, "=", sp.Integer(5)), ""),), id="definition"),
+        pytest.param(
+            (Definition("five", Relation(G, "=", sp.Integer(5)), ""),), id="definition"
+        ),
     ],
 )
 def test_a_statement_that_is_given(prove, refused, steps):
@@ -303,7 +309,9 @@ def test_a_statement_that_is_given(prove, refused, steps):
     assumed = Axiom("assumed", Relation(a, ">=", c), "")
     prove(
         assumed,
-        Inequality("end", Relation(a + 1, ">", c), "", ("assumed",), certificate=(a - c, ONE)),
+        Inequality(
+            "end", Relation(a + 1, ">", c), "", ("assumed",), certificate=(a - c, ONE)
+        ),
     )
     with refused:
         prove(*steps)

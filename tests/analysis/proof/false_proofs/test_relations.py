@@ -89,7 +89,9 @@ def test_two_symbols_of_one_name(prove, refused):
         prove(*less(small))
 
 
-@pytest.mark.parametrize("side", [1, 1.0, "1", True, None, sp.true, sp.Lt(a, y), sp.Tuple(ONE)])
+@pytest.mark.parametrize(
+    "side", [1, 1.0, "1", True, None, sp.true, sp.Lt(a, y), sp.Tuple(ONE)]
+)
 def test_a_side_that_is_no_expression(prove, refused, side):
     """A side is an expression of SymPy, so that it is known what it is equal to."""
     prove(Identity("end", Relation((a + 1) ** 2, "=", a**2 + 2 * a + 1), ""))

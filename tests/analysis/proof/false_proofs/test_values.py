@@ -16,7 +16,9 @@ SQUARE = G**2 + sigma**2
 BOUND = sp.sqrt(SQUARE)
 
 squares = Inequality("squares", Relation(G**2, "<=", SQUARE), "", certificate=sigma**2)
-bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND))
+bounded = Inequality(
+    "end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND)
+)
 
 
 @pytest.mark.parametrize(
@@ -24,8 +26,12 @@ bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 /
     [
         pytest.param(BOUND / 2, "end", id="half"),
         pytest.param(-BOUND, Shown("squares", power=2), id="of the other sign"),
-        pytest.param(BOUND + sp.Max(0, sigma - 10**6), "end", id="at small inputs only"),
-        pytest.param(BOUND.subs(sigma, 0), Shown("end", {sigma: ZERO}), id="at other inputs"),
+        pytest.param(
+            BOUND + sp.Max(0, sigma - 10**6), "end", id="at small inputs only"
+        ),
+        pytest.param(
+            BOUND.subs(sigma, 0), Shown("end", {sigma: ZERO}), id="at other inputs"
+        ),
         pytest.param(
             sp.Piecewise((BOUND / 2, alpha < 1), (BOUND, True)),
             "end",
@@ -49,14 +55,18 @@ equal = Axiom("equal", Relation(sigma, "=", G), "")
 @pytest.mark.parametrize(
     ("value", "shown", "witness"),
     [
-        pytest.param(BOUND / 2, "half", (Suppose("half", halved, ""),), id="a supposition"),
+        pytest.param(
+            BOUND / 2, "half", (Suppose("half", halved, ""),), id="a supposition"
+        ),
         pytest.param(BOUND / 2, "half", (Axiom("half", halved, ""),), id="an axiom"),
         pytest.param(
             BOUND / 2,
             "half",
             (
                 Suppose("supposed", Relation(2 * G, "<=", BOUND), ""),
-                Inequality("half", halved, "", ("supposed",), certificate=(BOUND - 2 * G) / 2),
+                Inequality(
+                    "half", halved, "", ("supposed",), certificate=(BOUND - 2 * G) / 2
+                ),
             ),
             id="a step under a supposition",
         ),
@@ -90,17 +100,23 @@ def test_a_value_by_what_is_not_proved(prove, refused, value, shown, witness):
 )
 def test_a_root_that_is_not_the_one_in_the_steps(prove, refused, minimum, changes):
     """What is solved numerically is the equation in the steps, between its ends."""
-    steps = minimum(x + 1 / x, 1 / x**2 - 1, x, sp.Symbol("z", positive=True), (ONE / 2, 2 + sigma))
+    steps = minimum(
+        x + 1 / x, 1 / x**2 - 1, x, sp.Symbol("z", positive=True), (ONE / 2, 2 + sigma)
+    )
     root = Implicit(x, 1 / x**2 - 1, ONE / 2, 2 + sigma)
     prove(*steps, values={"size": root}, shown={"size": "least"})
     with refused:
-        prove(*steps, values={"size": replace(root, **changes)}, shown={"size": "least"})
+        prove(
+            *steps, values={"size": replace(root, **changes)}, shown={"size": "least"}
+        )
 
 
 def test_a_root_of_an_axiom_between_other_ends(refused):
     """Where an axiom names the root its ends are known: tightness's is beyond 0.4."""
     true = CLAIMS["tightness"]
-    root = replace(true.values["margin"], low=sp.Rational(1, 1000), high=sp.Rational(2, 5))
+    root = replace(
+        true.values["margin"], low=sp.Rational(1, 1000), high=sp.Rational(2, 5)
+    )
     with refused:
         replace(true, values={**true.values, "margin": root}).verify(CLAIMS)
 
@@ -114,7 +130,9 @@ def test_an_input_that_is_defined(prove, refused, through):
     own = sp.Symbol("own", positive=True)
     double = Inequality("end", Relation(G, "<=", TWO * G), "", certificate=G)
     prove(double, values={"bound": 2 * G}, shown={"bound": "end"})
-    bound = Inequality("end", Relation(G, "<=", sigma), "", ("noise", "own"), certificate=G)
+    bound = Inequality(
+        "end", Relation(G, "<=", sigma), "", ("noise", "own"), certificate=G
+    )
     with refused:
         prove(
             Definition("own", Relation(own, "=", 2 * G), ""),

@@ -15,7 +15,9 @@ k, r, z = sp.symbols("k r z", positive=True)
 
 def test_a_value_that_is_wrong_between_the_trials(prove, refused):
     """G <= √(G² + σ²), not half if 3 < G < 3 + 10⁻⁹, which no random number meets."""
-    bounded = Inequality("end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND))
+    bounded = Inequality(
+        "end", Relation(G, "<=", BOUND), "", certificate=sigma**2 / (G + BOUND)
+    )
     window = 10**9 * sp.Max(0, sp.Min(G - 3, 3 + sp.Rational(1, 10**9) - G))
     prove(bounded, values={"bound": BOUND}, shown={"bound": "end"})
     with refused:
@@ -25,7 +27,9 @@ def test_a_value_that_is_wrong_between_the_trials(prove, refused):
 def test_a_value_where_what_is_given_does_not_hold(prove, refused):
     """G <= σ is given by σ >= G; with σ/10 put in for σ it is not G <= σ/10."""
     given = Axiom("given", Relation(sigma, ">=", G), "")
-    less = Inequality("end", Relation(G, "<=", sigma), "", ("given",), certificate=sigma - G)
+    less = Inequality(
+        "end", Relation(G, "<=", sigma), "", ("given",), certificate=sigma - G
+    )
     prove(given, less, values={"bound": sigma}, shown={"bound": "end"})
     with refused:
         shown = {"bound": Shown("end", {sigma: sigma / 10})}
@@ -40,7 +44,9 @@ def test_another_root_of_an_axiom(prove, refused):
         Axiom("first", Relation(z, "<=", TWO), ""),
         Inequality("one", Relation(ONE, ">", ZERO), "", certificate=ONE),
         Inequality("three", Relation(THREE, ">", ZERO), "", certificate=THREE),
-        Inequality("end", Relation(2 * z, "<=", 2 * TWO), "", ("first",), certificate=4 - 2 * z),
+        Inequality(
+            "end", Relation(2 * z, "<=", 2 * TWO), "", ("first",), certificate=4 - 2 * z
+        ),
     )
 
     def between(low, high):
