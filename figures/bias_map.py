@@ -265,7 +265,8 @@ def _draw_map(axes: Any, data: dict[str, Any], fraction: Any) -> Any:
 
 def _draw_ridges(axes: Any, rows: list[dict[str, Any]], fraction: Any) -> None:
     """Both best sizes and the breakdown, with their names along the lines."""
-    bound, halo = palette.BOUND, [withStroke(linewidth=3.5, foreground="white")]
+    bound = palette.BOUND
+    halo = [withStroke(linewidth=3.5, foreground="white")]
     styles = {"worst_case": palette.DASHED, "breakdown": palette.SOLID}
     for name, dashes in styles.items():
         line = [row[name] for row in rows]

@@ -344,7 +344,8 @@ def _draw_sizes(axes: Any, data: dict[str, Any]) -> None:
 
 
 def _draw_runs(axes: Any, data: dict[str, Any]) -> None:
-    horizon, label = data["horizon"], "average of G over a run (gradient units)"
+    horizon = data["horizon"]
+    label = "average of G over a run (gradient units)"
     axes.set(xlim=(horizon[0], horizon[-1]), ylim=(0.1, 35), ylabel=label)
     for name, look in RUNS.items():
         bound = data["bounds"].get(name, data["guarantee"])

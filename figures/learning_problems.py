@@ -252,7 +252,9 @@ def _recording(preset: Experiment, batches: int) -> Recording:
         places = np.tile(w, (batches, 1))
         draws = Draws((1, 0), range(batches), 0)
         batch_size = preset.algorithm.batch_size
-        return problem.micro_batch_gradients(places, 1, batch_size, draws, always)
+        return problem.micro_batch_gradients(
+            places, 1, batch_size, draws, active=always
+        )
 
     optimum = np.asarray(problem.optimum)
     clean = samples(optimum)[1]

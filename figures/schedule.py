@@ -318,7 +318,10 @@ def _draw_sizes(axes: Any, data: dict[str, Any]) -> None:
 
 
 def _draw_times(axes: Any, data: dict[str, Any]) -> None:
-    worst, end, top, color = data["worst"], 38, 62, palette.BOUND
+    worst = data["worst"]
+    end = 38
+    top = 62
+    color = palette.BOUND
     panels.log_log(axes, xlim=(0.85, 46), ylim=(9.7, top))
     axes.plot(*np.array([*worst["real"].values()], np.float64), color=color)
     axes.axhline(worst["schedule"], color=color, lw=1, ls=palette.DASHED)

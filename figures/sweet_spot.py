@@ -241,7 +241,8 @@ def _ratios(line: dict[str, Any]) -> list[float]:
 
 def _draw_frame(axes: Any, data: dict[str, Any]) -> None:
     """What both panels show: the normalized rule's radius, and SGD."""
-    bound, sgd = data["bound"], {"lw": 1.2, "ls": palette.DASHED}
+    bound = data["bound"]
+    sgd = {"lw": 1.2, "ls": palette.DASHED}
     panels.rulers(axes)
     axes.plot(bound[SIZE], bound["bias_radius"], color=palette.BOUND)
     panels.ruled(axes, data["sgd"], "SGD", x=270, color=palette.SGD, **sgd)
@@ -293,7 +294,8 @@ def _draw_others(axes: Any, data: dict[str, Any]) -> None:
         axes.plot(data[rule][SIZE], data[rule]["bias"], color=color)
         panels.simulated(axes, data[rule]["simulation"], SIZE, fmt=marker, ms=4)
     axes.text(205, data["minimax"] * 1.04, "minimax", color=minimax, va="bottom")
-    text, dark = "guaranteed radius\n(fixed at c*)", palette.NORMALIZED_TEXT
+    text = "guaranteed radius\n(fixed at c*)"
+    dark = palette.NORMALIZED_TEXT
     panels.label(axes, 1.05, 0.33, "normalized", color=dark, va="bottom")
     panels.label(axes, 1.05, 0.048, "fixed at c*", color=fixed, va="top")
     panels.label(axes, 1.05, 0.117, text, color=fixed, va="bottom")

@@ -172,7 +172,8 @@ class Threshold(Figure):
             1, 2, figsize=(6.4, 3.9), width_ratios=(1.75, 1)
         )
         panels.log_log(left, xlim=RANGE, ylim=(0.019, 1.25))
-        dashes, markers = (palette.SOLID, palette.DASHED), "os"
+        dashes = (palette.SOLID, palette.DASHED)
+        markers = "os"
         for line, style, marker in zip(data["panels"], dashes, markers, strict=True):
             _draw_size(left, line, style=style, marker=marker)
         left.axhline(data["minimax"], color=palette.MINIMAX, ls=palette.DOTTED)

@@ -56,7 +56,8 @@ class Tightness(Figure):
                 "seed": 1 + i,
             }
             name = f"{self.name}_{law}_{size}_{profile}"
-            model, rule = worst_model(law, size, scaled), {"rule": "normalized"}
+            model = worst_model(law, size, scaled)
+            rule = {"rule": "normalized"}
             runs.append(
                 worlds.experiment(
                     name, model, run, batch_size=COUNT * size, sizes=[size], **rule

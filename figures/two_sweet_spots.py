@@ -322,7 +322,8 @@ def _draw_sizes(axes: Any, data: dict[str, Any]) -> None:
 
 def _draw_sets(axes: Any, sets: list[dict[str, Any]]) -> None:
     """The sizes simulated: those that may be best, and those that are excluded."""
-    inside, outside = {"ms": 5, "mfc": "black"}, {"ms": 3, "mfc": "white"}
+    inside = {"ms": 5, "mfc": "black"}
+    outside = {"ms": 3, "mfc": "white"}
     axes.plot([], [], "o", mec="black", label="in the 99 % set", **inside)
     axes.plot([], [], "o", mec="black", label="excluded", **outside)
     axes.legend(loc="lower left", handletextpad=0.2, borderaxespad=0.2)

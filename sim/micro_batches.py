@@ -28,7 +28,7 @@ def micro_batch_gradients(
     draws = Draws(philox.key(experiment.run.seed, size, 1.0), range(mini_batches), 0)
     active = np.ones(mini_batches, bool)
     gradients, _ = problem.micro_batch_gradients(
-        places, size, experiment.algorithm.batch_size, draws, active
+        places, size, experiment.algorithm.batch_size, draws, active=active
     )
     return np.asarray(gradients)
 

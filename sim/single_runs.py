@@ -24,7 +24,7 @@ def run_averages(experiment: Experiment, micro_batch_size: int, workers: int) ->
     state = start(experiment)
     total = np.zeros(run.replicates)
     with Workers(workers) as threads:
-        machine = engine(experiment, micro_batch_size, run.steps[0], threads)
+        machine = engine(experiment, micro_batch_size, run.steps[0], workers=threads)
         for t in range(run.iterations):
             gradient = problem.gradient(np.asarray(state.w, np.float64))
             total += np.linalg.norm(gradient, axis=1)

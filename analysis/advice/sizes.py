@@ -172,7 +172,9 @@ def described_size(
     size = np.array([b])
     rest = int(last(batch_size, size)[0])
     radius = float(cut_radius(case, batch_size, size)[0])
-    guarantee, limit, without = radius, None, np.nan
+    guarantee = radius
+    limit = None
+    without = np.nan
     if rule == Rule.ADAPTIVE:
         known = case.dragger_norm is not None or case.dragger_fraction == 0
         with_norm = replace(case, dragger_norm=case.dragger_norm or 0.0)

@@ -24,7 +24,8 @@ LARGE_ORDER = 25.0  # from here on the uniform expansion of I_ν below is exact 
 def _debye_polynomials() -> list[np.polynomial.Polynomial]:
     """U_1 … U_8 of the uniform expansion of I_ν, by recursion (DLMF 10.41.9)."""
     P = np.polynomial.Polynomial
-    u, result = P([1.0]), []
+    u = P([1.0])
+    result = []
     for _ in range(8):
         u = P([0, 0, 0.5, 0, -0.5]) * u.deriv() + (P([1, 0, -5]) * u).integ() / 8
         result.append(u)

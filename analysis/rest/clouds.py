@@ -37,7 +37,8 @@ def cloud(law: Mixture, a: Array) -> Cloud:
     whole = Cloud(scale, kappa, weight, weight[:, None] * mean)
     if scale.size < WORTH * POINTS:
         return whole
-    keep, pieces = np.ones(scale.size, dtype=bool), []
+    keep = np.ones(scale.size, dtype=bool)
+    pieces = []
     for members in law.equal_scales:
         span = np.ptp(kappa[members]) / STEP + POINTS
         if members.size > WORTH * span:

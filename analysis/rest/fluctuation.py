@@ -64,8 +64,7 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
     sphere), noise without a Gaussian part, where the expected update is not smooth, and
     an update that is flat at the point.
     """
-    curvature = update.model.curvature
-    if isinstance(curvature, tuple) or not _is_smooth(update):
+    if isinstance(update.model.curvature, tuple) or not _is_smooth(update):
         return None
     if update.clipping.is_mean:
         return _of_the_mean(update.gradients, root)
@@ -95,7 +94,7 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
         curved = _bend_aside(mean, root, steps[-1], centre.vector)[:axes]
         bend += outside * moments[-1, -1] / (2 * jacobian[-1, -1]) * curved
         noise += outside * float(moments[-1, -1])
-    shift = -np.linalg.solve(inside, bend) / 2 * curvature
+    shift = -np.linalg.solve(inside, bend) / 2 * update.model.curvature
     return Fluctuation(contraction, noise, _lengthening(root[:axes], shift))
 
 

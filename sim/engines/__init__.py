@@ -9,6 +9,7 @@ from analysis.spec.experiment import Experiment
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import StudentT
 from sim.backend import Device
+from sim.engines.course import Course
 from sim.engines.state import State
 from sim.engines.workers import Workers
 from sim.random import philox
@@ -40,6 +41,7 @@ def engine(
     experiment: Experiment,
     variant: Variant,
     step: float,
+    *,
     workers: Workers,
     device: Device | None = None,
     stop: NDArray[np.bool_] | None = None,
@@ -54,22 +56,24 @@ def engine(
     if not reducible(experiment):
         from sim.engines.sampled import Samples
 
-        return Samples(experiment, variant, step, workers, device, stop)
+        return Samples(
+            experiment, variant, step, workers=workers, device=device, stop=stop
+        )
     from sim.reduction.compositions import plan
 
     run = experiment.run
-    what = (
-        plan(experiment, variant),
-        philox.key(run.seed, word(variant), step),
-        step,
-        run.radius,
-    )
+    course = Course(philox.key(run.seed, word(variant), step), step, run.radius)
+    law = plan(experiment, variant)
     if device is None:
         from sim.engines.cpu.engine import Mixture
 
-        return Mixture(*what, precision=run.precision, workers=workers, stop=stop)
+        return Mixture(law, course, precision=run.precision, workers=workers, stop=stop)
     from sim.engines.cuda.launch import Cuda
 
     return Cuda(
-        *what, precision=run.precision, replicates=run.replicates, device=device
+        law,
+        course,
+        precision=run.precision,
+        replicates=run.replicates,
+        device=device,
     )

@@ -33,7 +33,8 @@ COLUMNS = ("benign", "backward", "first", "deviation", "along", "shape", "clean"
 ROOT_HALF = 0x3F3504F3  # bits of √½ in float32
 LAST_ATTEMPT = 255
 # Below these norms a gradient has no direction: 1/norm times any dragger stays finite.
-VANISHING, VANISHING_DOUBLE = 1e-20, 1e-200
+VANISHING = 1e-20
+VANISHING_DOUBLE = 1e-200
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from analysis.spec.algorithm import Algorithm
 from analysis.spec.checking import refuse
 from analysis.spec.experiment import Experiment
 from sim.backend import Device
+from sim.engines.course import Course
 from sim.engines.state import ARRAYS, State
 from sim.engines.workers import Workers
 from sim.problems import Problem, build
@@ -33,22 +34,20 @@ LARGEST = 2**21
 class PerSample:
     """Trajectories of one problem under one rule, step and batch size or schedule.
 
-    key: philox.key of the trajectories. replicates: their numbers, one for each row of
-    the state. sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖
-    [R] that returns one for all or an integer array [R]. radius: if not None,
-    replicates stop at the first iteration with ‖∇f‖ <= radius. stop: see
-    `sim.engines.engine`. Raises SpecificationError when a step has too many numbers.
+    replicates: their numbers, one for each row of the state; one that has hit stops.
+    sizes: the micro-batch size, or a function of the iteration and of ‖∇f‖ [R] that
+    returns one for all or an integer array [R]. stop: see `sim.engines.engine`. Raises
+    SpecificationError when a step has too many numbers.
     """
 
     def __init__(
         self,
         problem: Problem,
         algorithm: Algorithm,
-        step: float,
+        course: Course,
+        *,
         sizes: int | Callable[[int, Any], Any],
-        key: tuple[int, int],
         replicates: Sequence[int],
-        radius: float | None = None,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
         if problem.dimension > LARGEST:
@@ -62,7 +61,8 @@ class PerSample:
             allowed += f"{problem.dimension} (a step draws all its samples at once)"
             refuse("algorithm.batch_size", algorithm.batch_size, allowed)
         self.problem, self.algorithm, self.xp = problem, algorithm, problem.xp
-        self.step, self.sizes, self.key, self.radius = step, sizes, key, radius
+        self.sizes = sizes
+        self.course = course
         self.replicates = list(replicates)
         self.stop = np.zeros(1, np.bool_) if stop is None else stop
         self.rule = rule(
@@ -94,8 +94,8 @@ class PerSample:
         square = xp.sum(wide * wide, axis=-1)
         G = xp.sqrt(square)
         moving = xp.ones_like(rows.hit, dtype=xp.bool)
-        if self.radius is not None:
-            near = (rows.hit < 0) & (self.radius >= G)
+        if self.course.radius is not None:
+            near = (rows.hit < 0) & (self.course.radius >= G)
             rows.hit = xp.where(near, xp.full_like(rows.hit, t), rows.hit)
             moving = rows.hit < 0
         if record:
@@ -104,8 +104,9 @@ class PerSample:
         active = self.problem.active(t, G)
         for b, mask in self._groups(t, G, moving):
             if mask is None:
-                direction, last = self._direction(rows.w, a, rows.numbers, t, b, active)
-                rows.w = rows.w - self.step * direction
+                draws = self._draws(rows.numbers, t)
+                direction, last = self._direction(rows.w, a, draws, b=b, active=active)
+                rows.w = rows.w - self.course.step * direction
                 rows.last = last
                 continue
             numbers = [
@@ -115,17 +116,18 @@ class PerSample:
             ]
             if numbers:
                 w = rows.w[mask]
+                draws = self._draws(numbers, t)
                 direction, last = self._direction(
-                    w, a[mask], numbers, t, b, active[mask]
+                    w, a[mask], draws, b=b, active=active[mask]
                 )
-                rows.w[mask] = w - self.step * direction
+                rows.w[mask] = w - self.course.step * direction
                 rows.last[mask] = last
 
     def _groups(self, t: int, G: Any, moving: Any) -> Iterator[tuple[int, Any]]:
         """Micro-batch sizes and the rows [R] that have them; None for all rows."""
         xp = self.xp
         sizes = self.sizes(t, G) if callable(self.sizes) else self.sizes
-        everywhere = self.radius is None
+        everywhere = self.course.radius is None
         if getattr(sizes, "ndim", 0) == 0:
             yield int(sizes), None if everywhere else moving
             return
@@ -134,14 +136,17 @@ class PerSample:
             alone = everywhere and len(different) == 1
             yield int(b), None if alone else (sizes == b) & moving
 
+    def _draws(self, numbers: list[int], t: int) -> Draws:
+        """The random numbers of these replicates in step t."""
+        return Draws(self.course.key, numbers, t, self.xp, self.problem.dtype)
+
     def _direction(
-        self, w: Any, a: Any, numbers: list[int], t: int, b: int, active: Any
+        self, w: Any, a: Any, draws: Draws, *, b: int, active: Any
     ) -> tuple[Any, Any]:
         """The direction [R, d] at w [R, d], and the step's `State.last` [R, 3]."""
         xp = self.xp
-        draws = Draws(self.key, numbers, t, xp, self.problem.dtype)
         size = self.algorithm.batch_size
-        g, clean = self.problem.micro_batch_gradients(w, b, size, draws, active)
+        g, clean = self.problem.micro_batch_gradients(w, b, size, draws, active=active)
         direction = self.rule(g)
         columns = [
             self._clipping_norm(g),
@@ -170,6 +175,7 @@ class Samples:
         experiment: Experiment,
         b: int | None,
         step: float,
+        *,
         workers: Workers,
         device: Device | None = None,
         stop: NDArray[np.bool_] | None = None,
@@ -185,8 +191,11 @@ class Samples:
         self.places = [slice(low, high) for low, high in pairwise(edges)]
         self.parts = [
             PerSample(
-                *(problem, experiment.algorithm, step, sizes, key, range(low, high)),
-                radius=run.radius,
+                problem,
+                experiment.algorithm,
+                Course(key, step, run.radius),
+                sizes=sizes,
+                replicates=range(low, high),
                 stop=stop,
             )
             for low, high in pairwise(edges)
@@ -196,7 +205,7 @@ class Samples:
             # interrupted.
             w = np.zeros((1, problem.dimension), problem.dtype)
             draws = Draws(key, range(1), 0, np, problem.dtype)
-            problem.micro_batch_gradients(w, 1, 1, draws, np.ones(1, np.bool_))
+            problem.micro_batch_gradients(w, 1, 1, draws, active=np.ones(1, np.bool_))
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""

@@ -30,7 +30,8 @@ from sim.problems.problem import Problem, weighted_sums
 from sim.random.addresses import DrawsLike
 from sim.random.philox import FEATURES, LABEL
 
-NODES, REACH = 257, 8.5  # the normal density beyond is below 1e-16
+NODES = 257
+REACH = 8.5  # the normal density beyond is below 1e-16
 
 
 class LogisticRegression(Problem):
@@ -101,25 +102,33 @@ class LogisticRegression(Problem):
         n = xp.reshape(draws.normals(FEATURES, m * b * d), (R, m * b, d))
         label = xp.astype(draws.uniforms(LABEL, m * b) < self.positive, self.dtype)
         sign = 2 * label - 1
-        flat = xp.reshape(wrong, (R, m * b))
-        z = (n @ u[..., None])[..., 0] + sign * xp.sum(
-            u * self.mean, axis=-1, keepdims=True
-        )
-        if self.corrupted:
-            label, stretch = xp.where(flat, 1 - label, label), xp.ones_like(z)
-            stretch = xp.where(flat, self.leverage * stretch, stretch)
-            error = sigmoid(stretch * z + c, xp) - label
-            by_x = error * stretch
-        else:
-            error = by_x = (sigmoid(z + c, xp) - label) * xp.astype(~flat, self.dtype)
-        shape = (R, m, b)
-        signed = xp.sum(xp.reshape(by_x * sign, shape), axis=-1)[..., None] * self.mean
-        by_u = (
-            weighted_sums(xp.reshape(by_x, shape), xp.reshape(n, (R, m, b, d))) + signed
-        )
-        return xp.concat(
-            [by_u, xp.sum(xp.reshape(error, shape), axis=-1)[..., None]], axis=-1
-        )
+        z = sign * xp.sum(u * self.mean, axis=-1, keepdims=True)
+        z = (n @ u[..., None])[..., 0] + z
+        error, by_x = self._errors(z, c, label, xp.reshape(wrong, (R, m * b)))
+
+        def sums(values: Any) -> Any:
+            """Over the samples of each micro-batch [R, m, 1]."""
+            return xp.sum(xp.reshape(values, (R, m, b)), axis=-1)[..., None]
+
+        by_u = weighted_sums(xp.reshape(by_x, (R, m, b)), xp.reshape(n, (R, m, b, d)))
+        by_u = by_u + sums(by_x * sign) * self.mean
+        return xp.concat([by_u, sums(error)], axis=-1)
+
+    def _errors(self, z: Any, c: Any, label: Any, wrong: Any) -> tuple[Any, Any]:
+        """σ(z + c) - y of each sample, and what multiplies its x.
+
+        A corrupted sample has the other label and a longer x; a replaced one has no
+        part in the sums.
+        """
+        xp = self.xp
+        if not self.corrupted:
+            error = (sigmoid(z + c, xp) - label) * xp.astype(~wrong, self.dtype)
+            return error, error
+        shown = xp.where(wrong, 1 - label, label)
+        stretch = xp.ones_like(z)
+        stretch = xp.where(wrong, self.leverage * stretch, stretch)
+        error = sigmoid(stretch * z + c, xp) - shown
+        return error, error * stretch
 
 
 def sigmoid(z: Any, xp: Any) -> Any:

@@ -26,7 +26,8 @@ class NoisyGradient(Problem):
         self, model: GradientModel, xp: Any = np, dtype: Any = None, pure: bool = False
     ) -> None:
         super().__init__(model, xp, dtype)
-        self.pure, laws = pure, [noise for _, noise in model.parts]
+        self.pure = pure
+        laws = [noise for _, noise in model.parts]
         self.edges = np.cumsum([weight for weight, _ in model.parts])[:-1]
         self.shifts = self.array(model.domain_shifts())
         self.first = self.array(np.arange(self.dimension) == 0)
@@ -64,6 +65,24 @@ class NoisyGradient(Problem):
         xp, (R, m, b), d = self.xp, wrong.shape, self.dimension
         benign = xp.astype(~wrong, self.dtype)
         domain = self._domains(draws, (R, m, b))
+        size, along = self._noise(draws, domain, (R, m, b))
+        count = xp.sum(benign, axis=-1)[..., None]
+        z = xp.reshape(draws.normals(NORMALS, m * b * d), (R, m, b, d))
+        sums = count * self.gradient(w)[:, None, :] + weighted_sums(size * benign, z)
+        if self.has_gamma or self.has_rare:
+            sums = sums + xp.sum(along * benign, axis=-1)[..., None] * self.first
+        if len(self.edges) > 0:
+            numbers = xp.arange(self.shifts.shape[0], dtype=domain.dtype)
+            member = xp.astype(domain[..., None] == numbers, self.dtype)
+            members = xp.sum(member * benign[..., None], axis=-2)
+            sums = sums + members @ self.shifts
+        return sums
+
+    def _noise(
+        self, draws: DrawsLike, domain: Any, shape: tuple[int, int, int]
+    ) -> tuple[Any, Any]:
+        """Each sample's Gaussian deviation [R, m, b], and its term along e₁."""
+        xp, (R, m, b) = self.xp, shape
 
         def each(column: Any) -> Any:
             """The numbers of the samples' domains [R, m, b]."""
@@ -71,33 +90,20 @@ class NoisyGradient(Problem):
                 return xp.broadcast_to(column[0], (R, m, b))
             return xp.reshape(xp.take(column, xp.reshape(domain, (-1,))), (R, m, b))
 
-        size, along = each(self.size), xp.zeros_like(benign)
+        size = each(self.size)
+        along = xp.astype(xp.zeros_like(size), self.dtype)
         if self.has_gamma:
-            shape = xp.reshape(each(self.shape), (R, m * b))
-            x = xp.reshape(draws.gamma(GAMMA, shape), (R, m, b))
+            shapes = xp.reshape(each(self.shape), (R, m * b))
+            x = xp.reshape(draws.gamma(GAMMA, shapes), (R, m, b))
             heavy = each(self.heavy) > 0
-            size = xp.where(
-                heavy, size / xp.sqrt(xp.where(heavy, x, xp.ones_like(x))), size
-            )
+            length = xp.sqrt(xp.where(heavy, x, xp.ones_like(x)))
+            size = xp.where(heavy, size / length, size)
             along = each(self.unit) * (x - each(self.shape))
         if self.has_rare:
             u = xp.reshape(draws.uniforms(COMPOSITION, m * b), (R, m, b))
-            along = along + xp.where(
-                u < each(self.chance), each(self.hit), each(self.miss)
-            )
-        count = xp.sum(benign, axis=-1)[..., None]
-        z = xp.reshape(draws.normals(NORMALS, m * b * d), (R, m, b, d))
-        sums = count * self.gradient(w)[:, None, :] + weighted_sums(size * benign, z)
-        if self.has_gamma or self.has_rare:
-            sums = sums + xp.sum(along * benign, axis=-1)[..., None] * self.first
-        if len(self.edges) > 0:
-            each_domain = xp.arange(self.shifts.shape[0], dtype=domain.dtype)
-            member = (
-                xp.astype(domain[..., None] == each_domain, self.dtype)
-                * benign[..., None]
-            )
-            sums = sums + xp.sum(member, axis=-2) @ self.shifts
-        return sums
+            rare = u < each(self.chance)
+            along = along + xp.where(rare, each(self.hit), each(self.miss))
+        return size, along
 
     def _domains(self, draws: DrawsLike, shape: tuple[int, int, int]) -> Any:
         """The domain of each sample [R, m, b]; None without domains."""

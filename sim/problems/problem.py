@@ -72,7 +72,7 @@ class Problem(ABC):
         return (gradient_norm >= low) & (gradient_norm < high)
 
     def micro_batch_gradients(
-        self, w: Any, b: int, batch_size: int, draws: Draws, active: Any
+        self, w: Any, b: int, batch_size: int, draws: Draws, *, active: Any
     ) -> tuple[Any, Any]:
         """Mean gradients of the micro-batches [R, m, d], and the clean ones [R, m].
 
@@ -81,24 +81,25 @@ class Problem(ABC):
         """
         cut = micro_batches(batch_size, b)
         if len(cut) == 1:
-            return self._equal(w, b, batch_size, draws, active)
+            return self._equal(w, (batch_size // b, b), draws, active)
         (_, whole), (rest, _) = cut
         shared = Shared(draws, batch_size)
         parts = [
-            self._equal(w, b, whole * b, shared.part(0, whole * b), active),
-            self._equal(w, rest, rest, shared.part(whole * b, rest), active),
+            self._equal(w, (whole, b), shared.part(0, whole * b), active),
+            self._equal(w, (1, rest), shared.part(whole * b, rest), active),
         ]
         g, clean = (self.xp.concat(pair, axis=1) for pair in zip(*parts, strict=True))
         return g, clean
 
     def _equal(
-        self, w: Any, b: int, batch_size: int, draws: DrawsLike, active: Any
+        self, w: Any, cut: tuple[int, int], draws: DrawsLike, active: Any
     ) -> tuple[Any, Any]:
-        """Likewise where b divides the number of samples."""
+        """Likewise for `cut` = (m, b), m micro-batches of b samples each."""
         xp = self.xp
-        shape = (w.shape[0], batch_size // b, b)
+        m, b = cut
+        shape = (w.shape[0], m, b)
         if self.dragger_fraction > 0:
-            wrong = draws.uniforms(SAMPLE, batch_size) < self.dragger_fraction
+            wrong = draws.uniforms(SAMPLE, m * b) < self.dragger_fraction
             wrong = xp.reshape(wrong & active[:, None], shape)
         else:
             wrong = xp.zeros_like(xp.broadcast_to(active[:, None, None], shape))

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-CENTRE, DEGREE = 3.75, 24
+CENTRE = 3.75
+DEGREE = 24
 
 
 def erf(x: Any, xp: Any = np) -> Any:

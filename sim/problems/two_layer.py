@@ -88,10 +88,11 @@ class TwoLayer(Problem):
     def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of (φ - y) g'(J_k·x) x over micro-batches [R, m, K·N]."""
         xp, p, (R, m, b) = self.xp, self.about, wrong.shape
-        N, K, M, B = p.inputs, p.hidden, p.teacher, m * b
+        N, K, B = p.inputs, p.hidden, m * b
         x = xp.reshape(draws.normals(FEATURES, B * N), (R, B, N))
         u = x @ xp.matrix_transpose(xp.reshape(w, (R, K, N)))
-        signal = xp.sum(erf(x[..., :M] * (p.teacher_norm / math.sqrt(2)), xp), axis=-1)
+        signal = x[..., : p.teacher] * (p.teacher_norm / math.sqrt(2))
+        signal = xp.sum(erf(signal, xp), axis=-1)
         flat = xp.reshape(wrong, (R, B))
         if self.corrupted:
             signal = xp.where(flat, -p.magnitude * signal, signal)

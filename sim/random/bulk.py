@@ -6,35 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.compiled.jit import compiled
-from sim.random.draws import U, counter, fill, gamma_variable, step_address
+from sim.random.draws import U64, counter, fill, gamma_variable, step_address
 from sim.random.normals import ROOM, numbers, store_words
 
+# Compiled code is called with plain arrays and numbers, by position: hence seven.
+
 
 @compiled
-def _words(out, buffer, k0, k1, stream, replicates, iteration):
+def _words(out, buffer, k0, k1, stream, replicates, iteration):  # noqa: PLR0913
     for r in range(replicates.size):
-        address = step_address((k0, k1), U(replicates[r]), iteration)
+        address = step_address((k0, k1), U64(replicates[r]), iteration)
         for i in range(0, out.shape[1], numbers()):
-            store_words(buffer, i, address.key, counter(address, U(i // 4), stream))
+            store_words(buffer, i, address.key, counter(address, U64(i // 4), stream))
         for i in range(out.shape[1]):
             out[r, i] = buffer[i]
 
 
 @compiled
-def _normals(out, buffer, k0, k1, stream, replicates, iteration):
+def _normals(out, buffer, k0, k1, stream, replicates, iteration):  # noqa: PLR0913
     for r in range(replicates.size):
-        address = step_address((k0, k1), U(replicates[r]), iteration)
-        fill(buffer, out.shape[1], address, U(0), stream)
+        address = step_address((k0, k1), U64(replicates[r]), iteration)
+        fill(buffer, out.shape[1], address, U64(0), stream)
         for i in range(out.shape[1]):
             out[r, i] = buffer[i]
 
 
 @compiled
-def _gammas(out, shape, k0, k1, stream, replicates, iteration):
+def _gammas(out, shape, k0, k1, stream, replicates, iteration):  # noqa: PLR0913
     for r in range(replicates.size):
-        address = step_address((k0, k1), U(replicates[r]), iteration)
+        address = step_address((k0, k1), U64(replicates[r]), iteration)
         for i in range(out.shape[1]):
-            out[r, i] = gamma_variable(shape[r, i], address, U(i), stream)
+            out[r, i] = gamma_variable(shape[r, i], address, U64(i), stream)
 
 
 def _filled(
@@ -42,7 +44,7 @@ def _filled(
 ) -> Any:
     buffer = np.empty(out.shape[1] + ROOM, out.dtype)
     numbers = np.asarray(replicates, np.uint64)
-    code(out, buffer, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
+    code(out, buffer, U64(key[0]), U64(key[1]), U64(stream), numbers, U64(iteration))
     return out
 
 
@@ -74,5 +76,5 @@ def gammas(
     out = np.empty(shape.shape)
     numbers = np.asarray(replicates, np.uint64)
     shapes = np.ascontiguousarray(shape, np.float64)
-    _gammas(out, shapes, U(key[0]), U(key[1]), U(stream), numbers, U(iteration))
+    _gammas(out, shapes, U64(key[0]), U64(key[1]), U64(stream), numbers, U64(iteration))
     return out

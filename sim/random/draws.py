@@ -14,15 +14,16 @@ from sim.compiled.jit import FLAGS, inlined, scalar
 from sim.random.normals import numbers, store_normals
 from sim.random.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
-U = np.uint64
+U64 = np.uint64
 M0, M1, W0, W1, FULL = (
-    U(MULTIPLIERS[0]),
-    U(MULTIPLIERS[1]),
-    U(WEYL[0]),
-    U(WEYL[1]),
-    U(MASK),
+    U64(MULTIPLIERS[0]),
+    U64(MULTIPLIERS[1]),
+    U64(WEYL[0]),
+    U64(WEYL[1]),
+    U64(MASK),
 )
-HALF, LAST_ATTEMPT = U(32), 255
+HALF = U64(32)
+LAST_ATTEMPT = 255
 
 
 class Address(NamedTuple):
@@ -37,7 +38,7 @@ class Address(NamedTuple):
 @inlined
 def step_address(key, replicate, iteration):
     """The address of a replicate's numbers at an iteration; uint64."""
-    return Address(key, iteration & FULL, replicate, (iteration >> HALF) << U(16))
+    return Address(key, iteration & FULL, replicate, (iteration >> HALF) << U64(16))
 
 
 @inlined
@@ -75,13 +76,13 @@ def _fill(out, count, address, position, stream):
     def single(out, count, address, position, stream):
         for i in range(0, count, numbers()):
             store_normals(
-                out, i, address.key, counter(address, position + U(i // 4), stream)
+                out, i, address.key, counter(address, position + U64(i // 4), stream)
             )
 
     def double(out, count, address, position, stream):
         for i in range(0, count, 4):  # the buffer has room for more
             words = four_words(
-                address.key, counter(address, position + U(i // 4), stream)
+                address.key, counter(address, position + U64(i // 4), stream)
             )
             for k in range(0, 4, 2):
                 radius = math.sqrt(-2.0 * math.log(uniform(words[k])))
@@ -104,7 +105,7 @@ def gamma_variable(shape, address, position, stream):
     width = 1 / math.sqrt(9 * center)
     for attempt in range(LAST_ATTEMPT + 1):
         w0, w1, w2, w3 = four_words(
-            address.key, counter(address, position, stream + (U(attempt) << U(8)))
+            address.key, counter(address, position, stream + (U64(attempt) << U64(8)))
         )
         z = math.sqrt(-2.0 * math.log(uniform(w0))) * math.cos(
             2.0 * math.pi * uniform(w1)

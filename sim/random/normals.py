@@ -75,10 +75,10 @@ def _words(builder: Any, key: Any, counter: Any) -> list[Any]:
     """Four vectors of words for the counters from counter[0] on; scalars are 64-bit."""
     v = Vectors(builder, lanes() // 2)  # a product of 32-bit words needs 64 bits
     mask, half = v.integers(MASK, I64), v.integers(32, I64)
-    whole = ir.VectorType(I32, lanes())
     multipliers = [v.integers(m, I64) for m in MULTIPLIERS]
     pairs = [[c for i, c in enumerate(_order()) if i % 4 // 2 == k] for k in (0, 1)]
-    start, parts = v.splat(counter[0]), []
+    start = v.splat(counter[0])
+    parts = []
     for pair in pairs:
         c0 = builder.add(start, ir.Constant(ir.VectorType(I64, v.lanes), pair))
         c1, c2, c3 = (v.splat(c) for c in counter[1:])
@@ -92,7 +92,9 @@ def _words(builder: Any, key: Any, counter: Any) -> list[Any]:
             c0 = builder.xor(builder.xor(builder.lshr(q, half), c1), k0)
             c2 = builder.xor(builder.xor(builder.lshr(p, half), c3), k1)
             c1, c3 = q, p
-        parts.append([builder.bitcast(c, whole) for c in (c0, c1, c2, c3)])
+        parts.append(
+            [builder.bitcast(c, ir.VectorType(I32, lanes())) for c in (c0, c1, c2, c3)]
+        )
     return [_within(builder, a, b, (0, 2, 4, 6)) for a, b in zip(*parts, strict=True)]
 
 

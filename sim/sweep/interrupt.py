@@ -22,7 +22,8 @@ class Interrupt:
     def __init__(self) -> None:
         self.stop = np.zeros(1, np.bool_)
         self.asked = self.insisted = False
-        self._at_once, self._notice = False, ""
+        self._at_once = False
+        self._notice = ""
 
     def __enter__(self) -> "Interrupt":
         self._before = signal.getsignal(signal.SIGINT)
@@ -38,7 +39,8 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def _ask(self, *_: Any) -> None:
-        self.insisted, self.asked = self.asked, True
+        self.insisted = self.asked
+        self.asked = True
         self.stop[0] = True
         if self.insisted or self._at_once:
             raise KeyboardInterrupt

@@ -111,7 +111,9 @@ class Keeper:
                 )
             except ValueError as error:
                 store.set_aside(store.unfinished(experiment, variant), error)
-        self.cost, self.due, self.problem = 0.0, time.monotonic() + KEEP, ""
+        self.cost = 0.0
+        self.due = time.monotonic() + KEEP
+        self.problem = ""
 
     def keep_if_due(self, interrupt: Interrupt) -> None:
         """Write the state every KEEP seconds, and seldom where it is large.
@@ -139,7 +141,8 @@ class Keeper:
         try:
             with interrupt.announced(notice if size > LARGE else ""):
                 store.write_state(self.experiment, self.variant, arrays)
-            self.kept, self.problem = began, ""
+            self.kept = began
+            self.problem = ""
         except (OSError, MemoryError) as error:
             self.problem = shown(" ".join(str(error).split()) or "not enough memory")
         self.cost = time.monotonic() - began

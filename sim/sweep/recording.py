@@ -26,7 +26,7 @@ def recording(
     state = start(experiment)
     reached = 0
     with Workers(threads) as workers:
-        machine = engine(experiment, variant, step, workers)
+        machine = engine(experiment, variant, step, workers=workers)
         for pause in measure.pauses():
             machine.advance(state, reached, pause, measure.records(reached))
             measure.collect(state, pause)

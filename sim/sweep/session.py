@@ -129,18 +129,17 @@ class Session:
                 yield progress.steps
             yield from self._trajectory(variant, step, measure, progress)
             progress.done.append(measure.found)
-            progress.state, progress.found = None, None
+            progress.state = None
+            progress.found = None
 
     def _trajectory(
         self, variant: Variant, step: float, measure: Measure, progress: Progress
     ) -> Iterator[int]:
         """The same at one step size."""
         state = progress.state or start(self.centred)
-        at, farthest, rate = (
-            progress.steps,
-            int(state.steps.max()),
-            0.0,
-        )  # steps a second
+        at = progress.steps
+        farthest = int(state.steps.max())
+        rate = 0.0  # steps a second
         # Replicates that stand apart are first brought together by the CPU.
         device = None if at < farthest else self.settings.device
         state, machine = self._placed(state, device, variant, step)
@@ -172,5 +171,10 @@ class Session:
         with self.interrupt.at_once():
             stop = self.interrupt.stop
             return moved, engine(
-                self.centred, variant, step, self.workers, device, stop
+                self.centred,
+                variant,
+                step,
+                workers=self.workers,
+                device=device,
+                stop=stop,
             )

@@ -125,7 +125,7 @@ def gradients(experiment, w, rows):
     draws = Draws(philox.key(seed, b, 1.0), range(rows), 0)
     where = np.broadcast_to(w, (rows, experiment.model.dimension))
     return build(experiment).micro_batch_gradients(
-        where, b, B, draws, np.ones(rows, bool)
+        where, b, B, draws, active=np.ones(rows, bool)
     )
 
 
@@ -135,7 +135,7 @@ def paths(experiment, step, horizon):
     problem, state = build(experiment), start(experiment)
     found = np.empty((horizon, experiment.run.replicates))
     with Workers(1) as workers:
-        machine = engine(experiment, b, step, workers)
+        machine = engine(experiment, b, step, workers=workers)
         for t in range(horizon):
             found[t] = np.linalg.norm(
                 problem.gradient(np.asarray(state.w, np.float64)), axis=1
@@ -247,7 +247,10 @@ def extrapolated(experiment):
     means = []
     with Workers(1) as workers:
         for step in run.steps:
-            machine, state = engine(experiment, b, step, workers), start(experiment)
+            machine, state = (
+                engine(experiment, b, step, workers=workers),
+                start(experiment),
+            )
             state.w += (step * rng.uniform(-1, 1, state.w.shape)).astype(state.w.dtype)
             machine.advance(state, 0, half, False)
             state.sums[:] = 0

@@ -72,7 +72,8 @@ class RunningSum:
         place = self.width * np.arange(-self.cells - reach, self.cells + reach + 1)
         factor = self.threshold / np.maximum(np.abs(place), self.threshold)
         clipped = np.clip(np.arange(place.size) - reach, 0, 2 * self.cells)
-        value, weights = np.ones(2 * self.cells + 1), []
+        value = np.ones(2 * self.cells + 1)
+        weights = []
         for before in self.distributions[-2::-1]:
             value = convolved(factor * value[clipped], steps)[2 * reach : -2 * reach]
             weights.append(before @ value)
@@ -191,7 +192,8 @@ def test_the_simulated_mistake_has_the_exact_bias(document, law):
 def test_the_weights_are_exact(document, law, where):
     """And 5 % more is refused."""
     found = document["data"]["weights"][where]
-    n, points = found["replicates"], []
+    n = found["replicates"]
+    points = []
     exact = RunningSum(law, found["gradient"], found["threshold"]).weights()
     for p, true in zip(found["points"], exact, strict=True):
         error = np.ptp(p["interval"]) / 2 / quantile(0.995, n - 1)

@@ -146,7 +146,8 @@ def plain_averages(experiment, n):
     """The averages of n runs in plain NumPy, sample by sample [n]."""
     noise, rng = experiment.model.noise, np.random.default_rng(16)
     other = -noise.value * noise.probability / (1 - noise.probability)
-    w, total = np.full(n, START), 0.0
+    w = np.full(n, START)
+    total = 0.0
     for _ in range(experiment.run.iterations):
         total += np.abs(w)
         shape = (n, BATCH_SIZE // SIZE, SIZE)
@@ -160,7 +161,8 @@ def plain_averages(experiment, n):
 
 def test_runs_against_samples_drawn_one_by_one():
     """20 000 runs of 20 steps: the same mean, the same shares below quantiles."""
-    experiment, n = run_of(20, 4096), 20_000
+    experiment = run_of(20, 4096)
+    n = 20_000
     mine = plain_averages(experiment, n)
     theirs = run_averages(experiment, SIZE, workers=2)
     error = np.hypot(mine.std() / n**0.5, theirs.std() / len(theirs) ** 0.5)

@@ -102,7 +102,8 @@ def test_levels_of_sgd_in_closed_form(document):
 def test_biases_of_the_normalized_rule_by_the_distribution_function(document):
     """P(g > 0) = 1/2, summed over draggers and rare samples, not by analysis.rest."""
     line = document["data"]["panels"]["band"][2]
-    b, q = 32, NOISE["probability"]
+    b = 32
+    q = NOISE["probability"]
     miss = -NOISE["value"] * q / (1 - q)
 
     def positive(gradient, fraction):

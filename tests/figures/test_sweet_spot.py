@@ -73,7 +73,8 @@ def test_the_caption_quotes_the_gain(document):
 
 def test_best_threshold_is_the_best_of_the_worst_cases(document):
     """In plain numbers: it minimises s²/(4c(1-θ)) + θc; twice it costs a quarter."""
-    fixed, fraction = document["data"]["fixed"], 0.01
+    fixed = document["data"]["fixed"]
+    fraction = 0.01
     noise = np.sqrt(3.0**2 * 0.1 / 0.9 + 0.3**2)
     columns = (fixed[key] for key in ("micro_batch_size", "threshold", "bias_radius"))
     for b, c, radius in zip(*columns, strict=True):

@@ -82,11 +82,13 @@ def test_the_tilted_laws_point_back_slightly_more_often(law, size, scaled):
     noise, fraction = model["noise"], model["dragger_fraction"]
     q, value = noise["probability"], noise["value"]
     assert value**2 * q / (1 - q) == pytest.approx(1)
-    rng, n = np.random.default_rng(3), 400_000
+    rng = np.random.default_rng(3)
+    n = 400_000
     draggers = rng.binomial(size, fraction, n)
     rare = rng.binomial(size - draggers, q)
     z = (rare * value - (size - draggers - rare) * value * q / (1 - q)) / size
-    name, runs = f"tightness_{law}_{size}_", figure.experiments(Profile.QUICK)
+    name = f"tightness_{law}_{size}_"
+    runs = figure.experiments(Profile.QUICK)
     (experiment,) = [run for run in runs if run.name.startswith(name)]
     bias = exact_bias(experiment.gradient_model, "normalized", size, size).bias
     back = [

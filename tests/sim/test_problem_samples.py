@@ -30,7 +30,7 @@ def test_benign_samples_have_the_gradient_as_their_mean(name, problem, draws):
     p = problem(name)
     w = places(p, 1)
     n = 20_000
-    g, clean = p.micro_batch_gradients(w, 1, n, draws(), np.array([True]))
+    g, clean = p.micro_batch_gradients(w, 1, n, draws(), active=np.array([True]))
     benign = g[0][clean[0]]
     error = benign.std(0, ddof=1) / math.sqrt(len(benign))
     error = np.where(error > 0, error, 1e-12)  # orthogonal draggers: no noise is lost
@@ -47,7 +47,7 @@ def test_the_noise_has_the_size_that_theory_says(name, experiment, draws):
     e = experiment(name, dragger_fraction=0.0)
     p = build(e)
     w = places(p, 1)
-    g, _ = p.micro_batch_gradients(w, 1, 40_000, draws(), np.array([True]))
+    g, _ = p.micro_batch_gradients(w, 1, 40_000, draws(), active=np.array([True]))
     square = ((g[0] - p.gradient(w)[0]) ** 2).sum(-1)
     error = square.std() / math.sqrt(square.size)
     assert abs(square.mean() - e.model.noise_scale() ** 2) < 6 * error
@@ -61,7 +61,7 @@ def test_pure_micro_batches_keep_the_spread_of_the_domains(experiment, draws):
         e = experiment("domains", pure=pure, dragger_fraction=0.0)
         p = build(e)
         w = places(p, 1)
-        g, _ = p.micro_batch_gradients(w, b, 40_000, draws(), np.array([True]))
+        g, _ = p.micro_batch_gradients(w, b, 40_000, draws(), active=np.array([True]))
         square = b * ((g[0] - p.gradient(w)[0]) ** 2).sum(-1)
         error = square.std() / math.sqrt(square.size)
         right, other = (
@@ -130,7 +130,9 @@ def test_samples_one_by_one(name, experiment, problem, draws):
     b = 3
     B = 12
     w = places(p, 2)
-    g, _ = p.micro_batch_gradients(w, b, B, draws(range(4, 6)), np.array([True, True]))
+    g, _ = p.micro_batch_gradients(
+        w, b, B, draws(range(4, 6)), active=np.array([True, True])
+    )
     for r in range(2):
         found = list(responses(model, draws(range(4 + r, 5 + r)), B))
         for j in range(B // b):
@@ -171,7 +173,7 @@ def test_replaced_gradients(name, law, problem, draws):
     p = problem(name, dragger={"law": law, "norm": 3.0, **direction})
     w = places(p, 1)
     n = 4000
-    g, clean = p.micro_batch_gradients(w, 1, n, draws(), np.array([True]))
+    g, clean = p.micro_batch_gradients(w, 1, n, draws(), active=np.array([True]))
     found, a = g[0][~clean[0]], p.gradient(w)[0]
     push = np.full(d, 3 / math.sqrt(d))
     expected = {
@@ -195,7 +197,9 @@ def test_clean_micro_batches_have_their_share(problem, draws):
     b = 4
     m = 10_000
     on = np.array([True, False])
-    _, clean = p.micro_batch_gradients(places(p, 2), b, b * m, draws(range(2)), on)
+    _, clean = p.micro_batch_gradients(
+        places(p, 2), b, b * m, draws(range(2)), active=on
+    )
     chance = 0.8**b
     assert abs(clean[0].mean() - chance) < 6 * math.sqrt(chance * (1 - chance) / m)
     assert clean[1].all()
@@ -230,7 +234,9 @@ def test_single_precision(name, experiment, problem):
         at = Draws(philox.key(5, 3, 0.1), range(2), 7, dtype=dtype)
         assert p.gradient(w.astype(dtype)).dtype == dtype
         found.append(
-            p.micro_batch_gradients(w.astype(dtype), 3, 12, at, np.array([True, True]))
+            p.micro_batch_gradients(
+                w.astype(dtype), 3, 12, at, active=np.array([True, True])
+            )
         )
     assert found[1][0].dtype == np.float32
     assert np.array_equal(found[0][1], found[1][1])

@@ -107,8 +107,8 @@ class Piece(NamedTuple):
     record: bool
 
 
-class Course(NamedTuple):
-    """What holds for a whole trajectory."""
+class PackedCourse(NamedTuple):
+    """A `Course` in the kernel's types, and whether to stop."""
 
     key: tuple[Any, Any]  # two words, as uint64
     size: Any  # of a step

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.engines.cpu.arrays import Course, packed, plain
+from sim.engines.course import Course
+from sim.engines.cpu.arrays import PackedCourse, packed, plain
 from sim.engines.cpu.kernel import advance
 from sim.engines.state import ARRAYS, State
 from sim.engines.workers import Workers
@@ -18,29 +19,26 @@ SHORT = 16  # steps; below, a piece of work is too small to be cut like that
 class Mixture:
     """One plan at one step size, on some threads.
 
-    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at
-    most that has hit; None does not look. precision: float32 or float64, of state.w.
-    stop: see `sim.engines.engine`.
+    precision: float32 or float64, of state.w. stop: see `sim.engines.engine`.
     """
 
     def __init__(
         self,
         plan: Plan,
-        key: tuple[int, int],
-        step: float,
-        radius: float | None = None,
+        course: Course,
         *,
         precision: str,
         workers: Workers,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
-        course = Course(
-            key=(np.uint64(key[0]), np.uint64(key[1])),
-            size=np.dtype(precision).type(step),
-            radius=-1.0 if radius is None else radius,
+        high, low = map(np.uint64, course.key)
+        given = PackedCourse(
+            key=(high, low),
+            size=np.dtype(precision).type(course.step),
+            radius=-1.0 if course.radius is None else course.radius,
             stop=np.zeros(1, np.bool_) if stop is None else stop,
         )
-        self._given = plain((course, packed(plan, precision)))
+        self._given = plain((given, packed(plan, precision)))
         self._workers = workers
         self._compile(plan.dimension, precision)
 

@@ -19,12 +19,12 @@ from sim.engines.cpu.arrays import (
     SMALL,
     Buffers,
     Columns,
-    Course,
     Laws,
     Layout,
     Loss,
     Outcome,
     Packed,
+    PackedCourse,
     Phases,
     Piece,
     Replicates,
@@ -49,7 +49,7 @@ from sim.engines.cpu.rows import (
 )
 from sim.engines.cpu.tables import block_at, compositions, phase
 from sim.engines.readable import VANISHING, VANISHING_DOUBLE
-from sim.random.draws import U, counter, fill, gamma_variable, step_address
+from sim.random.draws import U64, counter, fill, gamma_variable, step_address
 from sim.random.normals import ROOM, numbers, store_words
 from sim.random.philox import COMPOSITION, GAMMA, NORMALS
 
@@ -58,8 +58,8 @@ from sim.random.philox import COMPOSITION, GAMMA, NORMALS
 def advance(replicates, piece, course, plan):
     """Do a piece of work, in place: see `sim.engines.state`.
 
-    The arguments are a `Replicates`, a `Piece`, a `Course` and a `Packed` without their
-    names: see `plain`.
+    The arguments are a `Replicates`, a `Piece`, a `PackedCourse` and a `Packed` without
+    their names: see `plain`.
     """
     rule, clip, average, axes, layout, loss, phases, laws, columns, rows = plan
     named = Packed(
@@ -75,7 +75,7 @@ def advance(replicates, piece, course, plan):
         Rows(*rows),
     )
     buffers = allocated(named)
-    walk(Replicates(*replicates), Piece(*piece), Course(*course), named, buffers)
+    walk(Replicates(*replicates), Piece(*piece), PackedCourse(*course), named, buffers)
 
 
 @inlined
@@ -116,7 +116,7 @@ def walk(replicates, piece, course, plan, buffers):
                 r,
                 law,
                 plan.laws.micro_batches[law],
-                step_address(course.key, U(piece.first + r), U(t)),
+                step_address(course.key, U64(piece.first + r), U64(t)),
                 square,
                 inverted(length, w),
                 piece.record,
@@ -124,7 +124,8 @@ def walk(replicates, piece, course, plan, buffers):
                 t == piece.end - 1 or course.radius >= 0,
             )
             begin(buffers, step)
-            smallest, clean = w.dtype.type(np.inf), 0
+            smallest = w.dtype.type(np.inf)
+            clean = 0
             for first in range(0, step.micro_batches, plan.layout.block):
                 if course.stop[0]:
                     steps[r] = t
@@ -176,7 +177,7 @@ def begin(buffers, step):
     """Draw the words for the compositions, and begin the sum."""
     address = step.address
     for i in range(0, step.micro_batches, numbers()):
-        at = counter(address, U(i // 4), U(COMPOSITION))
+        at = counter(address, U64(i // 4), U64(COMPOSITION))
         store_words(buffers.words, i, address.key, at)
     for i in range(buffers.total.size):
         buffers.total[i] = 0
@@ -186,11 +187,11 @@ def begin(buffers, step):
 def draw(buffers, block, step, plan):
     """Draw the block's normals, rows, terms along e₁; count its clean micro-batches."""
     stride = plan.layout.stride
-    position = U(block.first * stride // 4)
-    fill(buffers.z, block.size * stride, step.address, position, U(NORMALS))
+    position = U64(block.first * stride // 4)
+    fill(buffers.z, block.size * stride, step.address, position, U64(NORMALS))
     compositions(buffers, block, step, plan)
     clean = 0
-    for j in range(U(block.size)):
+    for j in range(U64(block.size)):
         row = buffers.rows[j]
         clean += plan.rows.clean[row]
         buffers.terms[FIRST, j] = plan.rows.first[row]
@@ -208,8 +209,8 @@ def add_gammas(buffers, block, step, plan):
         total = plan.rows.first[row]
         law = step.law if j < block.alike else plan.laws.last[step.law]
         for g in range(shape.shape[1]):
-            position = U((block.first + j) * shape.shape[1] + g)
-            variable = gamma_variable(shape[row, g], step.address, position, U(GAMMA))
+            position = U64((block.first + j) * shape.shape[1] + g)
+            variable = gamma_variable(shape[row, g], step.address, position, U64(GAMMA))
             total += stretch[law, g] * variable
         buffers.terms[FIRST, j] = total
 
@@ -218,7 +219,7 @@ def add_gammas(buffers, block, step, plan):
 def place_small(buffers, block, step, plan):
     """Put the block's gradients side by side into y, and the squares of their norms."""
     terms, y, n = buffers.terms, buffers.y, block.size
-    for j in range(U(n)):
+    for j in range(U64(n)):
         row = buffers.rows[j]
         terms[BENIGN, j] = (
             plan.rows.benign[row] - step.inverse * plan.rows.backward[row]
@@ -226,7 +227,7 @@ def place_small(buffers, block, step, plan):
         terms[DEVIATION, j] = plan.rows.deviation[row]
     across(y, buffers.z, n, plan.layout.stride, buffers.gradient, terms)
     for q in range(plan.axes.shape[0]):
-        for j in range(U(n)):
+        for j in range(U64(n)):
             terms[ALONG, j] = plan.rows.along[buffers.rows[j], q]
         shift(y, n, plan.axes, q, terms)
     squares(buffers.weight, y, n)
@@ -244,7 +245,7 @@ def place_large(buffers, block, step, plan):
         square = combined(z, origin, plan.layout.whole, buffers.gradient, axes, terms)
         for q in range(1, axes.shape[0]):
             if along[row, q] != 0:
-                square = added(z, U(origin), along[row, q], axes, q)
+                square = added(z, U64(origin), along[row, q], axes, q)
         buffers.weight[j] = square
 
 
@@ -252,7 +253,7 @@ def place_large(buffers, block, step, plan):
 def clip(buffers, block, smallest, plan):
     """Add the block's gradients up, weighted by the rule; the smallest norm so far."""
     weight = buffers.weight
-    for j in range(U(block.size)):
+    for j in range(U64(block.size)):
         norm = math.sqrt(weight[j])
         smallest = norm if norm < smallest else smallest
         weight[j] = weight_of(norm, plan.rule, plan.clip)
@@ -304,7 +305,8 @@ def report(last, buffers, step, outcome, factor):
     """Write clipping norm, fraction of clean micro-batches and cosine to last [3]."""
     a, total = buffers.gradient, buffers.total
     scale, rho = factor
-    dot, square = 0.0, 0.0
+    dot = 0.0
+    square = 0.0
     for i in range(a.size):
         dot += np.float64(total[i]) * np.float64(a[i])
         square += np.float64(total[i]) * np.float64(total[i])

@@ -78,7 +78,7 @@ def _in_columns(
 
 
 @intrinsic
-def combine(
+def combine(  # noqa: PLR0913 numba's intrinsic: its typing context, then six
     typing: Any, z: Any, begin: Any, count: Any, gradient: Any, axes: Any, terms: Any
 ) -> Any:
     """Make z[begin : begin + count] benign·∇f + deviation·z + first·e₁ + along·axis.
@@ -88,7 +88,9 @@ def combine(
     of their length, and the rest of the row is the caller's.
     """
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def code(  # noqa: PLR0914 the text of one pass, instruction by instruction
+        context: Any, builder: Any, signature: Any, arguments: Any
+    ) -> Any:
         v = _vectors(builder, z)
         buffer = _data(context, builder, z, arguments[0])
         origin, number = arguments[1:3]
@@ -124,7 +126,7 @@ def combine(
 
 
 @intrinsic
-def accumulate(
+def accumulate(  # noqa: PLR0913 likewise
     typing: Any, total: Any, whole: Any, weight: Any, z: Any, rows: Any, stride: Any
 ) -> Any:
     """Add Σ_j weight_j·z[j·stride : j·stride + d] over `rows` rows to total [d].

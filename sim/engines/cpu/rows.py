@@ -12,7 +12,7 @@ from analysis.spec.rule import Rule
 from sim.compiled.jit import inlined, scalar
 from sim.engines.cpu.arrays import ALONG, BENIGN, DEVIATION, FIRST
 from sim.engines.cpu.passes import accumulate, combine
-from sim.random.draws import U
+from sim.random.draws import U64
 
 SGD, ADAPTIVE, NORMALIZED, FIXED, GLOBAL = (rule.number for rule in Rule)
 
@@ -34,7 +34,7 @@ def combined(z, origin, whole, gradient, axes, terms):
     The first `whole` coordinates are whole vectors; `terms` are a `Terms`.
     """
     square = combine(z, origin, whole, gradient, axes, terms)
-    for i in range(U(whole), U(gradient.size)):
+    for i in range(U64(whole), U64(gradient.size)):
         x = terms.benign * gradient[i] + terms.deviation * z[origin + i]
         x += terms.along * axes[0, i]
         if i == 0:
@@ -48,7 +48,7 @@ def combined(z, origin, whole, gradient, axes, terms):
 def added(z, origin, factor, axes, q):
     """Add factor·axes[q] to z[origin : origin + d]; the square of its new norm."""
     square = z.dtype.type(0)
-    for i in range(U(axes.shape[1])):
+    for i in range(U64(axes.shape[1])):
         x = z[origin + i] + factor * axes[q, i]
         z[origin + i] = x
         square += x * x
@@ -59,9 +59,9 @@ def added(z, origin, factor, axes, q):
 def add_rows(total, weight, z, n, layout):
     """Add Σ_j weight_j·z[j·stride : j·stride + d] over n rows to total [d]."""
     accumulate(total, layout.whole, weight, z, n, layout.stride)
-    for i in range(U(layout.whole), U(total.size)):
-        for j in range(U(n)):
-            total[i] += weight[j] * z[j * U(layout.stride) + i]
+    for i in range(U64(layout.whole), U64(total.size)):
+        for j in range(U64(n)):
+            total[i] += weight[j] * z[j * U64(layout.stride) + i]
 
 
 @scalar
@@ -78,39 +78,39 @@ def weight_of(norm, rule, clip):
 @inlined
 def across(y, z, n, stride, gradient, terms):
     """Gradients y [d, n] without their axes, coordinate by coordinate; terms [4, n]."""
-    for i in range(U(gradient.size)):
-        for j in range(U(n)):
+    for i in range(U64(gradient.size)):
+        for j in range(U64(n)):
             y[i, j] = (
                 terms[BENIGN, j] * gradient[i]
-                + terms[DEVIATION, j] * z[j * U(stride) + i]
+                + terms[DEVIATION, j] * z[j * U64(stride) + i]
             )
-    for j in range(U(n)):
+    for j in range(U64(n)):
         y[0, j] += terms[FIRST, j]
 
 
 @inlined
 def shift(y, n, axes, q, terms):
     """Add axis q, terms[ALONG] times, to y [d, n]."""
-    for i in range(U(axes.shape[1])):
-        for j in range(U(n)):
+    for i in range(U64(axes.shape[1])):
+        for j in range(U64(n)):
             y[i, j] += terms[ALONG, j] * axes[q, i]
 
 
 @inlined
 def squares(square, y, n):
     """Squared norms [n] of y [d, n]."""
-    for j in range(U(n)):
+    for j in range(U64(n)):
         square[j] = y[0, j] * y[0, j]
-    for i in range(U(1), U(y.shape[0])):
-        for j in range(U(n)):
+    for i in range(U64(1), U64(y.shape[0])):
+        for j in range(U64(n)):
             square[j] += y[i, j] * y[i, j]
 
 
 @inlined
 def gather(total, weight, y, n):
     """Add Σ_j weight_j·y [d, n] to total [d]."""
-    for i in range(U(total.size)):
+    for i in range(U64(total.size)):
         x = total.dtype.type(0)
-        for j in range(U(n)):
+        for j in range(U64(n)):
             x += weight[j] * y[i, j]
         total[i] += x

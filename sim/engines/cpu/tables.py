@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from sim.compiled.jit import inlined
 from sim.engines.cpu.arrays import Block
-from sim.random.draws import U, counter, four_words
+from sim.random.draws import U64, counter, four_words
 from sim.random.philox import REFINEMENT
 
 
@@ -19,7 +19,8 @@ class Table(NamedTuple):
 @inlined
 def phase(phases, t, length):
     """The law that holds at iteration t and ‖∇f‖ = length."""
-    early, low = 0, 0
+    early = 0
+    low = 0
     while early < phases.iteration_edges.size and phases.iteration_edges[early] <= t:
         early += 1
     while low < phases.gradient_edges.size and phases.gradient_edges[low] <= length:
@@ -39,7 +40,7 @@ def block_at(first, law, plan):
 @inlined
 def table(laws, law):
     """The place of a law's alias table."""
-    return Table(laws.bits[law], U(laws.first_column[law]), U(laws.first_row[law]))
+    return Table(laws.bits[law], U64(laws.first_column[law]), U64(laws.first_row[law]))
 
 
 @inlined
@@ -60,20 +61,20 @@ def look_up(rows, block, table, columns, words, address):
 
     words: those of all micro-batches of the step.
     """
-    shift = U(32) - table.bits
-    known = (U(1) << shift) - U(1)
-    for j in range(U(block.size)):
-        number = U(block.first) + j
-        word = U(words[number])
+    shift = U64(32) - table.bits
+    known = (U64(1) << shift) - U64(1)
+    for j in range(U64(block.size)):
+        number = U64(block.first) + j
+        word = U64(words[number])
         column = word >> shift
         place, rest = table.first_column + column, word & known
-        other = U(columns.alias[place])
+        other = U64(columns.alias[place])
         row = column if rest < columns.limit[place] else other
         if rest == columns.limit[place]:  # once in 2^(32 - bits) micro-batches
             more = four_words(
-                address.key, counter(address, number // U(4), U(REFINEMENT))
+                address.key, counter(address, number // U64(4), U64(REFINEMENT))
             )
-            low = U(more[number % U(4)]) << table.bits
-            if (rest << (table.bits + U(32))) | low < columns.threshold[place]:
+            low = U64(more[number % U64(4)]) << table.bits
+            if (rest << (table.bits + U64(32))) | low < columns.threshold[place]:
                 row = column
         rows[j] = row + table.first_row

@@ -1,11 +1,11 @@
 """What the kernel on a GPU is given: a plan as arrays, as scalars, and as macros."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.engines.course import Course
 from sim.engines.cuda.geometry import Geometry
 from sim.reduction.plan import Composition, Plan
 
@@ -78,15 +78,6 @@ def _vectors(plan: Plan, geometry: Geometry, real: np.dtype[Any]) -> Array:
     vectors = np.zeros((3 + len(plan.axes), padded), real)
     vectors[:, :d] = [plan.centre, plan.curvature, plan.flat, *plan.axes]
     return vectors
-
-
-@dataclass(frozen=True)
-class Course:
-    """A trajectory: key, step size, and radius at which a replicate hits, if any."""
-
-    key: tuple[int, int]
-    step: float
-    radius: float | None
 
 
 def scalars(

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sim.backend import Device, Launch
-from sim.engines.cuda.arguments import Course, arrays, macros, scalars
+from sim.engines.course import Course
+from sim.engines.cuda.arguments import arrays, macros, scalars
 from sim.engines.cuda.geometry import Geometry
 from sim.engines.cuda.layout import Shape
 from sim.reduction.plan import Plan
@@ -29,19 +30,16 @@ def source() -> str:
 class Cuda:
     """One plan at one step size, for `replicates` replicates on a device.
 
-    key: the two words of `sim.random.philox.key`. radius: a replicate whose ‖∇f‖ is at
-    most that has hit; None does not look. precision: float32 or float64, of state.w.
-    The state's arrays are the device's (`device.put`), C-contiguous, with `hit` int64.
-    A few seconds go into compilation where the same kernel has not been compiled
-    before. `form` overrules the choice of a layout.
+    precision: float32 or float64, of state.w. The state's arrays are the device's
+    (`device.put`), C-contiguous, with `hit` int64. A few seconds go into compilation
+    where the same kernel has not been compiled before. `form` overrules the choice of
+    a layout.
     """
 
     def __init__(
         self,
         plan: Plan,
-        key: tuple[int, int],
-        step: float,
-        radius: float | None = None,
+        course: Course,
         *,
         precision: str,
         replicates: int,
@@ -53,7 +51,6 @@ class Cuda:
         self.geometry = Geometry.choose(
             plan, replicates, device.processors, real=real, form=form
         )
-        course = Course(key, step, radius)
         most_blocks = self.geometry.most_blocks
         self.macros = macros(plan, self.geometry, real)
         self._given = (

@@ -15,7 +15,8 @@ MOST_BLOCKS = 16
 COMBINED = 32 * 1024  # bytes of shared memory for the sums of those blocks
 # Instructions of a lane in the hot loop, in float32: per counter of four normals, and
 # besides.
-PER_COUNTER, PER_MICRO_BATCH = 155, 35
+PER_COUNTER = 155
+PER_MICRO_BATCH = 35
 FEW_WARPS = 1.25  # the price of so many registers that only few warps are resident
 
 

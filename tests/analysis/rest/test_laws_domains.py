@@ -151,7 +151,7 @@ NOISES = (
 @pytest.mark.parametrize(
     ("rule", "group"), [("adaptive", 1), ("adaptive", 4), ("global", 4)]
 )
-def test_update_by_simulation(rule, group):
+def test_update_by_simulation(rule, group):  # noqa: PLR0914 one comparison, in one piece
     """Three domains with three noise laws, anisotropic curvature, three axes."""
     optima = ((0.0, 0.0, 0.0), (1.0, 0.0, -1.0), (0.0, 2.0, 0.0))
     domains = tuple(map(Domain, (0.5, 0.3, 0.2), optima, NOISES))

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+from sim.engines.course import Course
 from sim.engines.cpu.engine import Mixture
 from sim.engines.readable import Stepwise
 from sim.engines.workers import Workers
@@ -17,9 +18,9 @@ def both(plan, state, precision="float64", steps=50, radius=None, spoil=0.0):
     """The two final states."""
     other = copy.deepcopy(state)
     with Workers(2) as workers:
-        Mixture(plan, KEY, 0.1, radius, precision=precision, workers=workers).advance(
-            state, 0, steps, True
-        )
+        Mixture(
+            plan, Course(KEY, 0.1, radius), precision=precision, workers=workers
+        ).advance(state, 0, steps, True)
     Stepwise(plan, KEY, 0.1 + spoil, radius).advance(other, 0, steps, True)
     return state, other
 
@@ -101,7 +102,9 @@ def test_what_a_hit_leaves_behind_does_not_depend_on_the_calls(hand_made):
     plan = hand_made.plan(4, "normalized")
     whole, cut = (hand_made.start(plan, 9) for _ in range(2))
     with Workers(2) as workers:
-        engine = Mixture(plan, KEY, 0.1, 1.0, precision="float64", workers=workers)
+        engine = Mixture(
+            plan, Course(KEY, 0.1, 1.0), precision="float64", workers=workers
+        )
         engine.advance(whole, 0, 50, True)
         for t in range(50):
             engine.advance(cut, t, t + 1, True)

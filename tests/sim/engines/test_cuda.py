@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analysis.spec.rule import Rule
+from sim.engines.course import Course
 from sim.engines.cuda.launch import Cuda, source
 from sim.engines.cuda.layout import WARP, Shape, shape
 from sim.engines.readable import Stepwise
@@ -71,7 +72,7 @@ def prepared(hand_made, device, case, replicates=3, radius=None):
         "device": device,
         "form": form,
     }
-    return plan, state, Cuda(plan, KEY, STEP, radius, **kinds)
+    return plan, state, Cuda(plan, Course(KEY, STEP, radius), **kinds)
 
 
 def run(engine, state, device, *edges):
@@ -209,7 +210,9 @@ def test_a_large_dimension(hand_made, host_device):
     assert_close(run(engine, state, host_device, 0, 3), expected)
 
 
-def test_ties_of_the_leading_bits_take_a_second_word(hand_made, host_device):
+def test_ties_of_the_leading_bits_take_a_second_word(  # noqa: PLR0914 word by word
+    hand_made, host_device
+):
     """Thresholds equal to a word drawn, and just above or below its refinement."""
     plan, state, engine = prepared(
         hand_made, host_device, (64, "sgd", {"sizes": (40,)}), 1
@@ -235,7 +238,7 @@ def test_ties_of_the_leading_bits_take_a_second_word(hand_made, host_device):
             plan, compositions=(replace(compositions[0], threshold=tied),)
         )
         kinds = {"precision": "float64", "replicates": 1, "device": host_device}
-        engine = Cuda(tied_plan, KEY, STEP, **kinds)
+        engine = Cuda(tied_plan, Course(KEY, STEP), **kinds)
         results[name] = run(engine, state, host_device, 0, 1)
         expected = copy.deepcopy(state)
         Stepwise(tied_plan, KEY, STEP).advance(expected, 0, 1, False)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim.engines.course import Course
 from sim.engines.cuda.launch import Cuda, source
 from sim.random import philox
 
@@ -32,7 +33,9 @@ def test_the_spread_at_rest_is_that_of_an_autoregression(
     plan = hand_made.plan(d, "sgd", (8,), rows=1, axes=0)
     law = replace(plan.compositions[0], first=np.zeros(1))
     plan = replace(plan, compositions=(law,), curvature=np.ones(d), centre=np.zeros(d))
-    engine = Cuda(plan, KEY, STEP, precision=precision, replicates=n, device=device)
+    engine = Cuda(
+        plan, Course(KEY, STEP), precision=precision, replicates=n, device=device
+    )
     state = moved(device, hand_made.start(plan, n, precision, scale=0.1))
     engine.advance(state, 0, 200, False)
     found = device.get(state.w).astype(np.float64)
@@ -56,7 +59,9 @@ def test_throughput(hand_made, device, precision, d, capsys):
     steps = 200
     count = 10**5
     plan = hand_made.plan(d, "adaptive", (m,))
-    engine = Cuda(plan, KEY, STEP, precision=precision, replicates=n, device=device)
+    engine = Cuda(
+        plan, Course(KEY, STEP), precision=precision, replicates=n, device=device
+    )
     state = moved(device, hand_made.start(plan, n, precision))
     alone = device.kernel(source(), "normals_only", engine.macros)
     threads = 256 * 8 * device.processors

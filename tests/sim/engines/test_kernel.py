@@ -81,7 +81,7 @@ def row(table, word, extra):
     return column if u < int(table.threshold[column]) else int(table.alias[column])
 
 
-def batch(e, b, t, w, replicate=1):
+def batch(e, b, t, w, replicate=1):  # noqa: PLR0914 the addresses of one step, by hand
     """The samples of iteration t, for the oracle; b None: by schedule and window."""
     model, pure = e.model, e.algorithm.domains == "pure"
     length = norm(loss_gradient(model, list(w)))
@@ -140,7 +140,7 @@ def walked(e, b, cuts=(STEPS,), threads=1):
     at = 0
     found = []
     with Workers(threads) as workers:
-        machine = engine(e, b, STEP, workers)
+        machine = engine(e, b, STEP, workers=workers)
         for end in cuts:
             machine.advance(state, at, end, False)
             found.append(state.w[1].copy())
@@ -205,7 +205,7 @@ def test_clean_micro_batches_are_counted(name):
     b = 3
     state, w = start(e), list(CASES[name].run.start)
     with Workers(1) as workers:
-        machine = engine(e, b, STEP, workers)
+        machine = engine(e, b, STEP, workers=workers)
         for t in range(20):
             samples = batch(e, b, t, w)
             machine.advance(state, t, t + 1, False)

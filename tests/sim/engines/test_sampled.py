@@ -9,6 +9,7 @@ import pytest
 import sim.engines.sampled as engine
 from analysis.spec.checking import SpecificationError
 from analysis.spec.rule import Rule
+from sim.engines.course import Course
 from sim.problems import build
 from sim.random import philox
 from sim.random.addresses import Draws
@@ -47,7 +48,11 @@ def simulate(
     problem = build(e, xp)
     found = state(start(problem, 6)[list(replicates)] if w is None else w, xp)
     run = engine.PerSample(
-        problem, e.algorithm, 0.1, sizes, KEY, list(replicates), radius
+        problem,
+        e.algorithm,
+        Course(KEY, 0.1, radius),
+        sizes=sizes,
+        replicates=list(replicates),
     )
     for begin, end in calls.get("parts", [(0, steps)]):
         run.advance(found, begin, end, record=True)
@@ -264,7 +269,7 @@ def test_the_last_step_is_described(rule, experiment):
     w = start(problem, 6)[:4]
     found = simulate(e, steps=1)
     at = Draws(KEY, range(4), 0)
-    g, clean = problem.micro_batch_gradients(w, 3, BATCH, at, np.ones(4, bool))
+    g, clean = problem.micro_batch_gradients(w, 3, BATCH, at, active=np.ones(4, bool))
     norms = np.linalg.norm(g, axis=-1)
     rho = {"sgd": [math.nan] * 4, "adaptive": norms.min(-1), "normalized": [1.0] * 4}
     assert found.last[:, 0] == pytest.approx(rho.get(rule, [0.6] * 4), nan_ok=True)
@@ -288,9 +293,9 @@ def test_nothing_is_recorded_unless_asked(experiment):
     e = experiment("quadratic")
     problem = build(e)
     found = state(start(problem, 4))
-    engine.PerSample(problem, e.algorithm, 0.1, 3, KEY, range(4)).advance(
-        found, 0, 5, record=False
-    )
+    engine.PerSample(
+        problem, e.algorithm, Course(KEY, 0.1), sizes=3, replicates=range(4)
+    ).advance(found, 0, 5, record=False)
     assert not found.sums.any()
 
 
@@ -298,7 +303,9 @@ def test_divergence_is_passed_on(experiment):
     e = experiment("quadratic")
     problem = build(e)
     found = state(start(problem, 4))
-    run = engine.PerSample(problem, e.algorithm, 1e3, 3, KEY, range(4))
+    run = engine.PerSample(
+        problem, e.algorithm, Course(KEY, 1e3), sizes=3, replicates=range(4)
+    )
     run.advance(found, 0, 200, record=True)
     assert not np.isfinite(found.w).any()
     assert not np.isfinite(found.sums).any()
@@ -339,4 +346,6 @@ def test_a_step_that_takes_too_long_is_refused(experiment, model, size, message)
     algorithm = {"batch_size": size, "micro_batch_sizes": [size]}
     e = experiment("quadratic", algorithm=algorithm, **dragger, **model)
     with pytest.raises(SpecificationError, match=message):
-        engine.PerSample(build(e), e.algorithm, 0.1, size, KEY, range(1))
+        engine.PerSample(
+            build(e), e.algorithm, Course(KEY, 0.1), sizes=size, replicates=range(1)
+        )

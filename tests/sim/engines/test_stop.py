@@ -68,14 +68,16 @@ def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
     whole = start(e)
     cut = start(e)
     with Workers(2) as workers, Workers(3) as other:
-        engine(e, b, step, workers).advance(whole, 0, end, True)
-        stopped_after(0.02, engine(e, b, step, workers, None, stop), stop, cut, end)
+        engine(e, b, step, workers=workers).advance(whole, 0, end, True)
+        stopped_after(
+            0.02, engine(e, b, step, workers=workers, stop=stop), stop, cut, end
+        )
         assert 0 <= cut.steps.min() < end
         assert not np.array_equal(cut.w, whole.w)
         begin = int(cut.steps.min())
         middle = max(begin + 1, int(cut.steps.max()) - 1)
         for low, high in [(begin, middle), (middle, end)]:
-            engine(e, b, step, other).advance(cut, low, high, True)
+            engine(e, b, step, workers=other).advance(cut, low, high, True)
     for array in ARRAYS:
         assert np.array_equal(
             getattr(whole, array), getattr(cut, array), equal_nan=True
@@ -95,7 +97,7 @@ def test_engines_stop_within_a_second(e):
     """In the middle of a step that takes many times as long, on two threads."""
     stop = np.zeros(1, bool)
     with Workers(2) as workers:
-        machine = engine(e, 1, 0.1, workers, None, stop)
+        machine = engine(e, 1, 0.1, workers=workers, stop=stop)
         state = start(e)
         assert stopped_after(0.1, machine, stop, state, 1000) < 2
         assert state.steps.min() < 1000
@@ -105,7 +107,9 @@ def test_nothing_is_done_once_stopped():
     e = replace(experiment(B=64))
     with Workers(1) as workers:
         state, before = start(e), start(e)
-        engine(e, 1, 0.1, workers, None, np.ones(1, bool)).advance(state, 0, 1000, True)
+        engine(e, 1, 0.1, workers=workers, stop=np.ones(1, bool)).advance(
+            state, 0, 1000, True
+        )
     for array in ARRAYS:
         assert np.array_equal(
             getattr(state, array), getattr(before, array), equal_nan=True
