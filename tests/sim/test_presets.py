@@ -38,7 +38,7 @@ def test_presets(name):
     state, problem = start(e), build(e)
     before = problem.loss(state.w.astype(np.float64))
     with Workers(2) as workers:
-        engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers).advance(
+        engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers=workers).advance(
             state, 0, 40, True
         )
     assert np.isfinite(state.sums).all()

@@ -53,7 +53,7 @@ def experiment(rule="fixed", noise=NORMAL, aggregate="mean", **keys):
 def walked(e):
     state = start(e)
     with Workers(1) as workers:
-        engine(e, 3, 0.1, workers).advance(state, 0, 40, True)
+        engine(e, 3, 0.1, workers=workers).advance(state, 0, 40, True)
     return state
 
 

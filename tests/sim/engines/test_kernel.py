@@ -255,7 +255,7 @@ def test_nothing_depends_on_how_the_work_is_cut():
         state = start(e)
         at = 0
         with Workers(threads) as workers:
-            machine = engine(e, 3, STEP, workers)
+            machine = engine(e, 3, STEP, workers=workers)
             for end in cuts:
                 machine.advance(state, at, end, True)
                 at = end
@@ -276,7 +276,7 @@ def test_hitting_stops_a_replicate():
     e = replace(e, run=replace(e.run, measure="hitting", points=None, radius=1.5))
     state = start(e)
     with Workers(1) as workers:
-        engine(e, 3, STEP, workers).advance(state, 0, STEPS, False)
+        engine(e, 3, STEP, workers=workers).advance(state, 0, STEPS, False)
     path = walked(experiment(), 3, range(1, STEPS + 1))
     lengths = [
         norm(loss_gradient(e.model, list(w))) for w in [np.array(e.run.start), *path]

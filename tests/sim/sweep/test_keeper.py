@@ -75,7 +75,7 @@ def test_without_a_folder_nothing_is_said(ask):
 def test_before_the_first_step_there_is_nothing_to_keep(tmp_path, monkeypatch):
     """Ctrl-C while the engine is compiled interrupts at once."""
 
-    def slow(*arguments):
+    def slow(*arguments, **options):
         signal.raise_signal(signal.SIGINT)
         pytest.fail("not interrupted")
 

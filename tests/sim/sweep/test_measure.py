@@ -36,7 +36,9 @@ def test_finished_sizes_are_reused(tmp_path, monkeypatch):
     expected = run(SMALL, tmp_path)
     calls = []
     monkeypatch.setattr(
-        sim.sweep.session, "engine", lambda *arguments: calls.append(arguments)
+        sim.sweep.session,
+        "engine",
+        lambda *arguments, **options: calls.append(arguments),
     )
     assert run(SMALL, tmp_path) == expected
     fewer = replace(SMALL, algorithm=replace(SMALL.algorithm, micro_batch_sizes=(1,)))

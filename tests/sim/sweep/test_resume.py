@@ -149,15 +149,15 @@ def test_replicates_that_stand_apart_are_brought_together(
         if number == 10:
             some = State(*(getattr(progress.state, name)[:9] for name in ARRAYS))
             with Workers(1) as workers:
-                machine = engine(centred, variant, small.run.steps[0], workers)
+                machine = engine(centred, variant, small.run.steps[0], workers=workers)
                 machine.advance(some, progress.steps, progress.steps + 3, False)
             assert np.ptp(progress.state.steps) == 3
             store.write_state(small, 32, progress.to_arrays())
             raise KeyboardInterrupt
 
-    def placed(experiment, variant, step, workers, place, stop):
-        places.append(place)
-        return engine(experiment, variant, step, workers, None, stop)
+    def placed(experiment, variant, step, *, workers, device, stop):
+        places.append(device)
+        return engine(experiment, variant, step, workers=workers, stop=stop)
 
     with pytest.raises(KeyboardInterrupt):
         measure(small, tmp_path, 1, False, pieces=watched(act))

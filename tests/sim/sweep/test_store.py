@@ -94,7 +94,9 @@ def test_a_state_is_used(tmp_path, expected, monkeypatch, capsys):
     calls = []
     whole = sim.sweep.session.engine
     monkeypatch.setattr(
-        sim.sweep.session, "engine", lambda *a: calls.append(a[2]) or whole(*a)
+        sim.sweep.session,
+        "engine",
+        lambda *a, **k: calls.append(a[2]) or whole(*a, **k),
     )
     assert run(small(), tmp_path) == expected
     assert calls == [small().run.steps[-1]]
