@@ -12,8 +12,7 @@ from sim.compiled.vectors import lanes
 from sim.reduction.plan import Plan
 
 BUFFER = 4096  # normals at a time: 16 KiB
-# up to this dimension loops run over micro-batches, above it over coordinates
-SMALL = 8
+SMALL = 8  # up to that dimension loops run over micro-batches, else over coordinates
 
 
 class Layout(NamedTuple):
