@@ -1,7 +1,7 @@
 """What the guarantees depend on, and how a mini-batch is best cut into micro-batches.
 
 A mini-batch of B samples is cut into m = ⌈B/b⌉ micro-batches of b samples; the last one
-has what is left, and each has the weight 1/m (`analysis.spec.algorithm.micro_batches`).
+has what is left, and each has the weight 1/m (`analysis.spec.rule.micro_batches`).
 """
 
 import math

@@ -53,7 +53,7 @@ steps = (
     Inequality(
         "N falls",
         Relation(sp.diff(condition, x), "<", sp.S.Zero),
-        "the sum of three terms that are not negative, one of them positive",
+        "-N' is the sum of three terms, none negative and one positive",
         ("at most straight back", "not sideways"),
         certificate=(1 - alpha) * (1 + alpha) * sp.exp(-x)
         + alpha**2 * sp.exp(x)
@@ -123,7 +123,7 @@ claim = Claim(
     part="Where the rule comes to rest",
     title="the micro-batch size with the smallest bias radius",
     kind="exact minimiser",
-    summary="that radius has one minimum in b, at x*/λ; (1 - W(e/2))/λ at α = 1",
+    summary="the bias radius has one minimum in b, at x*/λ; (1 - W(e/2))/λ at α = 1",
     assumptions=(
         *radius_claim.assumptions,
         Assumption("α > 0 (at α = 0 the radius falls for ever)"),
@@ -155,7 +155,7 @@ claim = Claim(
     agreement=("test_sizes",),
     about=("bias_radius",),
     remarks=(
-        "best admissible size: of the divisors of B, one of the two neighbours of x*/λ",
+        "best divisor of B: one of the two neighbours of x*/λ among them",
         (
             "where x*/λ < 1, one sample is best: micro_batch_size is x*/λ, "
             "bias_radius that at b = 1"

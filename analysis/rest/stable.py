@@ -22,8 +22,8 @@ from analysis.spec.rule import Clipping, Rule
 
 Array = NDArray[np.float64]
 
-# Total probability of the compositions that are left out: of the first look, and of the
-# search with several axes.
+# Compositions of less than this total probability are left out: UNLIKELY ones where
+# roots are located, NEGLIGIBLE ones where they are refined with several axes.
 UNLIKELY = 5e-3
 NEGLIGIBLE = 1e-10
 
@@ -57,8 +57,8 @@ def stationary_points(update: Update) -> list[StationaryPoint]:
     In the coordinates of `update.span`; opposing draggers leave a sphere, or a ring
     around the span, of which one point is given. The mean of all samples (a rule that
     clips nothing) has its point in closed form. Raises SpecificationError where several
-    axes are to be searched and the noise has no Gaussian part, and when the search
-    finds nothing and does not run away.
+    axes are to be searched and the noise has no Gaussian part, and where no point is
+    found although the drift does not diverge.
     """
     span = update.span
     if update.clipping.is_mean:
@@ -98,7 +98,7 @@ def _stationary_mean(model: GradientModel, span: Span) -> Array:
         case "orthogonal" | "isotropic":
             return np.zeros(span.axes)
         case "additive":
-            return -epsilon * norm / 1.0 * span.direction
+            return -epsilon * norm * span.direction
         case _:
             return -epsilon * norm / (1 - epsilon) * span.direction
 
@@ -239,10 +239,10 @@ def exact_bias(
     """Gradient norm where the rule settles at small steps, in units of the gradient.
 
     `adaptive` depends on both sizes, `normalized` and `fixed` on the micro-batch size
-    only, `sgd` and `global` on the batch size only, unless domains are `pure`, one for
-    each micro-batch, or micro-batches are of unequal size. Raises SpecificationError as
-    `Clipping` does, and for a model that has no exact bias. Second routes:
-    tests/analysis/rest.
+    only and `global` on the batch size only, unless domains are `pure`, one for each
+    micro-batch, or micro-batches are of unequal size; `sgd` on neither. Raises
+    SpecificationError as `Clipping` does, and for a model that has no exact bias.
+    Second routes: tests/analysis/rest.
 
     >>> from analysis.spec import Experiment
     >>> model = Experiment.load("sim/presets/sweet_spot.toml").gradient_model

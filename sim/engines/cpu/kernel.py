@@ -1,7 +1,8 @@
 """The compiled kernel: whole trajectories, micro-batch by micro-batch, nothing stored.
 
-It takes the steps of `sim.engines.readable`, its stages under the same names and in the
-same order, with everything that NumPy would allocate kept in small buffers. A step's
+It has the stages of `sim.engines.readable` in the same order (`place` in a form for
+small and one for large dimensions; `begin`, `factor` and `report` are its own), with
+everything that NumPy would allocate kept in small buffers. A step's
 normals are drawn once, block by block, for every rule: Algorithm 1 is the mean of unit
 vectors, multiplied in the end with the smallest norm.
 """
@@ -310,7 +311,7 @@ def report(last, buffers, step, outcome, factor):
     for i in range(a.size):
         dot += np.float64(total[i]) * np.float64(a[i])
         square += np.float64(total[i]) * np.float64(total[i])
-    last[0] = rho + 0 * dot  # not a number with the rest
+    last[0] = rho + 0 * dot  # NaN if any part of the step is
     last[1] = outcome.clean / step.micro_batches
     moved = square * step.square != 0 and scale != 0
     last[2] = dot / math.sqrt(square * step.square) if moved else 0.0
