@@ -40,6 +40,10 @@ class Rule(StrEnum):
     FIXED = "fixed"
     GLOBAL = "global"
 
+    def __repr__(self) -> str:
+        """As in files and messages."""
+        return repr(self.value)
+
     @classmethod
     def check(cls, field: str, name: Any) -> "Rule":
         """The rule of that name. Raises SpecificationError, naming the field."""

@@ -108,9 +108,13 @@ def simulated(request):
 def exact(name, b):
     case = CASES[name]
     algorithm = case.algorithm
-    sizes = (algorithm.batch_size, b, algorithm.threshold)
     return exact_bias(
-        case.model, algorithm.rule, *sizes, pure=algorithm.domains == "pure"
+        case.model,
+        algorithm.rule,
+        algorithm.batch_size,
+        b,
+        threshold=algorithm.threshold,
+        pure=algorithm.domains == "pure",
     ).bias
 
 

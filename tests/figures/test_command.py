@@ -22,6 +22,7 @@ import figures.folder
 from analysis.spec.files import write_whole
 from figures import registry
 from figures.figure import METADATA, Figure
+from figures.kit.captions import Description
 from figures.kit.checks import Check
 
 ROOT = Path(__file__).parents[2]
@@ -52,11 +53,8 @@ class Small(Figure):
             )
         ]
 
-    def caption(self, data):
-        return f"{data['y'][1]:g} & more."
-
-    def alt(self, data):
-        return "A line that rises."
+    def describe(self, data):
+        return Description("A line that rises.", f"{data['y'][1]:g} & more.")
 
     def draw(self, data):
         canvas = Canvas(figsize=(2, 1))
