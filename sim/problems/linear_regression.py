@@ -54,7 +54,7 @@ class LinearRegression(Problem):
     def sample_sums(self, w: Any, wrong: Any, draws: DrawsLike) -> Any:
         """Sums of (x·w - y)x over micro-batches [R, m, d]."""
         xp, (R, m, b) = self.xp, wrong.shape
-        x, y, corrupted = self._samples(xp.reshape(wrong, (R, m * b)), draws)
+        x, y, corrupted = self.samples(xp.reshape(wrong, (R, m * b)), draws)
         flat = xp.reshape(wrong, (R, m * b))
         response = xp.where(flat, corrupted, y) if self.corrupted else y
         residual = (x @ w[..., None])[..., 0] - response
@@ -63,7 +63,7 @@ class LinearRegression(Problem):
         residual = xp.reshape(residual, (R, m, b))
         return weighted_sums(residual, xp.reshape(x, (R, m, b, self.dimension)))
 
-    def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
+    def samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
         """Features [R, B, d], responses [R, B], corrupted where `wrong`."""
         return self._drawn(draws, FEATURES, wrong.shape[1])
 
@@ -126,7 +126,8 @@ class LinearRegressionData(LinearRegression):
         """
         return (w[..., None, :] @ self.moment)[..., 0, :]
 
-    def _samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
+    def samples(self, wrong: Any, draws: DrawsLike) -> tuple[Any, Any, Any]:
+        """As in the base class, points of the data set."""
         xp, shape = self.xp, wrong.shape
         n, k = self.about.samples, self.wrong
         u = draws.uniforms(LABEL, shape[1])

@@ -153,7 +153,7 @@ def test_a_data_set_is_the_same_at_every_size_and_drawn_from_evenly(experiment, 
     assert p.dragger_fraction == 8 / 40
     n = 40_000
     wrong = draws().uniforms(philox.SAMPLE, n) < p.dragger_fraction
-    x, y, response = p._samples(wrong, draws())
+    x, y, response = p.samples(wrong, draws())
     place = (x[0, :, :1] == p.x[None, :, 0]).argmax(-1)
     assert ((place < 8) == wrong[0]).all()
     assert np.array_equal(y[0], p.y[place])
