@@ -127,11 +127,10 @@ def test_exact_bias_agrees_and_a_fifth_more_does_not(simulated):
         assert abs(estimate.score(1.2 * exact(name, b))) > LIMIT
 
 
+@pytest.mark.parametrize("simulated", ["adaptive, unequal"], indirect=True)
 def test_equal_micro_batches_have_another_bias(simulated):
     """Two micro-batches of 15 and one of 2 do not rest where 2 or 3 of 15 would."""
     name, estimates = simulated
-    if name != "adaptive, unequal":
-        pytest.skip("of one case")
     model = CASES[name].model
     for batch, b in ((45, 15), (30, 15)):
         assert (
