@@ -51,7 +51,7 @@ class Dimension(Figure):
     """Gaussian noise of the same total size in ever more dimensions."""
 
     name = "dimension"
-    title = "Dimension barely changes the bias"
+    title = "The bias falls little with dimension"
     claims = ("bias_radius", "m_estimator_identity")
     place = 12
 
