@@ -7,7 +7,7 @@ independent, and intervals are computed from the variance between them.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class Measure(ABC):
     """The measure of one run; `found` is its record so far, all that must be stored."""
 
     found: Array
+    reads: ClassVar[tuple[str, ...]]  # the state's arrays that it collects from
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.run = experiment, experiment.run
@@ -59,13 +60,11 @@ class Measure(ABC):
     def collect(self, state: State, steps: int) -> None:
         """Take what is needed from the state after that many steps."""
 
-    def done(self, state: State) -> bool:
-        """Whether the record is complete before the last iteration."""
-        return False
-
 
 class Bias(Measure):
     """Batch means of ∇f and ‖∇f‖² after burn-in: found [groups, batches, d + 1]."""
+
+    reads = ("sums",)
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
@@ -96,6 +95,8 @@ class Bias(Measure):
 
 class Trajectory(Measure):
     """Means at log-spaced iterations: found [groups, points, QUANTITIES]."""
+
+    reads = ("w", "last")
 
     def __init__(self, experiment: Experiment) -> None:
         from sim.problems import build  # numba, which is slow to import
@@ -131,6 +132,8 @@ class Hitting(Measure):
     -1 where it was not reached, NaN where the iterates are not finite.
     """
 
+    reads = ("w", "hit")
+
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
         self.found = np.full(self.run.replicates, -1.0)
@@ -144,10 +147,6 @@ class Hitting(Measure):
         hit = np.asarray(state.host("hit"), np.float64)
         lost = ~np.isfinite(state.host("w")).all(axis=1)
         self.found = np.where(lost & (hit < 0), np.nan, hit)
-
-    def done(self, state: State) -> bool:
-        """Whether every replicate has hit."""
-        return bool((state.hit >= 0).all())
 
 
 MEASURES: dict[str, type[Measure]] = {

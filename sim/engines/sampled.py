@@ -19,6 +19,7 @@ from analysis.spec.experiment import Experiment
 from sim.backend import Device
 from sim.engines.course import Course
 from sim.engines.state import ARRAYS, State
+from sim.engines.waypoints import NONE, Waypoints
 from sim.engines.workers import Workers
 from sim.problems import Problem, build
 from sim.random import philox
@@ -187,7 +188,7 @@ class Samples:
         sizes = schedule.size_at if schedule is not None else b or 1
         pieces = min(run.replicates, workers.threads) if device is None else 1
         edges = [run.replicates * i // pieces for i in range(pieces + 1)]
-        self.workers = workers
+        self.workers, self.stop = workers, stop
         self.places = [slice(low, high) for low, high in pairwise(edges)]
         self.parts = [
             PerSample(
@@ -207,12 +208,22 @@ class Samples:
             draws = Draws(key, range(1), 0, np, problem.dtype)
             problem.micro_batch_gradients(w, 1, 1, draws, active=np.ones(1, np.bool_))
 
-    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: State,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
 
         def work(part: PerSample, place: slice) -> None:
             rows = State(*(getattr(state, name)[place] for name in ARRAYS))
-            part.advance(rows, begin, end, record)
+            stretches = waypoints.stretches(begin, end, place, stop=self.stop)
+            for first, last in stretches:
+                part.advance(rows, first, last, record)
 
         list(self.workers.map(work, self.parts, self.places))
 

@@ -31,7 +31,4 @@ def recording(
             machine.advance(state, reached, pause, measure.records(reached))
             measure.collect(state, pause)
             reached = pause
-            if measure.done(state):
-                measure.collect(state, experiment.run.iterations)
-                break
     return measure.found

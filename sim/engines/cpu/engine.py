@@ -9,6 +9,7 @@ from sim.engines.course import Course
 from sim.engines.cpu.arrays import PackedCourse, packed, plain
 from sim.engines.cpu.kernel import advance
 from sim.engines.state import ARRAYS, State
+from sim.engines.waypoints import NONE, Waypoints
 from sim.engines.workers import Workers
 from sim.reduction.plan import Plan
 
@@ -31,12 +32,13 @@ class Mixture:
         workers: Workers,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
+        self._stop = np.zeros(1, np.bool_) if stop is None else stop
         high, low = map(np.uint64, course.key)
         given = PackedCourse(
             key=(high, low),
             size=np.dtype(precision).type(course.step),
             radius=-1.0 if course.radius is None else course.radius,
-            stop=np.zeros(1, np.bool_) if stop is None else stop,
+            stop=self._stop,
         )
         self._given = plain((given, packed(plan, precision)))
         self._workers = workers
@@ -49,7 +51,15 @@ class Mixture:
         hit = steps = np.empty(0, np.int64)
         advance((w, sums, hit, last, steps), (0, 0, 0, False), *self._given)
 
-    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: State,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
         replicates, threads = len(state.w), self._workers.threads
         many = threads if end - begin < SHORT else PIECES * threads
@@ -57,9 +67,12 @@ class Mixture:
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
+            rows = slice(low, high)
             arrays: tuple[Any, ...] = tuple(
-                getattr(state, name)[low:high] for name in ARRAYS
+                getattr(state, name)[rows] for name in ARRAYS
             )
-            advance(arrays, (low, begin, end, record), *self._given)
+            stretches = waypoints.stretches(begin, end, rows, stop=self._stop)
+            for first, last in stretches:
+                advance(arrays, (low, first, last, record), *self._given)
 
         list(self._workers.map(part, edges[:-1], edges[1:]))

@@ -16,6 +16,7 @@ from sim.engines.course import Course
 from sim.engines.cuda.arguments import arrays, macros, scalars
 from sim.engines.cuda.geometry import Geometry
 from sim.engines.cuda.layout import Shape
+from sim.engines.waypoints import NONE, Waypoints
 from sim.reduction.plan import Plan
 
 SOURCES = ("random.cu", "micro_batch.cu", "mixture.cu")
@@ -60,10 +61,21 @@ class Cuda:
         shared = self.geometry.shared
         self._launch: Launch = device.kernel(source(), "advance", self.macros, shared)
 
-    def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: Any,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do steps begin … end - 1 of replicates in place: see `sim.engines.state`."""
-        times = (np.int32(record), np.int64(begin), np.int64(end))
         replicates = (state.w, state.sums, state.hit, state.last)
         grid = self.geometry.grid(self.replicates)
-        self._launch(grid, self.geometry.threads, (*self._given, *times, *replicates))
-        state.steps[:] = end
+        everyone = slice(0, self.replicates)
+        for first, last in waypoints.stretches(begin, end, everyone):
+            times = (np.int32(record), np.int64(first), np.int64(last))
+            given = (*self._given, *times, *replicates)
+            self._launch(grid, self.geometry.threads, given)
+            state.steps[:] = last
