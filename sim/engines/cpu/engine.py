@@ -14,7 +14,7 @@ from sim.engines.workers import Workers
 from sim.reduction.plan import Plan
 
 PIECES = 4  # per thread, so that one which is held up does not hold up the others
-SHORT = 16  # steps; below, a piece of work is too small to be cut like that
+STEPS = 4  # of a call of the kernel, for which a piece may be cut once more
 
 
 class Mixture:
@@ -62,8 +62,9 @@ class Mixture:
     ) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
         replicates, threads = len(state.w), self._workers.threads
-        many = threads if end - begin < SHORT else PIECES * threads
-        pieces = min(replicates, many)
+        calls = 1 + len(waypoints.steps)
+        cuts = max(1, min(PIECES, (end - begin) // (STEPS * calls)))
+        pieces = min(replicates, cuts * threads)
         edges = [replicates * i // pieces for i in range(pieces + 1)]
 
         def part(low: int, high: int) -> None:
