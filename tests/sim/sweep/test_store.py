@@ -10,6 +10,8 @@ import os
 import random
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from functools import cache
@@ -30,6 +32,7 @@ from sim.sweep.session import Pieces
 from sim.sweep.store import Store, digest, seal, specification
 
 PRESET = Experiment.load(presets()["sweet_spot"])
+ROOT = Path(__file__).parents[3]
 LATE = 902  # of 1200 steps
 
 
@@ -396,6 +399,27 @@ def test_finished_results_are_read_where_nothing_can_be_written(
     monkeypatch.setattr(Store, "require_writable", lambda store: pytest.fail("probed"))
     assert run(small(), tmp_path) == expected
     assert len(list(tmp_path.rglob("*"))) == 2
+
+
+NUMBA = """
+import json, sys
+from dataclasses import replace
+from analysis.spec.experiment import Experiment
+from sim import run
+experiment = Experiment.from_mapping(json.loads(sys.argv[1]), name=sys.argv[2])
+for seed in (experiment.run.seed, experiment.run.seed + 1):
+    run(replace(experiment, run=replace(experiment.run, seed=seed)), sys.argv[3])
+    print("numba" in sys.modules)
+"""
+
+
+def test_finished_results_are_read_without_numba(tmp_path):
+    """Whose imports take a second; what must be simulated needs it."""
+    run(small(), tmp_path)
+    text = json.dumps(small().to_mapping())
+    command = [sys.executable, "-c", NUMBA, text, small().name, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_files_may_be_read_as_the_umask_says(tmp_path):
