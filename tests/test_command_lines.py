@@ -91,7 +91,7 @@ def models(draw):
     sizes = draw(
         st.lists(st.sampled_from(divisors), min_size=1, max_size=2, unique=True)
     )
-    measure = draw(st.sampled_from(["bias", "trajectory", "hitting"]))
+    measure = draw(st.sampled_from(["bias", "trajectory", "average", "hitting"]))
     lines = [
         "[model]",
         f"dimension = {d}",

@@ -19,6 +19,7 @@ from analysis.spec.model import GradientModel
 LARGEST_SINGLE = 1e15
 LARGEST_DOUBLE = 1e150
 LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
+MOST_AVERAGES = 10**6  # of single runs in a result: 40 MB
 SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
 
 
@@ -42,6 +43,10 @@ def require_memory(experiment: Experiment) -> None:
     if d * BATCH_MEANS > LARGEST_STEP:
         allowed = f"at most {LARGEST_STEP // BATCH_MEANS} (results must fit in memory)"
         refuse("model.dimension", d, allowed)
+    run = experiment.run
+    if run.measure == "average" and run.replicates > MOST_AVERAGES:
+        allowed = f"at most {MOST_AVERAGES} with run.measure = 'average'"
+        refuse("run.replicates", run.replicates, f"{allowed} (every one is kept)")
     if d * experiment.run.replicates > LARGEST_STEP:
         allowed = (
             f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
