@@ -132,7 +132,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(common.to_json(result))
         return 0
-    print(f"rule {result.rule}, batch size {result.batch_size}")
+    optimizer = experiment.algorithm.optimizer
+    after = "" if optimizer is None else f", then {optimizer.kind}"
+    print(f"rule {result.rule}{after}, batch size {result.batch_size}")
     _print_bias(result) if isinstance(result, Result) else _print_measured(result)
     common.say(f"results are in {Path(options.out) / experiment.name}")
     return 0

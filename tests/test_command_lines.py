@@ -106,6 +106,7 @@ def models(draw):
         f"batch_size = {B}",
         f"micro_batch_sizes = {sizes}",
         *([f"threshold = {draw(positive)}"] if rule in ("fixed", "global") else []),
+        *(['optimizer = {kind = "momentum"}'] if draw(st.booleans()) else []),
         "[run]",
         f'measure = "{measure}"',
         *(["radius = 0.5"] if measure == "hitting" else []),

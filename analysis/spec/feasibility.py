@@ -141,15 +141,17 @@ def require_relaxation(experiment: Experiment) -> None:
 
     One step takes at most its size times the largest curvature of the way to a
     stationary point, under every rule that only shortens gradients: all but
-    `normalized`.
+    `normalized`; so does a step with momentum, but not one of Adam.
     """
     model, run = experiment.model, experiment.run
+    optimizer = experiment.algorithm.optimizer
+    adam = optimizer is not None and optimizer.kind == "adam"
     if (
         not isinstance(model, GradientModel)
         or not experiment.algorithm.rule.only_shortens
     ):
         return
-    if run.measure != "bias":
+    if adam or run.measure != "bias":
         return
     curvature = float(np.max(model.curvature))
     if experiment.algorithm.aggregate == "sum":

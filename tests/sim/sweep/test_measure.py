@@ -13,6 +13,7 @@ import sim.sweep.session
 from analysis.cli.common import to_json
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
+from analysis.spec.optimizer import Optimizer
 from sim import run
 
 ROOT = Path(__file__).parents[3]
@@ -311,6 +312,15 @@ def test_runs_too_short_to_come_to_rest_are_refused(steps):
     with pytest.raises(SpecificationError, match="does not come to rest"):
         run(short)
     run(replace(short, run=replace(short.run, steps=(0.2, 0.1))))
+
+
+def test_adam_with_steps_too_short_is_seen_not_to_rest(capsys):
+    """Its steps are about as long as their size, whatever the gradient."""
+    adam = replace(SMALL.algorithm, optimizer=Optimizer("adam"))
+    brief = replace(SMALL.run, precision="float64", steps=(2e-6, 1e-6))
+    result = run(replace(SMALL, algorithm=adam, run=brief))
+    assert [r.bias for r in result.results] == [None] * 3
+    assert capsys.readouterr().err.count("not stationary") == 3
 
 
 @pytest.mark.parametrize(
