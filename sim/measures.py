@@ -134,6 +134,8 @@ class Average(Measure):
     Over 0 … T - 1, of every replicate: guarantees are about these means.
     """
 
+    reads = ("sums",)
+
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
         self.found = np.zeros((self.run.replicates, len(AVERAGES)))
