@@ -184,7 +184,11 @@ def values(command, action, file):
         by_command = {"figures": registry.names(), "analysis check": QUICK}
         known = st.sampled_from(by_command.get(command, sorted(CLAIMS.names)))
         return one(known | known.map(lambda name: name.replace("_", "-")))
-    by_name = {"backend": ["cpu", "auto"], "formats": ["png", "svg,pdf"]}
+    by_name = {
+        "backend": ["cpu", "auto"],
+        "formats": ["png", "svg,pdf"],
+        "plot": ["x.svg"],
+    }
     return one(st.sampled_from(by_name.get(action.dest, ["folder"])))
 
 
