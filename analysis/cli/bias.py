@@ -47,9 +47,7 @@ def add(commands: Any) -> None:
     """Add the command to the subparsers."""
     summary = "the exact bias of an experiment"
     parser = common.add_command(commands, "bias", _act, summary, details=HELP)
-    parser.add_argument(
-        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
-    )
+    add_experiment(parser)
     parser.add_argument(
         "--finite-step", action="store_true", help="also what a finite step adds"
     )
@@ -59,7 +57,7 @@ def add(commands: Any) -> None:
 def _act(options: argparse.Namespace) -> int:
     from analysis.advice.table import bias_table
 
-    result = bias_table(_experiment(options.experiment), options.finite_step)
+    result = bias_table(experiment(options.experiment), options.finite_step)
     lines = [
         f"rule {result['rule']}, batch size {result['batch_size']}, "
         f"SGD's exact bias {common.number(result['sgd_bias'])}",
@@ -70,7 +68,14 @@ def _act(options: argparse.Namespace) -> int:
     return guarantees.answer(options, result, lines)
 
 
-def _experiment(name: str) -> Any:
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument, for `experiment`."""
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
+    )
+
+
+def experiment(name: str) -> Any:
     """The experiment in a file, or the preset of that name, which lies beside `sim`."""
     from analysis.spec.experiment import Experiment
 

@@ -57,6 +57,7 @@ SUBCOMMANDS = [
                 "eval",
                 "sweet-spot",
                 "bias",
+                "efficiency",
                 "horizon",
                 "schedule",
             ),
