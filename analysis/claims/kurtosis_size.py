@@ -1,9 +1,9 @@
 """The fastest size from the kurtosis of the gradient norms: b ≈ √((κ_4 - 1)/(8λ)).
 
-Squared norms with a gamma distribution, as in least squares with Gaussian residuals (κ_4
-= 3). A mean of b of them has n = 2b/(κ_4 - 1) degrees of freedom in the sense of χ_n²/n,
-so R(b) = E χ_n/√n. With h(t) = tanh(t/2) the slope of ln R² in n is ∫ e^{-nt} h(t) dt,
-and integration by parts bounds it from both sides by powers of n.
+Squared norms have a gamma distribution, as in least squares with Gaussian residuals
+(κ_4 = 3). A mean of b of them is distributed as χ_n²/n with n = 2b/(κ_4 - 1), so R(b) =
+E χ_n/√n. With h(t) = tanh(t/2) the slope of ln R² in n is ∫ e^{-nt} h(t) dt, and
+integration by parts bounds it from both sides by powers of n.
 """
 
 import sympy as sp
@@ -196,7 +196,7 @@ claim = Claim(
     },
     about=("speed_sweet_spot",),
     attained="both bounds as λ(κ_4 - 1) → 0",
-    figure="two_sweet_spots",
+    figure="three_laws",
     agreement=("test_speed",),
     remarks=(
         "for other laws √((κ_4 - 1)/(8λ)) is the leading order at small λ and a "

@@ -378,6 +378,6 @@ claim = Claim(
     shown={"guaranteed_relative_efficiency": "least relative efficiency"},
     random=(r, total, y1, y2, y, square, fourth, ratio),
     attained="all norms equal: κ_4 = 1, F(b) = (1-ε)^(2b)",
-    figure="two_sweet_spots",
+    figure="three_laws",
     agreement=("test_speed",),
 )

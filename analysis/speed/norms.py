@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 LARGEST_KURTOSIS = 1e9
 LARGEST_SIZE = 1e9
-NODE = 0.3  # between the nodes of ln t: the relative error of the sum is e^(-π²/0.3) = 5e-15
+NODE = 0.3  # between the nodes of ln t: the relative error is e^(-π²/0.3) = 5e-15
 NEGLECTED = 32.0  # e^(-32) of the integral of Laplace's form lies beyond either end
 PIECE = 2**22  # exponentials that are held at once
 
@@ -41,6 +41,9 @@ class Norms(Protocol):
 
     def root_mean_square(self, size: ArrayLike) -> Array:
         """R at sizes of at least 1: E √(mean of b a²)/√(E a²), in (0, 1]."""
+
+    def log_slope(self, size: float) -> float:
+        """The derivative of ln R by b; it falls with b, as R is concave."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,16 @@ class GammaNorms:
             return np.ones_like(b)
         half = b / (self.kurtosis - 1)
         return np.asarray(special.poch(half, 0.5) / np.sqrt(half))
+
+    def log_slope(self, size: float) -> float:
+        """By the digamma function."""
+        from scipy import special
+
+        if self.kurtosis == 1:
+            return 0.0
+        half = size / (self.kurtosis - 1)
+        rise = special.digamma(half + 0.5) - special.digamma(half) - 0.5 / half
+        return float(rise / (self.kurtosis - 1))
 
 
 class RecordedNorms:
@@ -91,6 +104,14 @@ class RecordedNorms:
         falls = -np.expm1(b[..., None] * log_transform)
         integral = (falls / np.sqrt(t)).sum(-1) * NODE
         return np.asarray(integral / (2 * np.sqrt(np.pi * b)))
+
+    def log_slope(self, size: float) -> float:
+        """By the derivative of Laplace's form."""
+        t, log_transform = self._log_transform
+        power = np.exp(size * log_transform)
+        gained = -(np.where(power > 0, log_transform, 0.0) * power / np.sqrt(t)).sum()
+        fallen = ((1 - power) / np.sqrt(t)).sum()
+        return float(gained / fallen - 0.5 / size)
 
     @cached_property
     def _log_transform(self) -> tuple[Array, Array]:

@@ -25,7 +25,7 @@ def attack(claim: Claim, rng: np.random.Generator, improvement: float = 0.0) -> 
         [
             2 * b * np.log1p(-fraction)
             + 2 * np.log(_root_mean_square(b, rare, large, small))
-            for b in sizes
+            for b in range(1, LARGEST + 1)
         ]
     )
     middle = [
