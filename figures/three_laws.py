@@ -156,8 +156,8 @@ class ThreeLaws(Figure):
             "exact_slope": _slope(data, "exact"),
             "worst_case_slope": _slope(data, "worst_case"),
             "fastest_slope": _slope(data, "fastest"),
-            "fastest": [row["fastest"] for row in data["speed"]],
-            "kurtoses": [row["kurtosis"] for row in data["speed"]],
+            "fastest": ", ".join(f"{row['fastest']:.1f}" for row in data["speed"]),
+            "kurtoses": ", ".join(f"{row['kurtosis']:g}" for row in data["speed"]),
             "lost": 1 - data["speed"][0]["relative_efficiency"][0],
             "rarest": rarest,
             "factor": rarest["worst_case"] / rarest["exact"],
@@ -381,7 +381,9 @@ def _draw_speed(axes: Any, speed: list[dict[str, Any]]) -> None:
         top = np.interp(row["fastest"], row[SIZE], values)
         axes.plot(row["fastest"], top, "D", color=palette.VIOLET, ms=4)
         text = f"κ = {row['kurtosis']:g}"
-        panels.label(axes, row["fastest"], top + 0.03, text, color=palette.VIOLET)
+        panels.label(
+            axes, row["fastest"], top + 0.03, text, color=palette.VIOLET, ha="right"
+        )
     axes.set(xscale="log", xlim=(1, 70), ylim=(0, 1))
     panels.plain_ticks(axes.xaxis, [1, 2, 4, 8, 16, 32, 64])
     axes.set(xlabel="micro-batch size b (samples)", ylabel="relative efficiency")
@@ -399,13 +401,15 @@ def _draw_sizes(axes: Any, data: dict[str, Any]) -> None:
     axes.plot(fraction, exact, color=palette.NORMALIZED)
     axes.plot(fraction, fastest, color=palette.VIOLET, ls=palette.DASH_DOTTED)
     axes.plot(fraction, most, color="black", ls=palette.DOTTED, lw=1.2)
-    text = f"fastest: slope {_slope(data, 'fastest'):.2f}".replace("-", "−")
-    panels.label(axes, 1.3e-5, 22, text, color=palette.VIOLET)
-    text = f"this law:\nslope {_slope(data, 'exact'):.2f}\n(dotted: formula)"
-    text = text.replace("-", "−")
-    panels.label(axes, 1.3e-5, 18, text, color=palette.NORMALIZED_TEXT)
-    text = f"best guarantee: slope {_slope(data, 'worst_case'):.2f}".replace("-", "−")
-    panels.label(axes, 1.5e-4, 3500, text, color=palette.BOUND)
+    labels = {
+        "best guarantee": ("worst_case", palette.BOUND),
+        "smallest bias": ("exact", palette.NORMALIZED_TEXT),
+        "fastest": ("fastest", palette.VIOLET),
+    }
+    for i, (text, (name, color)) in enumerate(labels.items()):
+        slope = f"{text}: slope {_slope(data, name):.2f}".replace("-", "−")
+        panels.label(axes, 2e-4, 1.8e4 / 1.9**i, slope, color=color)
+    panels.label(axes, 2e-4, 1.8e4 / 1.9**3, "formulae: dotted", color="black")
     axes.set(xscale="log", yscale="log", xlim=(1e-5, 0.2), ylim=(1, 4e4))
     axes.set(xlabel="dragger fraction ε (dimensionless)", ylabel="size b (samples)")
 
