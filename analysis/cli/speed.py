@@ -27,9 +27,9 @@ file, with a header or without. Leave known draggers out. Without --dragger-frac
 there are none in the answer, and larger is better. The interval of the kurtosis is a
 bootstrap's, for independent samples.
 
-examples: python -m analysis speed --kurtosis 3 --dragger-fraction 0.005
-          python -m analysis speed --norms norms.csv --dragger-fraction 0.005 \\
-              --batch-size 256
+example: python -m analysis speed --kurtosis 3 --dragger-fraction 0.005 \\
+             --batch-size 256
+         python -m analysis speed --norms norms.csv --dragger-fraction 0.005
 
 keys with --json: micro_batch_size (real-valued; null where larger is always better),
 relative_efficiency (there), kurtosis, interval (of the kurtosis, with --norms, else

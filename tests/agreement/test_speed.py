@@ -63,7 +63,8 @@ def updates(d, b, rows):
 @pytest.mark.parametrize("rows", [2500, full(100_000)])
 def test_least_squares(rows, family):
     """Both moments of the efficiency, at each size; 5 % more is refused."""
-    found, d = family("speed_sweet_spot", "1.05", exact=True), 24
+    found = family("speed_sweet_spot", "1.05", exact=True)
+    d = 24
     for b in (1, 2, 4, 8, 16):
         u = updates(d, b, rows)
         exact = pull(b, d)
