@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,14 @@ def answer(capsys, *words):
         code = stop.code
     captured = capsys.readouterr()
     return code, captured.out, captured.err
+
+
+def test_the_readme_shows_what_the_command_prints(capsys):
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```\n\$ python -m analysis (speed .*?)```", readme, re.S)
+    line, *shown = block.splitlines()
+    _, out, _ = answer(capsys, *line.split())
+    assert out.splitlines()[: len(shown)] == shown
 
 
 @pytest.fixture
