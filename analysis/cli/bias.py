@@ -48,9 +48,7 @@ def add(commands: Any) -> None:
     """Add the command to the subparsers."""
     summary = "the exact bias of an experiment"
     parser = common.add_command(commands, "bias", _act, summary, details=HELP)
-    parser.add_argument(
-        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
-    )
+    add_experiment(parser)
     parser.add_argument(
         "--finite-step", action="store_true", help="also what a finite step adds"
     )
@@ -60,8 +58,8 @@ def add(commands: Any) -> None:
 def _act(options: argparse.Namespace) -> int:
     from analysis.advice.table import bias_table
 
-    experiment = _experiment(options.experiment)
-    result = bias_table(experiment, options.finite_step)
+    given = experiment(options.experiment)
+    result = bias_table(given, options.finite_step)
     lines = [
         f"rule {result['rule']}, batch size {result['batch_size']}, "
         f"SGD's exact bias {common.number(result['sgd_bias'])}",
@@ -69,12 +67,19 @@ def _act(options: argparse.Namespace) -> int:
         *_best_lines(result),
         *_remark_lines(result),
     ]
-    if experiment.algorithm.optimizer is not None:
+    if given.algorithm.optimizer is not None:
         lines.append("with momentum biases and their slopes in the step are the same")
     return guarantees.answer(options, result, lines)
 
 
-def _experiment(name: str) -> Any:
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument, for `experiment`."""
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
+    )
+
+
+def experiment(name: str) -> Any:
     """The experiment in a file, or the preset of that name, which lies beside `sim`."""
     from analysis.spec.experiment import Experiment
 

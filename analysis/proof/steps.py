@@ -56,6 +56,12 @@ AXIOMS = {
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
     "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
+    "Hölder": "E XY ≤ (E X^r)^{1/r}(E Y^q)^{1/q} for X, Y ≥ 0, 1/r + 1/q = 1",
+    "Laplace": (
+        "√x = ∫_0^∞ (1 - e^{-tx}) t^{-3/2} dt/(2√π); a sum's transform is the product"
+    ),
+    "gamma function": "Γ'/Γ(y) - Γ'/Γ(x) = ∫_0^∞ (e^{-xt} - e^{-yt})/(1 - e^{-t}) dt",
+    "by parts": "x ∫_0^∞ e^{-xt} f(t) dt = f(0) + ∫_0^∞ e^{-xt} f'(t) dt, bounded f",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",

@@ -50,6 +50,8 @@ EXPECTED = {
     "averaged_guarantee": Expected(36, 11, slack=0, improvement=0.01),
     "high_probability": Expected(39, 14, slack=0, improvement=None),
     "hitting_time": Expected(31, 9, slack=0),
+    "speed_sweet_spot": Expected(50, 19),
+    "kurtosis_size": Expected(20, 6),
     "phase_schedule": Expected(21, 3),
     "minimax": Expected(14, 5),
     "optimal_threshold": Expected(41, 9),

@@ -57,6 +57,8 @@ SUBCOMMANDS = [
                 "eval",
                 "sweet-spot",
                 "bias",
+                "efficiency",
+                "speed",
                 "horizon",
                 "schedule",
             ),

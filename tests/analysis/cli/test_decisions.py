@@ -747,3 +747,44 @@ def test_the_last_point_of_a_grid_is_not_lost_to_rounding(capsys):
 )
 def test_bad_input_is_one_line_that_names_it(capsys, line, word):
     assert word in refused(capsys, line)
+
+
+def test_efficiency_json(capsys):
+    """The best of the sizes, SGD as the rule has it at b = B, and --csv the same."""
+    line = f"efficiency {PRESET} --gradient-norm 0.5"
+    result = document(capsys, line)
+    assert list(result) == [
+        *("rule", "batch_size", "gradient_norm", "results", "sgd", "best")
+    ]
+    rows = result["results"]
+    best = max(rows, key=lambda row: row["efficiency"])
+    assert result["best"] == {
+        key: best[key] for key in ("micro_batch_size", "efficiency")
+    }
+    single = {key: rows[-1][key] for key in ("efficiency", "best_step")}
+    assert (rows[-1]["micro_batch_size"], single) == (256, result["sgd"])
+    assert main([*line.split(), "--csv"]) == 0
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["efficiency"]) for row in table] == [
+        row["efficiency"] for row in rows
+    ]
+    assert main(line.split()) == 0
+    assert f"micro-batch size {best['micro_batch_size']}" in capsys.readouterr().out
+
+
+def test_efficiency_depends_on_the_direction(capsys):
+    """Draggers at -e₁: with them behind, ∇f = -e₁ is easier to follow."""
+    line = f"efficiency {PRESET} --gradient-norm 0.5"
+    ahead = document(capsys, f"{line} --direction -1 0")
+    assert ahead["sgd"]["efficiency"] > document(capsys, line)["sgd"]["efficiency"]
+    assert document(capsys, f"{line} --direction 1 0") == document(capsys, line)
+
+
+def test_where_the_draggers_win_the_command_says_so(capsys, tmp_path):
+    path = tmp_path / "lost.toml"
+    text = Path(PRESET).read_text(encoding="utf-8")
+    path.write_text(text.replace("dragger_fraction = 0.01", "dragger_fraction = 0.9"))
+    result = document(capsys, f"efficiency {path} --gradient-norm 0.5")
+    assert result["best"] == {"micro_batch_size": None, "efficiency": 0}
+    assert main(["efficiency", str(path), "--gradient-norm", "0.5"]) == 0
+    assert "the draggers win" in capsys.readouterr().out
