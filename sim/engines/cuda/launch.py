@@ -1,9 +1,9 @@
 """The fused engine on a GPU: compiles the kernel for a plan, and launches it.
 
-The kernel is written in three files, `random.cu`, `micro_batch.cu` (a step's
-micro-batches, and what the macros mean) and `mixture.cu`, compiled as one text for one
-problem: dimension, rule, precision and the numbers of axes and gamma variables are
-constants to the compiler.
+The kernel is written in four files, `random.cu`, `micro_batch.cu` (a step's
+micro-batches, and what the macros mean), `optimizer.cu` and `mixture.cu`, compiled as
+one text for one problem: dimension, rule, precision and the numbers of axes, gamma
+variables and moments are constants to the compiler.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from sim.engines.cuda.layout import Shape
 from sim.engines.waypoints import NONE, Waypoints
 from sim.reduction.plan import Plan
 
-SOURCES = ("random.cu", "micro_batch.cu", "mixture.cu")
+SOURCES = ("random.cu", "micro_batch.cu", "optimizer.cu", "mixture.cu")
 
 
 def source() -> str:
@@ -53,7 +53,7 @@ class Cuda:
             plan, replicates, device.processors, real=real, form=form
         )
         most_blocks = self.geometry.most_blocks
-        self.macros = macros(plan, self.geometry, real)
+        self.macros = macros(plan, course, self.geometry, real=real)
         self._given = (
             *(device.put(array) for array in arrays(plan, self.geometry, real)),
             *scalars(plan, course, replicates, most_blocks, real=real),
@@ -71,11 +71,11 @@ class Cuda:
         waypoints: Waypoints = NONE,
     ) -> None:
         """Do steps begin … end - 1 of replicates in place: see `sim.engines.state`."""
-        replicates = (state.w, state.sums, state.hit, state.last)
+        there = (state.w, state.sums, state.hit, state.last, state.moments)
         grid = self.geometry.grid(self.replicates)
         everyone = slice(0, self.replicates)
         for first, last in waypoints.stretches(begin, end, everyone):
             times = (np.int32(record), np.int64(first), np.int64(last))
-            given = (*self._given, *times, *replicates)
+            given = (*self._given, *times, *there)
             self._launch(grid, self.geometry.threads, given)
             state.steps[:] = last

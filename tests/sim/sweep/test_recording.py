@@ -31,6 +31,7 @@ def experiment(measure="bias", steps=(0.2, 0.1), **run):
     [
         {"measure": "bias"},
         {"measure": "trajectory", "steps": (0.2,)},
+        {"measure": "average", "steps": (0.2, 0.4)},
         {"measure": "hitting", "steps": (0.2,), "radius": 1.0, "start": 2.0},
     ],
     ids=lambda run: run["measure"],
