@@ -32,8 +32,8 @@ class Mixture:
         workers: Workers,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
-        self._stop = np.zeros(1, np.bool_) if stop is None else stop
-        given = packed_course(course, precision, self._stop)
+        self._stop = stop
+        given = packed_course(course, precision, stop)
         self._given = plain((given, packed(plan, precision)))
         self._workers = workers
         self._compile(plan.dimension, precision)

@@ -46,7 +46,7 @@ def difference(states, relative=False):
         assert np.array_equal(np.isnan(x), np.isnan(y)), name
         size = 1 + np.abs(np.nan_to_num(x)) if relative else 1
         distance = np.abs(np.nan_to_num(x) - np.nan_to_num(y)) / size
-        largest = max(largest, float(distance.max(initial=0)))
+        largest = max(largest, float(distance.max(initial=0.0)))
     return largest
 
 

@@ -211,6 +211,17 @@ def test_averages_are_over_single_runs():
     assert 0 < averages["gradient_norm_error"] < high - low
 
 
+def test_a_step_has_the_same_result_in_whatever_company():
+    one, other = (
+        run(replace(SMALL, run=replace(SMALL.run, steps=steps)))
+        for steps in ((0.2, 0.1), (0.1, 0.05))
+    )
+    for first, second in zip(one.results, other.results, strict=True):
+        assert [x.step for x in first.at_steps] == [0.2, 0.1]
+        assert first.at_steps[1] == second.at_steps[0]
+        assert first.at_steps[0].bias != first.at_steps[1].bias
+
+
 def test_a_schedule_is_run_as_one(tmp_path):
     table = SMALL.to_mapping()
     table["algorithm"] = {"rule": "normalized", "batch_size": 32}

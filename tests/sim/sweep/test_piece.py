@@ -23,6 +23,7 @@ STEP = 0.1
 RUNS = {
     "trajectory": {"points": 9, "start": 2.0},
     "bias": {"steps": (0.2, STEP)},
+    "average": {"start": 2.0},
     "hitting": {"radius": 1.0, "start": 2.0},
 }
 
