@@ -380,4 +380,10 @@ claim = Claim(
     attained="all norms equal: κ_4 = 1, F(b) = (1-ε)^(2b)",
     figure="three_laws",
     agreement=("test_speed",),
+    remarks=(
+        "between whole sizes R is read through φ(t/b)^b, φ the Laplace transform of "
+        "the squared norms: the best whole size is next to the best real one",
+        "one sample is fastest where all norms are equal, and under Gaussian noise "
+        "that does not depend on the features: F(b) is (1-ε)^(2b) then",
+    ),
 )

@@ -27,8 +27,8 @@ BATCH = 32
 FRACTION = 0.02
 
 
-def full(count):
-    return pytest.param(count, marks=pytest.mark.soak)
+def full(*values):
+    return pytest.param(*values, marks=pytest.mark.soak)
 
 
 def pull(b, d, fraction=FRACTION):
@@ -60,11 +60,10 @@ def updates(d, b, rows):
     return rules.normalized(g)
 
 
-@pytest.mark.parametrize("rows", [2500, full(100_000)])
-def test_least_squares(rows, family):
+@pytest.mark.parametrize(("d", "rows"), [(24, 2500), full(24, 20_000), full(1000, 800)])
+def test_least_squares(d, rows, family):
     """Both moments of the efficiency, at each size; 5 % more is refused."""
     found = family("speed_sweet_spot", "1.05", exact=True)
-    d = 24
     for b in (1, 2, 4, 8, 16):
         u = updates(d, b, rows)
         exact = pull(b, d)
