@@ -48,7 +48,7 @@ SENTENCES = (
         "The bias as a function of these quantities, and two sweet spots: the size "
         "with the smallest guaranteed bias, and the size that is best for the data at "
         "hand.",
-        ("sweet_spot", "bias_map", "two_sweet_spots", "dimension"),
+        ("sweet_spot", "bias_map", "two_sweet_spots", "dimension", "speed"),
     ),
     Sentence(
         "Experiments with vision and language models also gain.",

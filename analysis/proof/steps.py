@@ -55,7 +55,11 @@ AXIOMS = {
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
-    "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
+    "layer cake": (
+        "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt; "
+        "E c² = ∫_0^∞ 2t P(c > t) dt"
+    ),
+    "Fubini": "E ∫ X(t) dt = ∫ E X(t) dt where ∫ E|X(t)| dt is finite",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
