@@ -48,7 +48,7 @@ SENTENCES = (
         "The bias as a function of these quantities, and three sweet spots: the sizes "
         "with the smallest guaranteed bias, with the smallest bias for the data at "
         "hand, and with the fastest training.",
-        ("sweet_spot", "bias_map", "three_laws", "dimension"),
+        ("sweet_spot", "bias_map", "three_laws", "dimension", "speed"),
     ),
     Sentence(
         "Experiments with vision and language models also gain.",

@@ -55,7 +55,11 @@ AXIOMS = {
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
-    "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
+    "layer cake": (
+        "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt; "
+        "E c² = ∫_0^∞ 2t P(c > t) dt"
+    ),
+    "Fubini": "E ∫ X(t) dt = ∫ E X(t) dt where ∫ E|X(t)| dt is finite",
     "Hölder": "E XY ≤ (E X^r)^{1/r}(E Y^q)^{1/q} for X, Y ≥ 0, 1/r + 1/q = 1",
     "Laplace": (
         "√x = ∫_0^∞ (1 - e^{-tx}) t^{-3/2} dt/(2√π); a sum's transform is the product"

@@ -54,6 +54,8 @@ kurtosis = _real("kappa_4", positive=True)
 slope = _real("F_1", positive=True)
 bend = _real("F_2")
 variance = _real("C", positive=True)
+update_pull = _real("mu_delta", positive=True)
+update_square = _real("nu_delta", positive=True)
 
 _positive = sp.Interval.open(0, sp.oo)
 _unit = sp.Interval(0, 1)
@@ -234,6 +236,20 @@ NOTATION = (
         _positive,
         "1",
         "variance of the update around its mean",
+    ),
+    Entry(
+        update_pull,
+        "update_pull",
+        _positive,
+        "update",
+        "⟨e, E δ⟩, the mean of an update's direction δ along ∇f",
+    ),
+    Entry(
+        update_square,
+        "update_square",
+        _positive,
+        "update²",
+        "E‖δ‖², its mean squared length",
     ),
 )
 INFINITIES = {sp.oo: "∞", -sp.oo: "-∞"}

@@ -16,6 +16,7 @@ from analysis.rest.mixture import mixture
 from analysis.rest.update import expected_update
 from analysis.spec.rule import Clipping, Rule
 from analysis.speed.efficiency import Point, efficiency
+from analysis.speed.least_squares import LeastSquares, least_squares_efficiency
 from sim import rules
 
 ROWS = 2000
@@ -310,8 +311,8 @@ def test_efficiency(count, family, lab):
             v = np.array(made.model.dragger.direction)
             w -= (w @ v) * v
         exact = of_point(made, w)
-        if exact.efficiency == 0:  # the draggers win: on the other side they help
-            w = -w
+        while exact.efficiency == 0:  # the draggers win, here and this close
+            w = -1.5 * w
             exact = of_point(made, w)
         while exact.efficiency > 0.98:  # next to no noise, hence no error to go by
             w = w / 2
@@ -348,3 +349,40 @@ def random_efficiency(lab, rng, rule, seed):
     return lab.experiment(
         model, rule.value, B if even else B - 1, b, seed, 0.1, threshold
     )
+
+
+@pytest.mark.parametrize("count", [3, full(30)])
+def test_rho_fluctuation(count, family, lab):
+    """Least squares in many dimensions: gradients at right angles, norms χ_b.
+
+    Given its residuals a micro-batch gradient's alignment is in proportion to its norm:
+    the ratio is (E ρr̄)²/(E ρ² (E r̄)²), r̄ the mean norm. Spoilt: ρ without fluctuation.
+    """
+    found = family("rho_fluctuation", "1", exact=True)
+    for seed in range(count):
+        b = (1, 2, 4)[seed % 3]
+        model = {
+            "problem": "linear_regression",
+            "dragger_fraction": 0.0,
+            "linear_regression": {"dimension": 400, "noise": 1.0, "optimum": 0.0},
+        }
+        made = lab.experiment(model, "adaptive", 8 * b, b, seed, 0.1)
+        g, _ = lab.gradients(made, np.zeros(400), 400)
+        law = LeastSquares(1e-4, 0.0, 0.0)
+        adaptive, normalized = (
+            least_squares_efficiency(law, Clipping(rule, 8 * b, b)).efficiency
+            for rule in ("adaptive", "normalized")
+        )
+        found.mean(seed, ratios(norms(g)), adaptive / normalized, 1.0)
+    found.judge()
+
+
+def ratios(lengths):
+    """Values [rows] whose mean is (E ρr̄)²/(E ρ² (E r̄)²) of norms [rows, m].
+
+    To first order in the errors of the three means.
+    """
+    smallest, mean = lengths.min(1), lengths.mean(1)
+    terms = ((smallest * mean, 2), (smallest**2, -1), (mean, -2))
+    ratio = math.prod(x.mean() ** power for x, power in terms)
+    return ratio * (1 + sum(power * (x / x.mean() - 1) for x, power in terms))
