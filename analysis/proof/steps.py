@@ -59,8 +59,10 @@ AXIOMS = {
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
+    "line integral": "φ(v) - φ(w) = ∫_0^1 ⟨∇φ(w + t(v - w)), v - w⟩ dt",
     "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
     "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
+    "induction": "what holds of 0, and of n + 1 where it holds of n, holds of every n",
     "supermartingale": (
         "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"
     ),
