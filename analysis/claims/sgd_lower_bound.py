@@ -171,14 +171,14 @@ averages = (
             "solved for mean_y"
         ),
         ("smaller sequence", "below two"),
-        axiom="telescoping",
+        axiom="induction",
     ),
     Axiom(
         "sum of the smallest",
         Relation(mean_still, "=", (start - still_end) / (T * u * (2 - u))),
         "likewise",
         ("without noise", "below two"),
-        axiom="telescoping",
+        axiom="induction",
     ),
     Definition(
         "what is kept",
