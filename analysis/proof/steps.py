@@ -55,6 +55,7 @@ AXIOMS = {
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
+    "indicator": "1[x in A] ≤ h(x) where h ≥ 0, and h ≥ 1 on A",
     "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
