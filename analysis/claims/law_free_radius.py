@@ -90,7 +90,7 @@ contamination = (
     ),
     Inequality(
         "concave length",
-        Relation(sp.Derivative(length, benign, 2), "<=", sp.S.Zero),
+        Relation(sp.Derivative(sp.diff(length, benign), benign), "<=", sp.S.Zero),
         "√(n²G² + nσ²) is concave in the number n = b - k of benign samples",
         certificate=sigma**4 / (4 * length**3),
     ),
