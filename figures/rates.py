@@ -23,8 +23,7 @@ from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.averages import run_average
-from sim.results import Trajectories
+from sim.results import Averages
 
 BATCH = 96
 SIZES = (1, 24, 48)
@@ -123,18 +122,17 @@ class Rates(Figure):
         return [
             Check.of(
                 "sgd",
-                "no run of SGD is above its guarantee (errors are upper bounds, which "
-                "makes false alarms rarer)",
+                "no run of SGD is above its guarantee",
                 checks.not_above(sgd["points"]),
             ),
             Check.of(
                 "normalized",
-                "no run of the normalized rule is above its guarantee (likewise)",
+                "no run of the normalized rule is above its guarantee",
                 checks.not_above(normalized),
             ),
             Check.of(
                 "exact",
-                "SGD's runs have the exact mean of G² (likewise)",
+                "SGD's runs have the exact mean of G²",
                 checks.agree(exact),
             ),
             Check.of(
@@ -233,9 +231,8 @@ def _experiment(
         steps = profile.pick(quick=1e5, full=1e6)  # in all replicates together
     limits = profile.pick(quick=(32, 2048), full=(64, 4096))
     run = {
-        "measure": "trajectory",
+        "measure": "average",
         "steps": [float(step)],
-        "points": 200,
         "seed": 2,
         "iterations": horizon,
         "replicates": int(np.clip(steps / horizon, *limits)),
@@ -263,16 +260,15 @@ def _line(b: int, horizon: Any, points: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_gradient(
-    experiment: Experiment, result: Trajectories, bound: float | None = None
+    experiment: Experiment, result: Averages, bound: float | None = None
 ) -> Point:
-    """The mean of G over a run; its interval covers more than 99 %."""
-    run = experiment.run
-    value, error = run_average(run, result, "gradient_norm", start=START)
-    return Point.of_mean(value, error, run.replicates - 1, bound=bound)
+    """The mean of G over the iterations."""
+    value, error = result.of("gradient_norm")
+    return Point.of_mean(value, error, experiment.run.replicates - 1, bound=bound)
 
 
 def _normalized_point(
-    experiment: Experiment, b: int, result: Trajectories
+    experiment: Experiment, b: int, result: Averages
 ) -> dict[str, Any]:
     """The mean of G of one run, beside the guarantee."""
     run = experiment.run
@@ -281,17 +277,17 @@ def _normalized_point(
     return point.entry(without=("standard_error",), horizon=run.iterations)
 
 
-def _sgd_point(experiment: Experiment, result: Trajectories) -> dict[str, Any]:
+def _sgd_point(experiment: Experiment, result: Averages) -> dict[str, Any]:
     """The root of SGD's mean of G², beside the guarantee and the exact value.
 
     z_exact is the distance from the latter in standard errors; low is the lower end of
     the interval of the mean of G.
     """
     run, degrees = experiment.run, experiment.run.replicates - 1
-    loss, loss_error = run_average(run, result, "loss", start=START**2 / 2)  # G²/2
-    value = (2 * loss) ** 0.5
-    error = loss_error / value
-    square = sgd_mean_square(
+    square, square_error = result.of("squared_gradient_norm")
+    value = square**0.5
+    error = square_error / (2 * value)
+    expected = sgd_mean_square(
         experiment.gradient_model,
         BATCH,
         step=run.steps[0],
@@ -300,7 +296,7 @@ def _sgd_point(experiment: Experiment, result: Trajectories) -> dict[str, Any]:
     )
     bound = sgd_guarantee(run.iterations)["gradient_bound"]
     point = Point.of_mean(value, error, degrees, bound=bound)
-    exact = Point.of_mean(value, error, degrees, exact=square**0.5)
+    exact = Point.of_mean(value, error, degrees, exact=expected**0.5)
     low, _ = _mean_gradient(experiment, result).interval
     return point.entry(
         without=("standard_error",),

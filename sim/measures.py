@@ -1,4 +1,4 @@
-"""What a simulation records: batch means, points of a trajectory, hitting times.
+"""What a simulation records: batch means, trajectories, averages, hitting times.
 
 A measure names the iterations at which the engine pauses, and collects from its state
 there. Replicates are averaged in at most GROUPS groups, so that the size of the record
@@ -18,6 +18,7 @@ from sim.engines.state import State
 
 GROUPS = 1024
 ROWS = 4096  # replicates whose losses are computed at once
+AVERAGES = ("gradient_norm", "squared_gradient_norm")
 QUANTITIES = ("gradient_norm", "loss", "clipping_norm", "clean_fraction", "cosine")
 
 Array = NDArray[np.float64]
@@ -90,7 +91,8 @@ class Bias(Measure):
         if steps > self.first:
             batch = (steps - self.first) // self.length - 1
             with np.errstate(invalid="ignore", over="ignore"):
-                self.found[:, batch] = group_means(state.host("sums")) / self.length
+                sums = state.host("sums")[:, :-1]
+                self.found[:, batch] = group_means(sums) / self.length
         state.sums[:] = 0
 
 
@@ -125,6 +127,30 @@ class Trajectory(Measure):
         self.found[:, self.points.index(steps)] = group_means(values)
 
 
+class Average(Measure):
+    """Means of ‖∇f‖ and ‖∇f‖² over each run's iterations: found [replicates, AVERAGES].
+
+    Over 0 … T - 1, of every replicate: guarantees are about these means.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.found = np.zeros((self.run.replicates, len(AVERAGES)))
+
+    def pauses(self) -> list[int]:
+        """Only the end."""
+        return [self.run.iterations]
+
+    def records(self, step: int) -> bool:
+        """Always."""
+        return True
+
+    def collect(self, state: State, steps: int) -> None:
+        """The means of all replicates."""
+        squares, norms = state.host("sums")[:, -2:].T / steps
+        self.found = np.column_stack([norms, squares])
+
+
 class Hitting(Measure):
     """The first iteration with ‖∇f‖ <= radius: found [replicates].
 
@@ -153,6 +179,7 @@ class Hitting(Measure):
 MEASURES: dict[str, type[Measure]] = {
     "bias": Bias,
     "trajectory": Trajectory,
+    "average": Average,
     "hitting": Hitting,
 }
 

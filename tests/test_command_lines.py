@@ -91,7 +91,7 @@ def models(draw):
     sizes = draw(
         st.lists(st.sampled_from(divisors), min_size=1, max_size=2, unique=True)
     )
-    measure = draw(st.sampled_from(["bias", "trajectory", "hitting"]))
+    measure = draw(st.sampled_from(["bias", "trajectory", "average", "hitting"]))
     lines = [
         "[model]",
         f"dimension = {d}",
@@ -106,6 +106,7 @@ def models(draw):
         f"batch_size = {B}",
         f"micro_batch_sizes = {sizes}",
         *([f"threshold = {draw(positive)}"] if rule in ("fixed", "global") else []),
+        *(['optimizer = {kind = "momentum"}'] if draw(st.booleans()) else []),
         "[run]",
         f'measure = "{measure}"',
         *(["radius = 0.5"] if measure == "hitting" else []),

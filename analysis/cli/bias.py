@@ -17,7 +17,8 @@ distribution of the noise and the direction of the draggers (from ε, σ, the dr
 and the sizes alone, alignment 1), and how many times smaller the bias is than that of
 SGD. Noise is gaussian, rare or gamma, the draggers persistent, additive, orthogonal,
 opposing or isotropic, and there may be several domains; a model without an exact
-expression is refused with the reason.
+expression is refused with the reason. Momentum has the same bias, and the same slope in
+the step, as no optimizer; Adam has another one, and is refused.
 
 Algorithm 1 (rule adaptive) does not move in a step in which one micro-batch gradient is
 zero. The column "steps that move" is the probability that none is. A size moves if at
@@ -59,7 +60,8 @@ def add(commands: Any) -> None:
 def _act(options: argparse.Namespace) -> int:
     from analysis.advice.table import bias_table
 
-    result = bias_table(_experiment(options.experiment), options.finite_step)
+    experiment = _experiment(options.experiment)
+    result = bias_table(experiment, options.finite_step)
     lines = [
         f"rule {result['rule']}, batch size {result['batch_size']}, "
         f"SGD's exact bias {common.number(result['sgd_bias'])}",
@@ -67,6 +69,8 @@ def _act(options: argparse.Namespace) -> int:
         *_best_lines(result),
         *_remark_lines(result),
     ]
+    if experiment.algorithm.optimizer is not None:
+        lines.append("with momentum biases and their slopes in the step are the same")
     return guarantees.answer(options, result, lines)
 
 

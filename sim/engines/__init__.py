@@ -22,10 +22,10 @@ class Engine(Protocol):
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place.
 
-        `record`: add ∇f and ‖∇f‖² at each step to state.sums. The result is the same,
-        bit for bit, however the steps are cut into calls. A replicate that has done
-        more than `begin` steps, see state.steps, goes on from where it is; when the
-        engine is stopped, it returns early.
+        `record`: add ∇f, ‖∇f‖² and ‖∇f‖ at each step to state.sums. The result is the
+        same, bit for bit, however the steps are cut into calls. A replicate that has
+        done more than `begin` steps, see state.steps, goes on from where it is; when
+        the engine is stopped, it returns early.
         """
 
 
@@ -62,7 +62,8 @@ def engine(
     from sim.reduction.compositions import plan
 
     run = experiment.run
-    course = Course(philox.key(run.seed, word(variant), step), step, run.radius)
+    key = philox.key(run.seed, word(variant), step)
+    course = Course(key, step, run.radius, experiment.algorithm.optimizer)
     law = plan(experiment, variant)
     if device is None:
         from sim.engines.cpu.engine import Mixture

@@ -1,10 +1,9 @@
 """The rates figure in the quick profile: what its caption says of its numbers.
 
 Runs are below their guarantees, and SGD's agree with its exact value, but for false
-alarms of much less than 1 in a million for each family: the errors are upper bounds,
-here about five times too large. The numbers are fixed by the seeds. The exact value has
-its second route in tests/analysis/rest/test_limits.py, averages over a run theirs in
-tests/sim/test_averages.py.
+alarms of 1 in a million for each family. The numbers are fixed by the seeds. The exact
+value has its second route in tests/analysis/rest/test_limits.py, averages over a run
+theirs in tests/sim/sweep/test_measure.py.
 """
 
 import numpy as np

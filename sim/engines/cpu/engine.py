@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engines.course import Course
-from sim.engines.cpu.arrays import PackedCourse, packed, plain
+from sim.engines.cpu.arrays import packed, packed_course, plain
 from sim.engines.cpu.kernel import advance
 from sim.engines.state import ARRAYS, State
 from sim.engines.workers import Workers
@@ -31,23 +31,17 @@ class Mixture:
         workers: Workers,
         stop: NDArray[np.bool_] | None = None,
     ) -> None:
-        high, low = map(np.uint64, course.key)
-        given = PackedCourse(
-            key=(high, low),
-            size=np.dtype(precision).type(course.step),
-            radius=-1.0 if course.radius is None else course.radius,
-            stop=np.zeros(1, np.bool_) if stop is None else stop,
-        )
+        given = packed_course(course, precision, stop)
         self._given = plain((given, packed(plan, precision)))
         self._workers = workers
         self._compile(plan.dimension, precision)
 
     def _compile(self, dimension: int, precision: str) -> None:
         """Compile the kernel here and now: its threads could not be interrupted."""
-        w = np.empty((0, dimension), precision)
-        sums, last = np.empty((0, dimension + 1)), np.empty((0, 3))
+        w, moments = (np.empty((0, *x, dimension), precision) for x in ((), (0,)))
+        sums, last = np.empty((0, dimension + 2)), np.empty((0, 3))
         hit = steps = np.empty(0, np.int64)
-        advance((w, sums, hit, last, steps), (0, 0, 0, False), *self._given)
+        advance((w, sums, hit, last, moments, steps), (0, 0, 0, False), *self._given)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""

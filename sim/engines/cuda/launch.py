@@ -1,9 +1,9 @@
 """The fused engine on a GPU: compiles the kernel for a plan, and launches it.
 
-The kernel is written in three files, `random.cu`, `micro_batch.cu` (a step's
-micro-batches, and what the macros mean) and `mixture.cu`, compiled as one text for one
-problem: dimension, rule, precision and the numbers of axes and gamma variables are
-constants to the compiler.
+The kernel is written in four files, `random.cu`, `micro_batch.cu` (a step's
+micro-batches, and what the macros mean), `optimizer.cu` and `mixture.cu`, compiled as
+one text for one problem: dimension, rule, precision and the numbers of axes, gamma
+variables and moments are constants to the compiler.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from sim.engines.cuda.geometry import Geometry
 from sim.engines.cuda.layout import Shape
 from sim.reduction.plan import Plan
 
-SOURCES = ("random.cu", "micro_batch.cu", "mixture.cu")
+SOURCES = ("random.cu", "micro_batch.cu", "optimizer.cu", "mixture.cu")
 
 
 def source() -> str:
@@ -52,7 +52,7 @@ class Cuda:
             plan, replicates, device.processors, real=real, form=form
         )
         most_blocks = self.geometry.most_blocks
-        self.macros = macros(plan, self.geometry, real)
+        self.macros = macros(plan, course, self.geometry, real=real)
         self._given = (
             *(device.put(array) for array in arrays(plan, self.geometry, real)),
             *scalars(plan, course, replicates, most_blocks, real=real),
@@ -63,7 +63,7 @@ class Cuda:
     def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
         """Do steps begin … end - 1 of replicates in place: see `sim.engines.state`."""
         times = (np.int32(record), np.int64(begin), np.int64(end))
-        replicates = (state.w, state.sums, state.hit, state.last)
+        there = (state.w, state.sums, state.hit, state.last, state.moments)
         grid = self.geometry.grid(self.replicates)
-        self._launch(grid, self.geometry.threads, (*self._given, *times, *replicates))
+        self._launch(grid, self.geometry.threads, (*self._given, *times, *there))
         state.steps[:] = end

@@ -553,6 +553,19 @@ def test_one_micro_batch_is_called_plain_sgd(capsys, tmp_path):
     assert "plain SGD" not in printed(capsys, line)
 
 
+def test_momentum_has_the_same_bias_and_adam_is_refused(capsys, tmp_path):
+    plain = printed(capsys, experiment(tmp_path))
+    heavy = 'threshold = 1.0\noptimizer = {kind = "momentum"}'
+    found = printed(capsys, experiment(tmp_path, threshold=heavy))
+    said = "with momentum biases and their slopes in the step are the same\n"
+    assert found == plain + said
+    adam = heavy.replace("momentum", "adam")
+    assert main(experiment(tmp_path, threshold=adam).split()) == 2
+    error = capsys.readouterr().err
+    assert "algorithm.optimizer.kind = 'adam': must be momentum" in error
+    assert error.count("\n") == 1
+
+
 def test_the_radius_is_that_of_the_rule(capsys, tmp_path):
     """fixed: root of the Huber bound; global: the same for the whole batch."""
     result = document(capsys, experiment(tmp_path))

@@ -259,13 +259,17 @@ def replaced(pattern, new):
     return spoil
 
 
+SQUARE = {"bias": 0.3, "squared": 0.1, "along": 0.0, "across": 0.0, "degrees": 31}
+
+
 def forged(**fields):
     """The fields of the result replaced, and the checksum made right."""
 
     def spoil(path):
         document = json.loads(path.read_text())
         document["result"] |= fields
-        document["checksum"] = digest(document["result"])
+        sealed = {key: document[key] for key in ("format", "result")}
+        document["checksum"] = digest(sealed)
         path.write_text(json.dumps(document))
 
     return spoil
@@ -292,6 +296,12 @@ def forged(**fields):
         forged(degrees=31.0),
         forged(degrees=None),
         forged(along=-1.0),
+        forged(at_steps=[]),
+        forged(at_steps=[0.3, 0.3]),
+        forged(at_steps=[{"bias": 0.3}] * 2),
+        forged(at_steps=[{**SQUARE, "along": -1.0}, SQUARE]),
+        replaced(r'"format": 2', '"format": 1'),
+        replaced(r'"format"', '"form"'),
         forged(more=1.0),
         spoil_bytes(lambda data: data[:100]),
         spoil_bytes(lambda data: b""),
@@ -313,11 +323,40 @@ def test_a_damaged_result_is_computed_anew(tmp_path, expected, capsys, spoil):
     assert capsys.readouterr().err == ""
 
 
+def of_the_first_format(document):
+    """Results once had no format, and no biases at single steps."""
+    del document["format"], document["result"]["at_steps"]
+    document["checksum"] = digest(document["result"])
+
+
+def of_a_later_format(document):
+    document["format"] += 1
+    document["result"] = {"other": 1.0}
+    document["checksum"] = digest({key: document[key] for key in ("format", "result")})
+
+
+@pytest.mark.parametrize("change", [of_the_first_format, of_a_later_format])
+def test_a_result_of_another_format_is_replaced_in_silence(
+    tmp_path, expected, capsys, change
+):
+    path = result_path(tmp_path)
+    whole = path.read_bytes()
+    document = json.loads(whole)
+    change(document)
+    path.write_text(json.dumps(document))
+    assert run(small(), tmp_path) == expected
+    assert capsys.readouterr().err == ""
+    assert path.read_bytes() == whole
+    assert list(path.parent.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("measure", "fields"),
     [
         ({"measure": "trajectory"}, {"mean": 1.0}),
         ({"measure": "trajectory"}, {"standard_error": [[[0.0] * 5]]}),
+        ({"measure": "average"}, {"gradient_norm": [[-1.0] * 32]}),
+        ({"measure": "average"}, {"squared_gradient_norm": [[1.0]]}),
         ({"measure": "hitting", "radius": 1.0}, {"reached": [0.5]}),
         ({"measure": "hitting", "radius": 1.0}, {"reached": [True]}),
         ({"measure": "hitting", "radius": 1.0}, {"mean": [1.0, 2.0]}),
