@@ -14,6 +14,7 @@ from analysis.cli import (
     claims,
     common,
     efficiency,
+    enough,
     horizon,
     schedule,
     speed,
@@ -34,7 +35,7 @@ def parser() -> common.Parser:
     claims.add(commands)
     for module in (
         *(sweet_spot, bias, efficiency, speed),
-        *(horizon, schedule, threshold),
+        *(horizon, schedule, threshold, enough),
     ):
         module.add(commands)
     claims.add_pages(commands)

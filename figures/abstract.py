@@ -40,7 +40,7 @@ SENTENCES = (
         "Two guarantees and the runs behind them; the size with the best guarantee for "
         "a run of given length; how much of the bias is real; what a finite step adds "
         "to it.",
-        ("rates", "tightness", "finite_step", "horizon"),
+        ("rates", "tightness", "finite_step", "horizon", "heavy_tails"),
     ),
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular "

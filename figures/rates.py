@@ -68,7 +68,10 @@ class Rates(Figure):
 
     name = "rates"
     title = "Clipping's guarantee falls faster, to a floor"
-    claims = ("averaged_guarantee", "crossover", "sgd_rate")
+    claims = (
+        *("averaged_guarantee", "crossover", "sgd_rate"),
+        *("sgd_lower_bound", "momentum"),
+    )
     place = 2
 
     def experiments(self, profile: Profile) -> list[Experiment]:

@@ -55,6 +55,7 @@ AXIOMS = {
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
+    "indicator": "1[x in A] ≤ h(x) where h ≥ 0, and h ≥ 1 on A",
     "layer cake": (
         "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt; "
         "E c² = ∫_0^∞ 2t P(c > t) dt"
@@ -69,8 +70,10 @@ AXIOMS = {
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
+    "line integral": "φ(v) - φ(w) = ∫_0^1 ⟨∇φ(w + t(v - w)), v - w⟩ dt",
     "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
     "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
+    "induction": "what holds of 0, and of n + 1 where it holds of n, holds of every n",
     "supermartingale": (
         "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"
     ),

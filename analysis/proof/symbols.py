@@ -56,6 +56,8 @@ bend = _real("F_2")
 variance = _real("C", positive=True)
 update_pull = _real("mu_delta", positive=True)
 update_square = _real("nu_delta", positive=True)
+mu = _real("mu", nonnegative=True)
+nu = _real("nu", positive=True)
 
 _positive = sp.Interval.open(0, sp.oo)
 _unit = sp.Interval(0, 1)
@@ -189,6 +191,20 @@ NOTATION = (
         _positive,
         "w/gradient",
         "factor of the gradient in a step",
+    ),
+    Entry(
+        mu,
+        "momentum",
+        _below_one,
+        "1",
+        "share of the running mean that a step of momentum keeps",
+    ),
+    Entry(
+        nu,
+        "tail_exponent",
+        sp.Interval.Lopen(1, 2),
+        "1",
+        "order of the noise's finite moment, E‖ξ‖^ν ≤ σ^ν; 2 for a variance",
     ),
     Entry(
         D,
