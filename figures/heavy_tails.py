@@ -52,8 +52,10 @@ class HeavyTails(Figure):
                     "seed": 1 + len(runs),
                 }
                 name = f"{self.name}_{order:g}_{size}_{profile}".replace(".", "_")
-                rule: dict[str, Any] = {"rule": "normalized", "batch_size": COUNT * size}
-                runs.append(worlds.experiment(name, model, run, sizes=[size], **rule))
+                batch: dict[str, Any] = {"batch_size": COUNT * size, "sizes": [size]}
+                runs.append(
+                    worlds.experiment(name, model, run, rule="normalized", **batch)
+                )
         return runs
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
@@ -68,8 +70,14 @@ class HeavyTails(Figure):
             estimate = simulated[experiment.name][size]
             point = points.Point.of_bias(estimate, exact)
             radius = float(_claimed(order, size)["bias_radius"])
-            at: dict[str, Any] = {"order": order, "micro_batch_size": size, "radius": radius}
-            found.append(point.entry(**at, z_of_radius=estimate.score(radius)))
+            found.append(
+                point.entry(
+                    order=order,
+                    micro_batch_size=size,
+                    radius=radius,
+                    z_of_radius=estimate.score(radius),
+                )
+            )
         lines = [
             {
                 "order": order,
