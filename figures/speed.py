@@ -28,7 +28,9 @@ FRACTION = 0.02
 LONGER = 100.0  # a dragger's norm over that of a typical benign sample at the start
 RULES = (Rule.NORMALIZED, Rule.ADAPTIVE)
 SIZES = (1, 2, 4, 8, 16)
-SMALL, BEST, LARGE = 1, 4, 16
+SMALL = 1
+BEST = 4
+LARGE = 16
 LINE = (1, 2, 4, 8, 16, 32)
 STEP_DIMENSION = 400  # of the single steps
 RUN_DIMENSION = 100  # of the training runs
@@ -222,9 +224,11 @@ def _tried(rule: Rule, b: int) -> list[float]:
 
 def _one(profile: Profile, rule: Rule, b: int, run: dict[str, Any]) -> Experiment:
     """Steps of one rule and size; from e₁, at distance 1."""
-    kind, d = "step", STEP_DIMENSION
+    kind = "step"
+    d = STEP_DIMENSION
     if run["iterations"] > 1:
-        kind, d = "run", RUN_DIMENSION
+        kind = "run"
+        d = RUN_DIMENSION
     model = {
         "problem": "linear_regression",
         "dragger_fraction": FRACTION,

@@ -47,7 +47,8 @@ def test_the_table_of_a_simulation(b):
 @pytest.mark.parametrize("b", [1, 2, 5, 16])
 def test_the_normalized_rule_in_the_limit(b):
     """(1-ε)^(2b)(E χ_b)² a² m, for draggers without end and little signal."""
-    m, epsilon = 12, 0.03
+    m = 12
+    epsilon = 0.03
     problem = LeastSquares(NEGLIGIBLE, epsilon, 1e9)
     found = of("normalized", b, problem, m * b).efficiency
     pull = (1 - epsilon) ** b * mean_chi(b) * NEGLIGIBLE
@@ -83,7 +84,9 @@ def test_many_micro_batches_of_one_sample():
 @pytest.mark.parametrize("b", [2, 6])
 def test_by_the_formula_of_the_claim_at_quantiles(b):
     """A discrete law of lengths and alignments in place of the integrals."""
-    epsilon, norm, m = 0.04, 6.0, 5
+    epsilon = 0.04
+    norm = 6.0
+    m = 5
     count = 4000
     u = (np.arange(count) + 0.5) / count
     lengths, alignments, weights = [], [], []
@@ -104,7 +107,10 @@ def test_by_the_formula_of_the_claim_at_quantiles(b):
 
 def test_sgd_by_moments():
     """A sample's gradient has mean (1-ε)∇f, square R²d(1-ε + εD²)."""
-    d, epsilon, D, B = 50, 0.02, 10.0, 32
+    d = 50
+    epsilon = 0.02
+    D = 10.0
+    B = 32
     problem = LeastSquares(1 / math.sqrt(d), epsilon, D)
     square = d * (1 - epsilon + epsilon * D**2)
     mean = 1 - epsilon
