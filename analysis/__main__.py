@@ -16,6 +16,7 @@ from analysis.cli import (
     efficiency,
     horizon,
     schedule,
+    speed,
     sweet_spot,
     threshold,
 )
@@ -31,7 +32,10 @@ def parser() -> common.Parser:
     top = common.Parser(prog="python -m analysis", description=DESCRIPTION)
     commands = top.add_subparsers()
     claims.add(commands)
-    for module in (sweet_spot, bias, efficiency, horizon, schedule, threshold):
+    for module in (
+        *(sweet_spot, bias, efficiency, speed),
+        *(horizon, schedule, threshold),
+    ):
         module.add(commands)
     claims.add_pages(commands)
     return top

@@ -1,8 +1,8 @@
 """What Algorithm 1 pays for the fluctuation of its clipping norm ρ, and what it gains.
 
 Its efficiency over that of the normalized rule, for micro-batch gradients g_j = r_j u_j
-at right angles to each other. u is the component of u_1 along ∇f, μ_δ = E u its mean, and
-W(t) = E[u; r_1 > t]/μ_δ the tail of the norms, weighted by how well they point.
+at right angles to each other. u is the component of u_1 along ∇f, μ_δ = E u its mean,
+and W(t) = E[u; r_1 > t]/μ_δ the tail of the norms, weighted by how well they point.
 """
 
 import sympy as sp

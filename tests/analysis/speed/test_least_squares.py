@@ -9,11 +9,12 @@ from scipy import special
 from analysis.claims.attacks.rho_fluctuation import ratio_by_tails
 from analysis.spec.checking import SpecificationError
 from analysis.spec.rule import Clipping
+from analysis.speed.best_size import log_relative_efficiency
 from analysis.speed.least_squares import (
     LeastSquares,
-    leading_best_size,
     least_squares_efficiency,
 )
+from analysis.speed.norms import GammaNorms
 
 NEGLIGIBLE = 1e-4  # an alignment, where gradients have nothing in common
 
@@ -89,15 +90,13 @@ def test_by_the_formula_of_the_claim_at_quantiles(b):
     m = 5
     count = 4000
     u = (np.arange(count) + 0.5) / count
-    lengths, alignments, weights = [], [], []
+    parts = []
     for k in range(b + 1):
         x = 2 * special.gammaincinv((b - k) / 2, u) if k < b else np.zeros(count)
         length = np.sqrt(k * norm**2 + x)
-        lengths.append(length)
-        alignments.append(x / length)
         weight = math.comb(b, k) * epsilon**k * (1 - epsilon) ** (b - k)
-        weights.append(np.full(count, weight / count))
-    law = [np.concatenate(part) for part in (lengths, alignments, weights)]
+        parts.append((length, x / length, np.full(count, weight / count)))
+    law = [np.concatenate(column) for column in zip(*parts, strict=True)]
     problem = LeastSquares(NEGLIGIBLE, epsilon, norm)
     adaptive, normalized = (
         of(rule, b, problem, m * b).efficiency for rule in ("adaptive", "normalized")
@@ -121,10 +120,16 @@ def test_sgd_by_moments():
     assert of("adaptive", B, problem, B) == found
 
 
-def test_the_best_size():
-    """Between 3 and 4 for two draggers in a hundred; a hundredth of them, ten times."""
-    assert leading_best_size(0.02) == pytest.approx(3.518, abs=1e-3)
-    assert leading_best_size(2e-4) == pytest.approx(35.36, abs=0.01)
+def test_the_sizes_are_ranked_as_by_the_relative_efficiency():
+    """With long draggers and little signal it is F, for norms of kurtosis 3."""
+    epsilon = 0.01
+    B = 64
+    problem = LeastSquares(NEGLIGIBLE, epsilon, 1e9)
+    sizes = np.array([1, 2, 4, 8, 16])
+    found = [of("normalized", int(b), problem, B).efficiency for b in sizes]
+    relative = np.exp(log_relative_efficiency(GammaNorms(3.0), epsilon, sizes))
+    scale = B * NEGLIGIBLE**2
+    assert np.array(found) / scale == pytest.approx(relative, rel=1e-4)
 
 
 @pytest.mark.parametrize(
