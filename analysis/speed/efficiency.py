@@ -23,7 +23,7 @@ from analysis.spec.experiment import Experiment
 from analysis.spec.limits import LARGEST_STEP
 from analysis.spec.model import GradientModel
 from analysis.spec.rule import Clipping, Rule
-from analysis.speed.moments import Gradients, moments, with_another_axis
+from analysis.speed.moments import Gradients, moments
 
 Array = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def efficiency(point: Point, clipping: Clipping) -> Efficiency:
     a, added = coordinates(update.span, point.products, point.norm)
     gradients: Gradients = update.gradients
     if added:
-        gradients = [(with_another_axis(law), count) for law, count in gradients]
+        gradients = [(law.with_another_axis(), count) for law, count in gradients]
     off_the_line = a.size > 1 and any((law.shape > 0).any() for law, _ in gradients)
     if off_the_line:
         refuse("model.noise.gaussian", 0.0, "> 0 where gradients lie on no single line")

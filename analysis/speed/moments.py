@@ -16,7 +16,6 @@ relative error is about 1e-9.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,11 +36,6 @@ class Moments(NamedTuple):
 
     mean: Array
     square: float
-
-
-def with_another_axis(law: Mixture) -> Mixture:
-    """The distribution in coordinates with one axis more, along which no mean lies."""
-    return replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
 
 
 def moments(gradients: Gradients, a: Array, clipping: Clipping) -> Moments:
