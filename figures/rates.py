@@ -52,6 +52,7 @@ MODEL = {
 PER_DECADE = 40  # points of the lines
 DECADES = 7.5  # that the lines span
 FITTED = 5  # the decade in which slopes are read begins at T = 10^5
+MOMENTUM = 0.9
 LEAD = 100  # from this horizon on the runs with the best size are below SGD's
 # By size: colour, dashes, marker, and the factor by which points are set aside.
 LOOK: dict[str, tuple[str, Any, str, float]] = {
@@ -100,7 +101,11 @@ class Rates(Figure):
                     _sgd_point(e, result) if of_sgd else _normalized_point(e, b, result)
                 )
         floors = clipping_guarantee(1.0, divisors(BATCH))["averaged_bias"]
-        sgd = {"bound": sgd_guarantee(horizon)["gradient_bound"], "points": runs[BATCH]}
+        sgd = {
+            "bound": sgd_guarantee(horizon)["gradient_bound"],
+            "lower": _least_of_sgd(horizon),
+            "points": [p | {"lower": _least_of_sgd(p["horizon"])} for p in runs[BATCH]],
+        }
         counts = {p["degrees"] + 1 for points in runs.values() for p in points}
         return {
             "horizon": horizon,
@@ -108,6 +113,14 @@ class Rates(Figure):
             "floors": dict(zip(map(str, divisors(BATCH)), floors, strict=True)),
             "sgd": sgd,
             "clipping": {str(b): _line(b, horizon, runs[b]) for b in SIZES},
+            "momentum": CLAIMS["momentum"].evaluate(
+                horizon=horizon,
+                micro_batch_size=int(BEST),
+                alignment=1.0,
+                momentum=MOMENTUM,
+                **LOSS,
+                **DRAGGERS,
+            )["averaged_bound"],
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
@@ -159,6 +172,30 @@ class Rates(Figure):
                 ),
             ),
             Check.of(
+                "lower",
+                "SGD with these steps is not below the bound for every constant step",
+                checks.at_least(
+                    "exact / bound", [p["exact"] / p["lower"] for p in sgd["points"]], 1
+                ),
+            ),
+            Check.of(
+                "separate",
+                f"with b = {BEST} clipping's guarantee is below that bound for some T",
+                checks.at_least("horizons of the grid", len(_separate(data)), 2),
+                checks.above("from T =", _separate(data) or np.nan, 1),
+            ),
+            Check.of(
+                "momentum",
+                "momentum has the same floor, and √((1+μ)/(1-μ)) times the distance",
+                checks.within(
+                    "factor",
+                    (np.array(data["momentum"]) - best["floor"])
+                    / (np.array(best["bound"]) - best["floor"]),
+                    ((1 + MOMENTUM) / (1 - MOMENTUM)) ** 0.5,
+                    1e-6,
+                ),
+            ),
+            Check.of(
                 "lead",
                 f"from T = {LEAD} on the runs with b = {BEST} have a smaller mean of "
                 "G than SGD's: their 99 % intervals are apart",
@@ -184,6 +221,9 @@ class Rates(Figure):
             "least_of_sgd": min(of_sgd),
             "most_of_sgd": max(of_sgd),
             "lead": LEAD,
+            "separate": _rounded([_separate(data)[0], _separate(data)[-1]]),
+            "mu": MOMENTUM,
+            "factor": ((1 + MOMENTUM) / (1 - MOMENTUM)) ** 0.5,
         }
 
     def draw(self, data: dict[str, Any]) -> Canvas:
@@ -194,6 +234,7 @@ class Rates(Figure):
         _draw_sgd(axes, data)
         for b, line in data["clipping"].items():
             _draw_clipping(axes, b, line, data["horizon"])
+        axes.plot(data["horizon"], data["momentum"], color=palette.STEEL, lw=0.8)
         _draw_labels(axes, data)
         panels.plain_ticks(axes.yaxis, TICKS)
         axes.xaxis.set_minor_locator(NullLocator())
@@ -240,6 +281,25 @@ def _experiment(
     }
     name = f"rates_{rule}_{horizon}_{profile}"
     return worlds.experiment(name, MODEL, run, rule=rule, batch_size=BATCH, sizes=sizes)
+
+
+def _least_of_sgd(horizon: Any) -> Any:
+    """What no constant step of SGD goes below on this quadratic: sgd_lower_bound."""
+    values = CLAIMS["sgd_lower_bound"].evaluate(
+        horizon=horizon, **LOSS, **DRAGGERS, **SGD
+    )
+    return values["gradient_bound"]
+
+
+def _separate(data: dict[str, Any]) -> list[float]:
+    """The horizons at which the best size's guarantee is below SGD's lower bound."""
+    bounds = zip(
+        data["horizon"],
+        data["clipping"][BEST]["bound"],
+        data["sgd"]["lower"],
+        strict=True,
+    )
+    return [T for T, clipping, sgd in bounds if clipping < sgd]
 
 
 def _line(b: int, horizon: Any, points: list[dict[str, Any]]) -> dict[str, Any]:
@@ -350,6 +410,7 @@ def _rounded(horizons: Sequence[float]) -> list[str]:
 def _draw_sgd(axes: Any, data: dict[str, Any]) -> None:
     sgd, color = data["sgd"], palette.SGD
     axes.plot(data["horizon"], sgd["bound"], color=color, ls=palette.DASHED)
+    axes.plot(data["horizon"], sgd["lower"], color=color, ls=palette.DOTTED, lw=1.2)
     exact = np.array([(p["horizon"], p["exact"]) for p in sgd["points"]])
     axes.plot(*exact.T, color=color, lw=0.8)
     panels.simulated(axes, sgd["points"], "horizon", fmt="D", color=color, ms=4)
@@ -377,6 +438,7 @@ def _draw_labels(axes: Any, data: dict[str, Any]) -> None:
     single, color = data["clipping"]["1"]["exact_floor"], palette.NORMALIZED
     axes.plot([260, 4e4], [single] * 2, color=color, lw=0.8)
     axes.text(230, single, "b = 1 at rest", color=color, va="center", ha="right")
+    panels.label(axes, 9, 30, f"b = {BEST}, momentum {MOMENTUM:g}", color=palette.STEEL)
     axes.text(1.2, 0.025, "lines: guarantees\npoints: runs\ncrosses: guarantees cross")
 
 
