@@ -15,6 +15,7 @@ from analysis.cli import (
     common,
     efficiency,
     horizon,
+    learning_curve,
     schedule,
     sweet_spot,
     threshold,
@@ -31,7 +32,15 @@ def parser() -> common.Parser:
     top = common.Parser(prog="python -m analysis", description=DESCRIPTION)
     commands = top.add_subparsers()
     claims.add(commands)
-    for module in (sweet_spot, bias, efficiency, horizon, schedule, threshold):
+    for module in (
+        sweet_spot,
+        bias,
+        efficiency,
+        learning_curve,
+        horizon,
+        schedule,
+        threshold,
+    ):
         module.add(commands)
     claims.add_pages(commands)
     return top

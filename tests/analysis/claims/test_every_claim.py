@@ -51,6 +51,7 @@ EXPECTED = {
     "efficiency": Expected(21, 9),
     "high_probability": Expected(39, 14, slack=0, improvement=None),
     "hitting_time": Expected(31, 9, slack=0),
+    "learning_curve": Expected(55, 16, slack=0),
     "phase_schedule": Expected(21, 3),
     "rho_fluctuation": Expected(27, 15),
     "minimax": Expected(14, 5),
@@ -68,6 +69,7 @@ EXPECTED = {
 }
 EXPANSIONS = (
     "finite_step",
+    "learning_curve",
     "skewness_expansion",
 )  # their constants are attacked as well
 IMPROVED = [name for name, expected in EXPECTED.items() if expected.improvement]

@@ -58,6 +58,7 @@ SUBCOMMANDS = [
                 "sweet-spot",
                 "bias",
                 "efficiency",
+                "learning-curve",
                 "horizon",
                 "schedule",
             ),
