@@ -6,12 +6,16 @@ from typing import Any
 from analysis.cli import answers, bias, common
 from analysis.cli.answers import Answer, Curve, Plot
 
+POOR = 0.1  # a share of the loss that is worth a warning
+
 HELP = """\
 The learning curve of least squares with draggers or corrupted responses, size by size,
 without simulation: the mean loss f and ‖∇f‖ after each of about run.points (20)
-log-spaced numbers of iterations, as in `sim run` with measure = "trajectory". It is the
-limit of high dimension; the relative error of f - f* is of order b (tr K²)/(tr K)², K
-the covariance of the features. Every sample must be new, and b divide the batch.
+log-spaced numbers of iterations, as in `sim run` with measure = "trajectory". It is
+the limit of high dimension: f - f* may be off by a share of (b + 1)/(2 d), d = (tr K)²/tr K²
+the effective dimension and K the covariance of the features. This allowance was
+measured in ten settings; the order is derived. Every sample must be new, and b divide
+the batch.
 
 Each size has the step of the file, or at each horizon the best of the file's steps,
 constant over the run. An equal step is not equal speed (the shortest micro-batch
@@ -21,7 +25,7 @@ step too, for each size and horizon, and takes a while.
 example: python -m analysis learning-curve linear_regression
 
 keys with --json: rule, batch_size, minimum (f*), results[{micro_batch_size,
-iterations[], loss[]|null, gradient_norm[]|null, step[]}], best[{iterations,
+iterations[], loss[]|null, gradient_norm[]|null, step[], allowance}], best[{iterations,
 micro_batch_size|null, step|null, loss|null}]: best is the size with the smallest loss
 at that horizon; null where the rule diverges; --csv prints the results, a line for each
 size and horizon"""
@@ -72,6 +76,20 @@ def _lines(result: dict[str, Any]) -> list[str]:
         f"rule {result['rule']}, batch size {result['batch_size']}, loss by "
         f"micro-batch size; its minimum is {common.number(result['minimum'])}",
         common.table(header, rows),
+        *_warnings(curves),
+    ]
+
+
+def _warnings(curves: list[Any]) -> list[str]:
+    """Sizes for which the dimension is too small to be called high."""
+    poor = [curve for curve in curves if curve.allowance > POOR]
+    if not poor:
+        return []
+    sizes = ", ".join(str(curve.micro_batch_size) for curve in poor)
+    most = max(curve.allowance for curve in poor)
+    return [
+        f"the dimension is not high for micro-batch size {sizes}: the loss above its "
+        f"minimum may be off by a share of {POOR:g} to {most:.2g}"
     ]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analysis.spec.algorithm import Run
 from analysis.spec.experiment import Experiment
 from analysis.speed.learning_curve import (
+    Curve,
     Setting,
     Table,
     learning_curve,
@@ -28,7 +29,8 @@ class SizeCurve:
     """One size: at each horizon [n] the loss with the best of the steps, and that step.
 
     A loss is infinite where the rule diverges with every step. gradient_norm is that of
-    the same step.
+    the same step. allowance: what the finite dimension may change of the loss above its
+    minimum, relative; from about 1 on the curve says nothing.
     """
 
     micro_batch_size: int
@@ -36,6 +38,7 @@ class SizeCurve:
     loss: Array
     gradient_norm: Array
     step: Array
+    allowance: float
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,20 @@ def size_curves(experiment: Experiment, steps: Sequence[float]) -> list[SizeCurv
             learning_curve(setting, clipping, times * step, horizons, table=table)
             for step in steps
         ]
-        losses = np.array([curve.loss for curve in curves])
-        norms = np.array([curve.gradient_norm for curve in curves])
-        best = np.argmin(losses, axis=0)
-        n = np.arange(len(horizons))
-        chosen = np.asarray(steps)[best]
-        found.append(SizeCurve(b, horizons, losses[best, n], norms[best, n], chosen))
+        allowance = setting.allowance(table.clipping.micro_batch_size)
+        found.append(_best_of(b, curves, np.asarray(steps), allowance))
     return found
+
+
+def _best_of(b: int, curves: list[Curve], steps: Array, allowance: float) -> SizeCurve:
+    """The curve of size b that has at each horizon the best of the steps [curves]."""
+    losses = np.array([curve.loss for curve in curves])
+    norms = np.array([curve.gradient_norm for curve in curves])
+    best = np.argmin(losses, axis=0)
+    n = np.arange(len(best))
+    horizons = curves[0].iterations
+    loss, norm = losses[best, n], norms[best, n]
+    return SizeCurve(b, horizons, loss, norm, steps[best], allowance)
 
 
 def horizons_of(run: Run) -> NDArray[np.int64]:

@@ -47,12 +47,13 @@ def experiment(path):
 
 def test_each_horizon_has_the_best_of_the_steps(experiment):
     """By the curves of each step alone."""
-    both = size_curves(experiment, [0.1, 0.02])
-    alone = [size_curves(experiment, [step]) for step in (0.1, 0.02)]
+    steps = [0.8, 0.1]
+    both = size_curves(experiment, steps)
+    alone = [size_curves(experiment, [step]) for step in steps]
     for i, curve in enumerate(both):
         losses = np.array([curves[i].loss for curves in alone])
         assert curve.loss == pytest.approx(losses.min(0))
-        assert curve.step.tolist() == [[0.1, 0.02][k] for k in losses.argmin(0)]
+        assert curve.step.tolist() == [steps[k] for k in losses.argmin(0)]
     assert len({step for curve in both for step in curve.step}) == 2
 
 
@@ -75,7 +76,7 @@ def test_tuning_only_helps(experiment):
 def test_a_size_that_diverges_is_never_best():
     def curve(size, *loss):
         n = np.arange(len(loss))
-        return SizeCurve(size, n + 1, np.array(loss), np.array(loss), 0 * n + 0.1)
+        return SizeCurve(size, n + 1, np.array(loss), np.array(loss), 0 * n + 0.1, 0.0)
 
     curves = [curve(1, 2.0, math.inf, math.inf), curve(2, 3.0, 1.0, math.inf)]
     best = best_sizes(curves)
@@ -99,7 +100,9 @@ def test_the_command_prints_what_is_computed(path, experiment, capsys):
     assert header == "micro_batch_size,iterations,loss,gradient_norm,step"
     assert len(rows) == 3 * 4
     assert main(["learning-curve", str(path)]) == 0
-    assert "its minimum is 0.125" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "its minimum is 0.125" in text
+    assert "not high for micro-batch size 16: " in text  # 17/(2·50) > 0.1
 
 
 def test_the_picture_has_a_curve_for_each_size(path, tmp_path, capsys):

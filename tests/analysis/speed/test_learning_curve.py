@@ -23,7 +23,7 @@ OTHER = 9.0
 NORM = 8.0
 CONSTANT = 2.0
 SLOPE = -0.1  # for each persistent dragger
-DRAWS = 40_000
+DRAWS = 20_000
 FAR = 6.5  # standard errors
 COARSE = 1e-3  # of quadratures, relative
 
@@ -233,7 +233,7 @@ def test_the_table_changes_a_curve_by_a_thousandth_at_most(corruption):
     setting, clipping = Setting.of(of), of.algorithm.clipping(4)
     tables = (Exact(setting, clipping), Table(setting, clipping))
     exact, interpolated = (
-        learning_curve(setting, clipping, 0.5, [2, 12], table=table).loss - 0.125
+        learning_curve(setting, clipping, 1.0, [1, 6], table=table).loss - 0.125
         for table in tables
     )
     assert exact[1] < 0.5 * exact[0]
@@ -242,9 +242,9 @@ def test_the_table_changes_a_curve_by_a_thousandth_at_most(corruption):
 
 def test_a_step_that_is_too_long_diverges():
     same = {"model__dragger": {"law": "isotropic", "norm": 5.0}}
-    far = curve(experiment("sgd", **same, run__steps=[50.0]), [1, 10, 400])
-    assert np.isfinite(far.loss[:2]).all()
-    assert far.loss[2] == far.gradient_norm[2] == math.inf
+    far = curve(experiment("sgd", **same, run__steps=[50.0]), [1, 400])
+    assert np.isfinite(far.loss[0])
+    assert far.loss[1] == far.gradient_norm[1] == math.inf
 
 
 def test_points_are_log_spaced_and_end_with_the_last_iteration():
