@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from analysis.spec.experiment import Experiment
-from analysis.speed.best_size import SizeCurve, best_sizes, size_curves
+from analysis.speed.horizons import SizeCurve, best_sizes, size_curves
 from analysis.speed.learning_curve import Setting
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds

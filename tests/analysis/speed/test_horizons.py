@@ -8,7 +8,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.spec.experiment import Experiment
-from analysis.speed.best_size import SizeCurve, best_sizes, curve_table, size_curves
+from analysis.speed.horizons import SizeCurve, best_sizes, curve_table, size_curves
 
 REGRESSION = """\
 [model]
