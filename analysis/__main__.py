@@ -16,6 +16,7 @@ from analysis.cli import (
     efficiency,
     enough,
     horizon,
+    learning_curve,
     schedule,
     speed,
     sweet_spot,
@@ -34,7 +35,7 @@ def parser() -> common.Parser:
     commands = top.add_subparsers()
     claims.add(commands)
     for module in (
-        *(sweet_spot, bias, efficiency, speed),
+        *(sweet_spot, bias, efficiency, speed, learning_curve),
         *(horizon, schedule, threshold, enough),
     ):
         module.add(commands)

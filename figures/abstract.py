@@ -39,8 +39,11 @@ SENTENCES = (
         "bias that more iterations do not remove.",
         "Two guarantees and the runs behind them; the size with the best guarantee for "
         "a run of given length; how much of the bias is real; what a finite step adds "
-        "to it.",
-        ("rates", "tightness", "finite_step", "horizon", "heavy_tails"),
+        "to it; noise without a variance; the whole learning curve.",
+        (
+            *("rates", "tightness", "finite_step", "horizon"),
+            *("heavy_tails", "learning_curves"),
+        ),
     ),
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular "

@@ -28,7 +28,7 @@ COMMANDS = {
     "sim": sim.__main__,
     "figures": figures.__main__,
 }
-LONG = {"analysis bounds", "analysis check", "sim bench"}
+LONG = {"analysis bounds", "analysis check", "analysis learning-curve", "sim bench"}
 SHOWN = {"-h", "--help", "--version"}  # what is printed in place of a result
 QUICK = ["drift", "minimax", "threshold_size"]  # claims that are checked at once
 EVALUATED = sorted(name for name, claim in CLAIMS.items() if claim.values)

@@ -86,6 +86,14 @@ AXIOMS = {
         "on a line the normalized rule moves against the side with more "
         "than half the mass"
     ),
+    "normal": (
+        "of jointly normal variables, what a linear regression leaves is normal and "
+        "independent of the regressor"
+    ),
+    "concentration": (
+        "a quadratic form of many independent normals is its mean, up to a relative "
+        "error that vanishes as their effective number grows"
+    ),
     "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }
 

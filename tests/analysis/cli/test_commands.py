@@ -59,6 +59,7 @@ SUBCOMMANDS = [
                 "bias",
                 "efficiency",
                 "speed",
+                "learning-curve",
                 "horizon",
                 "schedule",
             ),
