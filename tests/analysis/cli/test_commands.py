@@ -63,7 +63,7 @@ SUBCOMMANDS = [
                 "horizon",
                 "schedule",
             ),
-            *("threshold", "notation", "claims", "bounds"),
+            *("threshold", "enough", "notation", "claims", "bounds"),
         )
     ),
     "sim",
