@@ -39,7 +39,7 @@ class HeavyTails(Figure):
         The law is that of rare_signal, scaled so that E|ξ|^ν = 1.
         """
         steps = profile.pick(quick=(0.03, 0.015), full=(0.02, 0.01))
-        runs = []
+        runs: list[Experiment] = []
         for order in ORDERS:
             for size in SIZES:
                 bias, model = rare_model(order, size)
@@ -52,8 +52,16 @@ class HeavyTails(Figure):
                     "seed": 1 + len(runs),
                 }
                 name = f"{self.name}_{order:g}_{size}_{profile}".replace(".", "_")
-                rule = {"rule": "normalized", "batch_size": COUNT * size}
-                runs.append(worlds.experiment(name, model, run, sizes=[size], **rule))
+                runs.append(
+                    worlds.experiment(
+                        name,
+                        model,
+                        run,
+                        rule="normalized",
+                        batch_size=COUNT * size,
+                        sizes=[size],
+                    )
+                )
         return runs
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
@@ -68,8 +76,14 @@ class HeavyTails(Figure):
             estimate = simulated[experiment.name][size]
             point = points.Point.of_bias(estimate, exact)
             radius = float(_claimed(order, size)["bias_radius"])
-            at = {"order": order, "micro_batch_size": size, "radius": radius}
-            found.append(point.entry(**at, z_of_radius=estimate.score(radius)))
+            found.append(
+                point.entry(
+                    order=order,
+                    micro_batch_size=size,
+                    radius=radius,
+                    z_of_radius=estimate.score(radius),
+                )
+            )
         lines = [
             {
                 "order": order,
