@@ -52,9 +52,15 @@ class HeavyTails(Figure):
                     "seed": 1 + len(runs),
                 }
                 name = f"{self.name}_{order:g}_{size}_{profile}".replace(".", "_")
-                batch: dict[str, Any] = {"batch_size": COUNT * size, "sizes": [size]}
                 runs.append(
-                    worlds.experiment(name, model, run, rule="normalized", **batch)
+                    worlds.experiment(
+                        name,
+                        model,
+                        run,
+                        rule="normalized",
+                        batch_size=COUNT * size,
+                        sizes=[size],
+                    )
                 )
         return runs
 

@@ -228,9 +228,11 @@ def zero_between(falling: Callable[[float], float], low: float, high: float) -> 
 
     By bisection, to the last bit; `high` where the function stays positive.
     """
-    while low < (middle := (low + high) / 2) < high:
+    middle = (low + high) / 2
+    while low < middle < high:
         if falling(middle) > 0:
             low = middle
         else:
             high = middle
+        middle = (low + high) / 2
     return middle

@@ -87,7 +87,7 @@ def _act(options: argparse.Namespace) -> int:
         f"SGD's bound                {number(result['sgd_bound'])}  "
         "(root mean square, if the draggers' mean is zero)",
         f"no constant step below     {number(result['sgd_lower_bound'])}  "
-        "(on a quadratic, whatever SGD's step)",
+        "(of SGD on a quadratic, up to 1/L)",
         f"SGD's bias                 {number(result['sgd_persistent_bias'])}  "
         "(for small steps, if all draggers agree)",
     ]

@@ -7,21 +7,21 @@ from analysis.advice import closed_forms
 from analysis.advice.closed_forms import Micro, Sgd
 from analysis.claims import CLAIMS
 
-N = 400
+COUNT = 400
 RNG = np.random.default_rng(12)
-ALPHA = np.where(np.arange(N) % 4 == 0, 1.0, RNG.uniform(0.01, 1, N))
-FRACTION = 10 ** RNG.uniform(-9, -0.35, N)
-SIGMA = RNG.lognormal(0, 3, N)
-SIZE = np.maximum(1, RNG.uniform(0.01, 1.1, N) * np.log1p(1 / ALPHA) / FRACTION)
-GRADIENT = SIGMA * RNG.lognormal(0, 2, N)
-ORDER = RNG.uniform(1.01, 2, N)
+ALPHA = np.where(np.arange(COUNT) % 4 == 0, 1.0, RNG.uniform(0.01, 1, COUNT))
+FRACTION = 10 ** RNG.uniform(-9, -0.35, COUNT)
+SIGMA = RNG.lognormal(0, 3, COUNT)
+SIZE = np.maximum(1, RNG.uniform(0.01, 1.1, COUNT) * np.log1p(1 / ALPHA) / FRACTION)
+GRADIENT = SIGMA * RNG.lognormal(0, 2, COUNT)
+ORDER = RNG.uniform(1.01, 2, COUNT)
 TRAINING = {
-    "smoothness": RNG.lognormal(0, 2, N),
-    "initial_gap": RNG.lognormal(0, 2, N),
-    "horizon": 10 ** RNG.uniform(0, 9, N),
+    "smoothness": RNG.lognormal(0, 2, COUNT),
+    "initial_gap": RNG.lognormal(0, 2, COUNT),
+    "horizon": 10 ** RNG.uniform(0, 9, COUNT),
 }
-BATCH = np.ceil(SIZE * 10 ** RNG.uniform(0, 2, N))
-NORM = RNG.lognormal(2, 2, N)
+BATCH = np.ceil(SIZE * 10 ** RNG.uniform(0, 2, COUNT))
+NORM = RNG.lognormal(2, 2, COUNT)
 PRICE = 2 * TRAINING["smoothness"] * TRAINING["initial_gap"]
 PACE = np.sqrt(PRICE / TRAINING["horizon"])
 PROBLEM = {
@@ -33,7 +33,7 @@ PROBLEM = {
 
 
 def claimed(name, **more):
-    """The claim's values at the random arguments that it needs, [N] each."""
+    """The claim's values at the random arguments that it needs, [COUNT] each."""
     claim = CLAIMS[name]
     given = PROBLEM | TRAINING | {"batch_size": BATCH, "dragger_norm": NORM} | more
     from analysis.proof.evaluate import inputs
@@ -65,7 +65,7 @@ def same(found, expected, tolerance=1e-12):
 
 
 def of_each(function):
-    return [function(i) for i in range(N)]
+    return [function(i) for i in range(COUNT)]
 
 
 def test_bias_radius():
@@ -93,7 +93,7 @@ def test_best_threshold(name):
 
 
 def test_mean_pull():
-    c, s = GRADIENT * RNG.lognormal(0, 2, N), SIGMA
+    c, s = GRADIENT * RNG.lognormal(0, 2, COUNT), SIGMA
     found = of_each(lambda i: closed_forms.mean_pull(GRADIENT[i], c[i], s[i]))
     values = CLAIMS["huber_lemma"].evaluate(G=GRADIENT, s=s, c=c)["mean_pull_bound"]
     assert (np.abs(found - values) <= 1e-12 * (GRADIENT + c)).all()

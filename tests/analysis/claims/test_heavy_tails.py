@@ -101,13 +101,16 @@ def pareto_moment(index, order):
 def test_a_run_under_pareto_noise():
     """ε = 0.01, draggers straight back, b* = 21 of 64 samples' cut; T = 4000."""
     rng = np.random.default_rng(3)
-    b, m, horizon = 21, 12, 4000
+    b = 21
+    m = 12
+    horizon = 4000
     sigma = pareto_moment(1.6, 1.5) ** (1 / 1.5)
     at = {"noise_scale": sigma, "micro_batch_size": b, "horizon": horizon}
     at |= {"initial_gap": 0.5, "smoothness": 1.0}
     sizes = {"micro_batch_size": np.arange(1, 65)}
     assert np.nanargmin(evaluate(**(at | sizes))["bias_radius"]) + 1 == b
-    w, norms = np.ones(6), []
+    w = np.ones(6)
+    norms = []
     step = np.sqrt(1 / horizon)
     for _ in range(horizon):
         norms.append(np.abs(w).mean())

@@ -33,7 +33,8 @@ def test_value_by_hand():
 def test_the_tails_of_sampled_norms_lie_between_the_limits():
     """Gaussian noise and draggers straight back; 10⁵ micro-batches, 5 s.e."""
     rng = np.random.default_rng(2)
-    n, G = 100_000, 3.0
+    n = 100_000
+    G = 3.0
     wrong = rng.random((n, 4)) < 0.05
     g = np.where(wrong, -30.0, G + rng.normal(0, 2, (n, 4))).mean(1)
     p = 0.95**4
@@ -68,7 +69,8 @@ def integral(G, m, case, b):
 
 def test_the_radius_is_where_the_integral_of_the_claim_vanishes():
     """ε = 0.01, four micro-batches of 50, draggers of norm 20."""
-    b, m = 50, 4
+    b = 50
+    m = 4
     case = WorstCase(0.01, dragger_norm=20.0)
     radius = adaptive_radius(case, b * m, b)
     assert radius > 1.1 * cut_radius(case, b * m, np.array([b]))[0]
