@@ -607,7 +607,7 @@ def test_the_readme_shows_what_the_commands_print(capsys):
     blocks = re.findall(
         r"```\n\$ python -m analysis (.*?)\n(.*?)```", section, flags=re.S
     )
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for line, shown in blocks:
         assert set(shown.splitlines()) <= set(printed(capsys, line).splitlines())
     assert best_threshold(1, 0.005, 1.0)["bias_radius"] == pytest.approx(
