@@ -58,8 +58,10 @@ class Point:
     def __post_init__(self) -> None:
         along = abs(self.products[1])
         if self.model.dragger.law == "orthogonal" and along > 1e-9 * self.norm:
-            allowed = "a vector at right angles to the draggers, along whom f is flat"
-            refuse("direction", "another one", allowed)
+            raise SpecificationError(
+                "direction: must be at right angles to model.dragger.direction, along "
+                "which the loss is flat"
+            )
 
     @classmethod
     def along(
