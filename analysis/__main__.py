@@ -17,6 +17,7 @@ from analysis.cli import (
     horizon,
     learning_curve,
     schedule,
+    speed,
     sweet_spot,
     threshold,
 )
@@ -33,13 +34,8 @@ def parser() -> common.Parser:
     commands = top.add_subparsers()
     claims.add(commands)
     for module in (
-        sweet_spot,
-        bias,
-        efficiency,
-        learning_curve,
-        horizon,
-        schedule,
-        threshold,
+        *(sweet_spot, bias, efficiency, speed, learning_curve),
+        *(horizon, schedule, threshold),
     ):
         module.add(commands)
     claims.add_pages(commands)

@@ -45,10 +45,10 @@ SENTENCES = (
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular "
         "micro-batch size: hence the sweet spot.",
-        "The bias as a function of these quantities, and two sweet spots: the size "
-        "with the smallest guaranteed bias, and the size that is best for the data at "
-        "hand.",
-        ("sweet_spot", "bias_map", "two_sweet_spots", "dimension", "speed"),
+        "The bias as a function of these quantities, and three sweet spots: the sizes "
+        "with the smallest guaranteed bias, with the smallest bias for the data at "
+        "hand, and with the fastest training.",
+        ("sweet_spot", "bias_map", "three_laws", "dimension", "speed"),
     ),
     Sentence(
         "Experiments with vision and language models also gain.",

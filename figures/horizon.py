@@ -11,10 +11,10 @@ from matplotlib.figure import Figure as Canvas
 from scipy import special
 
 from analysis.advice.run_length import growth_window, probable_bound
-from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
 from analysis.claims.averaged_guarantee import closed_form
 from analysis.rest.stable import exact_bias
+from analysis.spec.algorithm import divisors
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds

@@ -13,10 +13,10 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import NullLocator
 
-from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
 from analysis.rest.limits import sgd_mean_square
 from analysis.rest.stable import exact_bias
+from analysis.spec.algorithm import divisors
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds

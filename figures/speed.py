@@ -9,12 +9,13 @@ from matplotlib.figure import Figure as Canvas
 
 from analysis.spec.experiment import Experiment
 from analysis.spec.rule import Clipping, Rule
+from analysis.speed.best_size import best_size
 from analysis.speed.efficiency import Efficiency
 from analysis.speed.least_squares import (
     LeastSquares,
-    leading_best_size,
     least_squares_efficiency,
 )
+from analysis.speed.norms import GammaNorms
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
@@ -25,10 +26,13 @@ from sim.results import Trajectories
 
 BATCH = 64
 FRACTION = 0.02
+KURTOSIS = 3.0  # of the norms of benign gradients: Gaussian residuals
 LONGER = 100.0  # a dragger's norm over that of a typical benign sample at the start
 RULES = (Rule.NORMALIZED, Rule.ADAPTIVE)
 SIZES = (1, 2, 4, 8, 16)
-SMALL, BEST, LARGE = 1, 4, 16
+SMALL = 1
+BEST = 4
+LARGE = 16
 LINE = (1, 2, 4, 8, 16, 32)
 STEP_DIMENSION = 400  # of the single steps
 RUN_DIMENSION = 100  # of the training runs
@@ -83,7 +87,8 @@ class Speed(Figure):
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
         """Exact efficiencies, those of simulated steps, and where training arrives."""
         experiments = {e.name: e for e in self.experiments(profile)}
-        first, trained = [], []
+        first: list[dict[str, Any]] = []
+        trained: list[dict[str, Any]] = []
         for name, results in simulated.items():
             run, rule = experiments[name].run, experiments[name].algorithm.rule
             ((b, result),) = results.items()
@@ -101,7 +106,7 @@ class Speed(Figure):
         return {
             "sizes": list(LINE),
             "efficiency": lines | {"sgd": sgd},
-            "best_size": leading_best_size(FRACTION),
+            "best_size": best_size(GammaNorms(KURTOSIS), FRACTION),
             "steps": first,
             "training": trained,
             "replicates": [first[0]["degrees"] + 1, trained[0]["degrees"] + 1],
@@ -222,9 +227,11 @@ def _tried(rule: Rule, b: int) -> list[float]:
 
 def _one(profile: Profile, rule: Rule, b: int, run: dict[str, Any]) -> Experiment:
     """Steps of one rule and size; from e₁, at distance 1."""
-    kind, d = "step", STEP_DIMENSION
+    kind = "step"
+    d = STEP_DIMENSION
     if run["iterations"] > 1:
-        kind, d = "run", RUN_DIMENSION
+        kind = "run"
+        d = RUN_DIMENSION
     model = {
         "problem": "linear_regression",
         "dragger_fraction": FRACTION,

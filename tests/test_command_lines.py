@@ -69,6 +69,8 @@ def numbers(action):
         return st.integers(1, 2)  # of any batch
     if action.dest in ("horizon", "micro_batch_size"):
         return st.floats(1, 100)
+    if action.dest == "kurtosis":
+        return st.floats(1, 100)
     return {int: batches}.get(action.type, positive)
 
 
@@ -148,11 +150,14 @@ def lines(draw, file, long):
         return words + draw(evaluations())
     if command in ("analysis bounds", "sim bench"):
         return [*words, "--help"]
+    groups = [g._group_actions for g in PARSERS[command]._mutually_exclusive_groups]
+    chosen = [draw(st.sampled_from(group)) for group in groups]
+    others = {action for group in groups for action in group} - set(chosen)
     for action in actions(PARSERS[command]):
-        if not (action.required or draw(st.booleans())) or action.dest in (
-            "version",
-            "list",
-        ):
+        needed = action.required or action in chosen
+        if not (needed or draw(st.booleans())) or action.dest in ("version", "list"):
+            continue
+        if action in others:
             continue
         if action.dest == "help":
             words += draw(st.sampled_from([[], [], [], ["--help"]]))
@@ -180,6 +185,10 @@ def values(command, action, file):
             return [str(file)]
 
         return models().map(write)
+    if action.dest == "norms":
+        recorded = file.with_suffix(".csv")
+        recorded.write_text("norm\n1\n0.5\n2\n", encoding="utf-8")
+        return one(st.just(recorded))
     if action.dest in ("name", "names"):
         by_command = {"figures": registry.names(), "analysis check": QUICK}
         known = st.sampled_from(by_command.get(command, sorted(CLAIMS.names)))

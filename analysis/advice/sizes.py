@@ -22,7 +22,7 @@ from analysis.advice.worst_case import (
     even_sizes,
     last,
 )
-from analysis.spec.checking import choice, integer, refuse
+from analysis.spec.checking import choice, refuse
 from analysis.spec.rule import Rule, micro_batches
 
 ADVISED = (Rule.ADAPTIVE, Rule.NORMALIZED)
@@ -336,10 +336,3 @@ def fixed_radii(case: WorstCase, micro_batch_size: int, thresholds: Array) -> Ar
         low = np.where(inside, middle, low)
         high = np.where(inside, high, middle)
     return np.asarray((low + high) / 2)
-
-
-def divisors(batch_size: int) -> np.ndarray:
-    """The micro-batch sizes [n] that a mini-batch of this size allows."""
-    batch_size = integer(1, 2**26)("batch_size", batch_size)
-    candidates = np.arange(1, batch_size + 1)
-    return np.asarray(candidates[batch_size % candidates == 0])

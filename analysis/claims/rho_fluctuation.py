@@ -1,8 +1,8 @@
 """What Algorithm 1 pays for the fluctuation of its clipping norm ρ, and what it gains.
 
 Its efficiency over that of the normalized rule, for micro-batch gradients g_j = r_j u_j
-at right angles to each other. u is the component of u_1 along ∇f, a = E u its mean, and
-W(t) = E[u; r_1 > t]/a the tail of the norms, weighted by how well they point.
+at right angles to each other. u is the component of u_1 along ∇f, μ_δ = E u its mean,
+and W(t) = E[u; r_1 > t]/μ_δ the tail of the norms, weighted by how well they point.
 """
 
 import sympy as sp
@@ -31,12 +31,11 @@ square, normalized = sp.symbols("square normalized", positive=True)
 adaptive = sp.Symbol("adaptive", nonnegative=True)
 spread, aligned = sp.symbols("spread aligned", nonnegative=True)
 least = sp.Symbol("R", positive=True)
-a = update_pull
 
 tail = sp.Integral(S(t) ** (m - 1) * W(t), (t, 0, sp.oo))
 layers = 2 * sp.Integral(t * S(t) ** m, (t, 0, sp.oo))
 all_contaminated = (1 - p) ** m
-contaminated_bound = (p * G) ** 2 / (a**2 * all_contaminated * least**2)
+contaminated_bound = (p * G) ** 2 / (update_pull**2 * all_contaminated * least**2)
 of_size = {p: sp.exp(-lam * b), least: D / b}
 
 statement = Relation(ratio, "=", pulled**2 / square)
@@ -67,14 +66,14 @@ steps = (
     ),
     Axiom(
         "by layers",
-        Relation(E(u * score), "=", a * pulled),
-        "aW(t) = E[u; r > t]: the integral up to r as one over all t",
+        Relation(E(u * score), "=", update_pull * pulled),
+        "μ_δ W(t) = E[u; r > t]: the integral up to r as one over all t",
         ("several",),
         axiom="Fubini",
     ),
     Chain(
         "expected pull",
-        Relation(E(update), "=", a * pulled),
+        Relation(E(update), "=", update_pull * pulled),
         "transitivity",
         ("expected update", "by layers"),
     ),
@@ -93,14 +92,14 @@ steps = (
     ),
     Identity(
         "solved",
-        Relation(adaptive, "=", m * (a * pulled) ** 2 / square),
+        Relation(adaptive, "=", m * (update_pull * pulled) ** 2 / square),
         "put in",
         ("efficiency of Algorithm 1", "expected pull"),
     ),
     Axiom(
         "efficiency of the normalized rule",
-        Relation(normalized, "=", m * a**2),
-        "likewise, with E⟨e, ū⟩ = a and ‖ū‖² = 1/m",
+        Relation(normalized, "=", m * update_pull**2),
+        "likewise, with E⟨e, ū⟩ = μ_δ and ‖ū‖² = 1/m",
     ),
     Definition(
         "ratio", Relation(ratio, "=", adaptive / normalized), "of the efficiencies"
@@ -161,29 +160,30 @@ apart = (
 limits = (
     Axiom(
         "length and alignment",
-        Relation((a * pulled) ** 2, "<=", square * aligned),
-        "aligned = E k², k = E[⟨e, ū⟩ | norms], and aμ = E[ρk]",
+        Relation((update_pull * pulled) ** 2, "<=", square * aligned),
+        "aligned = E k², k = E[⟨e, ū⟩ | norms], and E⟨e, ρū⟩ = E[ρk]",
         axiom="Cauchy-Schwarz",
     ),
     Axiom(
         "independent alignments",
-        Relation(aligned, "=", a**2 + spread / m),
+        Relation(aligned, "=", update_pull**2 + spread / m),
         "spread = Var E[⟨e, u⟩ | ‖g‖], of one micro-batch",
         axiom="independence",
     ),
     Inequality(
         "at most",
-        Relation(ratio, "<=", 1 + spread / (m * a**2)),
+        Relation(ratio, "<=", 1 + spread / (m * update_pull**2)),
         "what Algorithm 1 can gain where longer micro-batch gradients point better; "
         "attained by SGD (m = 1) where the alignment is proportional to the length",
         ("conclusion", "length and alignment", "independent alignments"),
-        certificate=(square * aligned - (a * pulled) ** 2) / (a**2 * square),
+        certificate=(square * aligned - (update_pull * pulled) ** 2)
+        / (update_pull**2 * square),
     ),
     setting.at_most_one,
     Axiom("some contaminated", Relation(1 - p, ">", sp.S.Zero), "there are draggers"),
     Axiom(
         "no help from the contaminated",
-        Relation((a * pulled) ** 2, "<=", (p * G) ** 2),
+        Relation((update_pull * pulled) ** 2, "<=", (p * G) ** 2),
         "given its length a contaminated micro-batch points nowhere on average and a "
         "clean one not back; ρ ≤ ‖g‖ and E[⟨e, g⟩; clean] = pG",
         axiom="total expectation",
@@ -207,7 +207,8 @@ limits = (
             "some contaminated",
         ),
         certificate=(
-            ((p * G) ** 2 - (a * pulled) ** 2) / (a**2 * all_contaminated * least**2),
+            ((p * G) ** 2 - (update_pull * pulled) ** 2)
+            / (update_pull**2 * all_contaminated * least**2),
             pulled**2
             * (square - all_contaminated * least**2)
             / (square * all_contaminated * least**2),

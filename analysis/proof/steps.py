@@ -60,6 +60,12 @@ AXIOMS = {
         "E c² = ∫_0^∞ 2t P(c > t) dt"
     ),
     "Fubini": "E ∫ X(t) dt = ∫ E X(t) dt where ∫ E|X(t)| dt is finite",
+    "Hölder": "E XY ≤ (E X^r)^{1/r}(E Y^q)^{1/q} for X, Y ≥ 0, 1/r + 1/q = 1",
+    "Laplace": (
+        "√x = ∫_0^∞ (1 - e^{-tx}) t^{-3/2} dt/(2√π); a sum's transform is the product"
+    ),
+    "gamma function": "Γ'/Γ(y) - Γ'/Γ(x) = ∫_0^∞ (e^{-xt} - e^{-yt})/(1 - e^{-t}) dt",
+    "by parts": "x ∫_0^∞ e^{-xt} f(t) dt = f(0) + ∫_0^∞ e^{-xt} f'(t) dt, bounded f",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",

@@ -50,6 +50,7 @@ gamma = _real("gamma", positive=True)
 sigma_w = _real("sigma_w", nonnegative=True)
 tau = _real("tau", nonnegative=True)
 skewness = _real("kappa_3", positive=True)
+kurtosis = _real("kappa_4", positive=True)
 slope = _real("F_1", positive=True)
 bend = _real("F_2")
 variance = _real("C", positive=True)
@@ -213,6 +214,13 @@ NOTATION = (
         _positive,
         "1",
         "E ξ³/σ³ of the noise, against the draggers",
+    ),
+    Entry(
+        kurtosis,
+        "kurtosis",
+        _from_one,
+        "1",
+        "E a⁴/(E a²)², a the norm of a benign sample's gradient",
     ),
     Entry(slope, "drift_slope", _positive, "1/w", "F', slope of the expected update"),
     Entry(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from analysis.spec.checking import (
     Check,
     Checked,
@@ -30,6 +32,16 @@ BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardly differ
+
+
+def divisors(batch_size: int) -> np.ndarray:
+    """The micro-batch sizes [n], increasing, that divide a mini-batch of this size.
+
+    Raises SpecificationError unless it is an integer from 1 to 2^26.
+    """
+    batch_size = integer(1, 2**26)("batch_size", batch_size)
+    small = [b for b in range(1, math.isqrt(batch_size) + 1) if batch_size % b == 0]
+    return np.unique([*small, *(batch_size // b for b in small)])
 
 
 def _threshold(name: str, value: Any) -> float:

@@ -98,12 +98,6 @@ def _of_the_mean(problem: LeastSquares, clipping: Clipping) -> Efficiency:
     return Efficiency(clipping.micro_batch_size, result, result / (1 - epsilon))
 
 
-def leading_best_size(dragger_fraction: float) -> float:
-    """b° = 1/(2√λ), λ = -ln(1-ε): the fastest size for few, long draggers."""
-    real(0, 1, open_low=True, open_high=True)("dragger_fraction", dragger_fraction)
-    return float(0.5 / np.sqrt(-np.log1p(-dragger_fraction)))
-
-
 @dataclass(frozen=True)
 class _Tails:
     """S and C at nodes t [n], their weights [n], and C(0)."""

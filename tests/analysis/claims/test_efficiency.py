@@ -30,7 +30,10 @@ def test_values_by_hand():
 
 def test_no_step_has_a_better_guarantee():
     """Second route: the guarantee of smoothness, step by step."""
-    G, mu, nu, L = 1.7, 0.4, 0.9, 2.5
+    G = 1.7
+    mu = 0.4
+    nu = 0.9
+    L = 2.5
     given = OTHERS | {"gradient_norm": G, "smoothness": L}
     values = claim.evaluate(update_pull=mu, update_square=nu, **given)
     steps = np.linspace(0, 2, 20_001)
@@ -50,7 +53,8 @@ def test_sgd_and_normalized_are_those_of_a_model(dimension):
             "dragger": {"law": "isotropic", "norm": 5.0},
         }
     )
-    G, b = 1.3, 4
+    G = 1.3
+    b = 4
     point = Point.along(model, G)
     k = np.arange(b + 1)
     weight = np.array([1, 4, 6, 4, 1]) * 0.02**k * 0.98 ** (b - k)

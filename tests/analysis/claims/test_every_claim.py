@@ -51,6 +51,8 @@ EXPECTED = {
     "efficiency": Expected(21, 9),
     "high_probability": Expected(39, 14, slack=0, improvement=None),
     "hitting_time": Expected(31, 9, slack=0),
+    "speed_sweet_spot": Expected(50, 19),
+    "kurtosis_size": Expected(20, 6),
     "learning_curve": Expected(55, 16, slack=0),
     "phase_schedule": Expected(21, 3),
     "rho_fluctuation": Expected(27, 15),

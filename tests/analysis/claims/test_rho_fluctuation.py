@@ -89,7 +89,10 @@ def test_a_model_in_many_dimensions(norm):
     There clean micro-batches are all of one length, the clipping norm unless all are
     contaminated; then Algorithm 1 is slow, as the bound says.
     """
-    G, b, B, epsilon = 0.01, 2, 8, 0.1
+    G = 0.01
+    b = 2
+    B = 8
+    epsilon = 0.1
     table = {
         "dimension": 10**8,
         "dragger_fraction": epsilon,

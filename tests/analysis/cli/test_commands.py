@@ -59,6 +59,7 @@ SUBCOMMANDS = [
                 "bias",
                 "efficiency",
                 "learning-curve",
+                "speed",
                 "horizon",
                 "schedule",
             ),

@@ -9,11 +9,12 @@ from scipy import special
 from analysis.claims.attacks.rho_fluctuation import ratio_by_tails
 from analysis.spec.checking import SpecificationError
 from analysis.spec.rule import Clipping
+from analysis.speed.best_size import log_relative_efficiency
 from analysis.speed.least_squares import (
     LeastSquares,
-    leading_best_size,
     least_squares_efficiency,
 )
+from analysis.speed.norms import GammaNorms
 
 NEGLIGIBLE = 1e-4  # an alignment, where gradients have nothing in common
 
@@ -47,7 +48,8 @@ def test_the_table_of_a_simulation(b):
 @pytest.mark.parametrize("b", [1, 2, 5, 16])
 def test_the_normalized_rule_in_the_limit(b):
     """(1-ε)^(2b)(E χ_b)² a² m, for draggers without end and little signal."""
-    m, epsilon = 12, 0.03
+    m = 12
+    epsilon = 0.03
     problem = LeastSquares(NEGLIGIBLE, epsilon, 1e9)
     found = of("normalized", b, problem, m * b).efficiency
     pull = (1 - epsilon) ** b * mean_chi(b) * NEGLIGIBLE
@@ -83,18 +85,18 @@ def test_many_micro_batches_of_one_sample():
 @pytest.mark.parametrize("b", [2, 6])
 def test_by_the_formula_of_the_claim_at_quantiles(b):
     """A discrete law of lengths and alignments in place of the integrals."""
-    epsilon, norm, m = 0.04, 6.0, 5
+    epsilon = 0.04
+    norm = 6.0
+    m = 5
     count = 4000
     u = (np.arange(count) + 0.5) / count
-    lengths, alignments, weights = [], [], []
+    parts = []
     for k in range(b + 1):
         x = 2 * special.gammaincinv((b - k) / 2, u) if k < b else np.zeros(count)
         length = np.sqrt(k * norm**2 + x)
-        lengths.append(length)
-        alignments.append(x / length)
         weight = math.comb(b, k) * epsilon**k * (1 - epsilon) ** (b - k)
-        weights.append(np.full(count, weight / count))
-    law = [np.concatenate(part) for part in (lengths, alignments, weights)]
+        parts.append((length, x / length, np.full(count, weight / count)))
+    law = [np.concatenate(column) for column in zip(*parts, strict=True)]
     problem = LeastSquares(NEGLIGIBLE, epsilon, norm)
     adaptive, normalized = (
         of(rule, b, problem, m * b).efficiency for rule in ("adaptive", "normalized")
@@ -104,7 +106,10 @@ def test_by_the_formula_of_the_claim_at_quantiles(b):
 
 def test_sgd_by_moments():
     """A sample's gradient has mean (1-ε)∇f, square R²d(1-ε + εD²)."""
-    d, epsilon, D, B = 50, 0.02, 10.0, 32
+    d = 50
+    epsilon = 0.02
+    D = 10.0
+    B = 32
     problem = LeastSquares(1 / math.sqrt(d), epsilon, D)
     square = d * (1 - epsilon + epsilon * D**2)
     mean = 1 - epsilon
@@ -115,10 +120,16 @@ def test_sgd_by_moments():
     assert of("adaptive", B, problem, B) == found
 
 
-def test_the_best_size():
-    """Between 3 and 4 for two draggers in a hundred; a hundredth of them, ten times."""
-    assert leading_best_size(0.02) == pytest.approx(3.518, abs=1e-3)
-    assert leading_best_size(2e-4) == pytest.approx(35.36, abs=0.01)
+def test_the_sizes_are_ranked_as_by_the_relative_efficiency():
+    """With long draggers and little signal it is F, for norms of kurtosis 3."""
+    epsilon = 0.01
+    B = 64
+    problem = LeastSquares(NEGLIGIBLE, epsilon, 1e9)
+    sizes = np.array([1, 2, 4, 8, 16])
+    found = [of("normalized", int(b), problem, B).efficiency for b in sizes]
+    relative = np.exp(log_relative_efficiency(GammaNorms(3.0), epsilon, sizes))
+    scale = B * NEGLIGIBLE**2
+    assert np.array(found) / scale == pytest.approx(relative, rel=1e-4)
 
 
 @pytest.mark.parametrize(
