@@ -12,10 +12,10 @@ HELP = """\
 The learning curve of least squares with draggers or corrupted responses, size by size,
 without simulation: the mean loss f and ‖∇f‖ after each of about run.points (20)
 log-spaced numbers of iterations, as in `sim run` with measure = "trajectory". It is
-the limit of high dimension: f - f* may be off by a share of (b + 1)/(2d), where d is
-the effective dimension (tr K)²/tr K² and K the covariance of the features; the order is
-derived, the factor measured in ten settings. Every sample must be new, and b divide the
-batch.
+the limit of high dimension: f - f* may be off by a share of (b + 1)/(2d), d being the
+effective dimension (tr K)²/tr K² and K the covariance of the features; the order is
+derived, the factor measured in ten settings. Every sample must be new, and b must
+divide the batch.
 
 Each size has the step of the file, or at each horizon the best of the file's steps,
 constant over the run. An equal step is not equal speed (the shortest micro-batch
