@@ -5,6 +5,7 @@ of length ℓ = min(‖v‖, c) along v, and cuts off o = ‖v‖ - ℓ. The pul
 k = cos(v, e).
 """
 
+import numpy as np
 import sympy as sp
 
 from analysis.claims import setting
@@ -233,6 +234,19 @@ witness = (
         "the mean itself",
     ),
 )
+
+
+def mean_pull_bound(gradient_norm: float, threshold: float, noise: float) -> float:
+    """The bound in floating point, without the cancellation in G + c - r.
+
+    All three lengths are positive and in one unit, which is that of the result.
+    """
+    r = np.hypot(gradient_norm - threshold, noise)
+    if r <= 2 * threshold:
+        difference = 4 * gradient_norm * threshold - noise**2  # (G + c)² - r²
+        return float(difference / (gradient_norm + threshold + r) / 2)
+    square = (gradient_norm + threshold) ** 2
+    return float(threshold * (square - noise**2) / (square + noise**2))
 
 
 claim = Claim(

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from analysis.advice.closed_forms import mean_pull
 from analysis.claims.attacks.distributions import (
     Distribution,
     random_points,
@@ -10,6 +9,7 @@ from analysis.claims.attacks.distributions import (
     smallest,
     three_points,
 )
+from analysis.claims.huber_lemma import mean_pull_bound
 from analysis.proof.claim import Claim
 
 
@@ -32,7 +32,7 @@ def slack(
     An improvement makes the noise in the bound smaller by that fraction.
     """
     scale = (1 - improvement) * noise.centred.scale
-    bound = mean_pull(gradient_norm, threshold, scale)
+    bound = mean_pull_bound(gradient_norm, threshold, scale)
     return pull_of(noise, gradient_norm, threshold) - bound / threshold
 
 

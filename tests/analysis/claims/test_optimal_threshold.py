@@ -7,10 +7,10 @@ import pytest
 import sympy as sp
 from scipy import optimize
 
-from analysis.advice.closed_forms import mean_pull
 from analysis.claims.attacks.distributions import Distribution
 from analysis.claims.attacks.huber_lemma import pull_of
 from analysis.claims.attacks.optimal_threshold import attack, worst_pull
+from analysis.claims.huber_lemma import mean_pull_bound
 from analysis.claims.optimal_threshold import claim
 from analysis.proof.symbols import b, lam
 
@@ -28,7 +28,7 @@ def test_values_by_hand():
 
 def worst(threshold, noise, ratio):
     """Where the lemma's pull balances the push: the rule's worst point of rest."""
-    pull = lambda g: mean_pull(g, threshold, noise) - ratio * threshold  # noqa: E731
+    pull = lambda g: mean_pull_bound(g, threshold, noise) - ratio * threshold  # noqa: E731
     return optimize.brentq(pull, 1e-12, 100 * (noise + threshold), xtol=1e-14)
 
 
