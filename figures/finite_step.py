@@ -16,7 +16,7 @@ from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds
-from figures.kit.checks import Check
+from figures.kit.checks import Check, CheckError
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
 from sim.estimate import Estimate, SquaredBias, extrapolation_weights
@@ -56,10 +56,10 @@ class FiniteStep(Figure):
     title = "A finite step can raise the bias or lower it"
     claims = ("finite_step",)
     place = 15
-    # Large steps are meant to be far from zero, or to diverge.
+    # What extrapolation leaves is what is shown; some of the far runs diverge.
     restless = tuple(
         f"finite_step_{run}_{profile}"
-        for run in (*(f"{rule}_0" for rule in STEPS), *LARGE)
+        for run in (*(f"{rule}_{i}" for rule in STEPS for i in range(PAIRS)), *LARGE)
         for profile in Profile
     )
 
@@ -235,7 +235,13 @@ def _rest(rule: str) -> tuple[Update, StationaryPoint]:
 
 
 def _rule(rule: str, estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """Theory and simulation of one rule; the estimates are those of pairs of steps."""
+    """Theory and simulation of one rule; the estimates are those of pairs of steps.
+
+    Raises CheckError where a run is not at rest.
+    """
+    for estimate in estimates:
+        if estimate.problem:
+            raise CheckError(f"finite_step: {rule}: {estimate.problem}")
     update, point = _rest(rule)
     near = drift(update, point.gradient)
     steps: Sequence[float] = STEPS[rule]

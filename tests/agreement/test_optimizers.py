@@ -142,7 +142,7 @@ def adams_rest(optimizer, steps, seed):
         bottom = averaged((noise + mean) ** 2, optimizer.beta2)
         return (top / (np.sqrt(bottom) + optimizer.epsilon)).mean()
 
-    return optimize.brentq(drift, -0.1, 0.3, xtol=1e-6)
+    return optimize.brentq(drift, -0.1, 0.3, xtol=1e-5)
 
 
 def averaged(x, decay):
@@ -161,10 +161,10 @@ def first_order(optimizer, noise):
 def test_adam_has_a_bias_of_its_own():
     """On skewed directions: that of a path at which w stands still; momentum has none.
 
-    The path's mean has an error of its own, 0.0003, a tenth of the simulation's.
+    The path's mean has an error of its own, 0.0005, a tenth of the simulation's.
     """
     e = skewed(SHORT)
-    expected = adams_rest(e.algorithm.optimizer, 400_000, 1)
+    expected = adams_rest(e.algorithm.optimizer, 200_000, 1)
     (estimate,) = simulate(e, None, 2, False).values()
     assert estimate.problem is None
     assert abs(estimate.score(expected)) < LIMIT
@@ -180,7 +180,7 @@ def test_adams_bias_to_first_order():
     off = []
     for beta2 in (0.9, 0.99):
         optimizer = Optimizer("adam", beta1=0.9, beta2=beta2)
-        path = adams_rest(optimizer, 400_000, 1)
+        path = adams_rest(optimizer, 200_000, 1)
         off.append(abs(path / first_order(optimizer, noise) - 1))
     assert off[1] < 0.1
     assert off[1] < off[0] / 2

@@ -49,7 +49,6 @@ CASES = {
     "single 130": (130, "fixed", {"precision": "float32", "gammas": 1}),
     "momentum 64": (64, "adaptive", {"optimizer": "momentum", "sizes": (70,)}),
     "adam 2": (2, "normalized", {"optimizer": "adam", "precision": "float32"}),
-    "adam 130": (130, "sgd", {"optimizer": "adam"}),
 }
 SOAK = {
     f"{d} {rule} {precision}": (

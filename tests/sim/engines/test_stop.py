@@ -56,7 +56,7 @@ CASES = {
     "wide": (experiment(d=512, B=512), 80),
     "hitting": (experiment(measure="hitting", radius=0.5), 20),
     "samples": (experiment(HEAVY, B=256), 40),
-    "adam": (experiment(optimizer="adam"), 20),
+    "adam": (experiment(optimizer="adam"), 8),
     "samples, momentum": (experiment(HEAVY, B=256, optimizer="momentum"), 40),
     "two_layer": (Experiment.load(presets()["two_layer"]), 60),
 }
