@@ -57,7 +57,7 @@ it the mean of ‖∇f‖².
 run.radius.
 
 Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by
-the next run of the same specification; Ctrl-C loses nothing. A damaged file there is
+the next run of the same specification; Ctrl-C loses a moment. A damaged file there is
 renamed, with a line on stderr, and its work is repeated. The numbers do not depend on
 threads or interruptions.
 
@@ -81,9 +81,10 @@ interval[2]}]; or for hitting times mean, standard_error, reached, replicates"""
 
 BENCH = """\
 Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine,
-in NumPy and, where it is installed, in JAX: sample by sample, and with the exact
-reduction to micro-batches that this engine uses. All programs take turns, so that
-whatever disturbs the machine disturbs all of them: compare ratios. Then it measures the
+in NumPy and, where it is installed, in JAX: sample by sample, with the exact reduction
+to micro-batches, and with that to lengths (radial), whose cost does not know the
+dimension. All programs take turns, so that whatever disturbs the machine disturbs all
+of them: compare ratios. Then it measures the
 random generator alone, how time grows with each quantity, memory, and the cold start.
 `make bench` installs JAX first. Exit code 1 if the programs' results disagree.
 

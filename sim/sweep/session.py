@@ -30,6 +30,8 @@ def _nothing(variant: Variant, progress: Progress) -> None:
 class Pieces:
     """How the work is cut: pieces of about so many seconds, at least one step each.
 
+    One that passes pauses of the measure is given up when it is stopped.
+
     after: called after each piece with the variant and how far it is. What it raises
     ends the run; KeyboardInterrupt as Ctrl-C does.
     """

@@ -111,7 +111,9 @@ def test_few_degrees_of_freedom_have_no_polynomial():
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_the_length_of_a_sum_of_vectors_in_uniform_directions(count):
     """As of vectors that are drawn, in mean and in mean square."""
-    rng, dimension, n = np.random.default_rng(1), 3, 100_000
+    rng = np.random.default_rng(1)
+    dimension = 3
+    n = 100_000
     lengths = np.arange(1.0, count + 1)
     drawn = rng.standard_normal((count, n, dimension))
     cosine = drawn[..., 0] / np.linalg.norm(drawn, axis=-1)
