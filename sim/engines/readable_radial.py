@@ -97,15 +97,11 @@ def draw(
 ) -> tuple[Drawn, Orthogonal]:
     """Random parts of a step's micro-batches; `real` is the iterates' precision."""
     m, d = law.micro_batches, plan.reduced.dimension
-    rounded = -(-m // 4) * 4
-    flat = readable.normals(address, plan.planes * rounded, real)
+    flat = readable.normals(address, plan.planes * rounded(m), real)
     normals = in_planes(flat, m, plan.planes)
-    words = in_planes(
-        readable.words(address, philox.CHI_SQUARE, plan.radii * rounded), m, plan.radii
-    )
     columns, push = readable.composed(law, address)
     z = normals[..., d : d + plan.radii]
-    chi_square = chi_squares(plan, address, normals[..., d + plan.radii :], words)
+    chi_square = chi_squares(plan, address, normals[..., d + plan.radii :])
     length = z * z + chi_square
     orthogonal = Orthogonal(
         square=length / plan.orthogonal.astype(real),
@@ -128,31 +124,53 @@ def in_planes(numbers: NDArray[Any], m: int, planes: int) -> NDArray[Any]:
     return np.moveaxis(np.concatenate(found, axis=-1), 1, 2)
 
 
-def chi_squares(
-    plan: RadialPlan, address: Address, normals: Reals, words: NDArray[Any]
-) -> Reals:
-    """χ² of N - 2 degrees [n, m, radii], from normals and words of that shape.
+def chi_squares(plan: RadialPlan, address: Address, normals: Reals) -> Reals:
+    """χ² of N - 2 degrees [n, m, radii], from normals of that shape.
 
-    It is twice a gamma variable, by rejection (Marsaglia and Tsang 2000). Later
-    attempts have a counter for each micro-batch and radius.
+    It is twice a gamma variable, by rejection (Marsaglia and Tsang 2000). A counter of
+    the stream CHI_SQUARE belongs to each micro-batch, radius and attempt; its words 0
+    and 1 make a normal, from the second attempt on, and word 2 a uniform number. At the
+    first attempt that number only adds digits to a byte, which stands in the stream
+    COMPOSITION behind the words that are used there: see `first_bytes`.
     """
     n, m, radii = normals.shape
     centre = np.broadcast_to((plan.orthogonal - 1) / 2 - 1 / 3, normals.shape)
-    z, u = normals.astype(np.float64), philox.uniform(words)
-    value, fits = proposal(centre, z, u)
-    for attempt in range(1, LAST_ATTEMPT + 1):
-        if fits.all():
+    value = np.ones(normals.shape)
+    left = np.ones(normals.shape, np.bool_)
+    for attempt in range(LAST_ATTEMPT):
+        if not left.any():
             break
         stream = philox.CHI_SQUARE + (attempt << 8)
         word = readable.words(address, stream, 4 * m * radii).reshape(n, m, radii, 4)
         z, _ = philox.normal_pair(word[..., 0], word[..., 1])
-        found, taken = proposal(centre, z, philox.uniform(word[..., 2]))
-        if attempt == LAST_ATTEMPT:
-            found, taken = np.ones(fits.shape), np.ones_like(fits)
-        value = np.where(~fits & taken, found, value)
-        fits |= taken
+        u = philox.uniform(word[..., 2])
+        if attempt == 0:
+            z, u = normals.astype(np.float64), (first_bytes(plan, address, m) + u) / 256
+        found, taken = proposal(centre, z, u)
+        value = np.where(left & taken, found, value)
+        left &= ~taken
     chosen: Reals = (2 * centre * value).astype(normals.dtype)
     return chosen
+
+
+def first_bytes(plan: RadialPlan, address: Address, m: int) -> NDArray[Any]:
+    """The leading byte of the uniform number [n, m, radii] at the first attempt.
+
+    Behind the m words of the compositions, and those that fill up the last counter,
+    each word has four of them, the least significant first; all micro-batches of a
+    radius stand together.
+    """
+    words = readable.words(
+        address, philox.COMPOSITION, rounded(m) + plan.radii * rounded(m) // 4
+    )[:, rounded(m) :]
+    found = np.stack([words >> np.uint64(8 * i) for i in range(4)], axis=-1)
+    planes = (found & np.uint64(255)).reshape(-1, plan.radii, rounded(m))
+    return np.moveaxis(planes[..., :m], 1, 2)
+
+
+def rounded(m: int) -> int:
+    """The next multiple of 4."""
+    return -(-m // 4) * 4
 
 
 def proposal(
@@ -201,11 +219,11 @@ def add_up(g: Reals, orthogonal: Orthogonal, weight: Reals) -> tuple[Reals, Real
 def halved(squares: Reals, cosine: Reals) -> Reals:
     """P² of a block's sum [n, radii]; squares and cosines are [n, micro-batches, …].
 
-    The second half of the vectors is added to the first, each with its own cosine,
-    until there is one; that of the first vector is left over.
+    The vectors from the largest power of two on are added to the first ones, each with
+    its own cosine, until there is one; the cosine of the first vector is left over.
     """
     while squares.shape[1] > 1:
-        left = -(-squares.shape[1] // 2)
+        left = 2 ** ((squares.shape[1] - 1).bit_length() - 1)
         pairs = squares.shape[1] - left
         sums = merged(
             squares[:, :pairs], squares[:, left:], cosine[:, left : left + pairs]
@@ -216,7 +234,7 @@ def halved(squares: Reals, cosine: Reals) -> Reals:
 
 def merged(first: Reals, second: Reals, cosine: Reals) -> Reals:
     """The square of the length of a sum, from the squares of two lengths."""
-    square: Reals = first + second + 2 * np.sqrt(first * second) * cosine
+    square: Reals = first + second + 2 * np.sqrt(first) * np.sqrt(second) * cosine
     return np.maximum(square, 0)
 
 

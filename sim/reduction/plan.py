@@ -140,10 +140,9 @@ class RadialPlan:
 
     A step's normals stand in planes, in each of them one a micro-batch: a plane for
     each coordinate, then one for the z₂ of each radius, then one for the normal of each
-    radius from which its χ² is made; words that decide whether that is taken stand in
-    planes of their own, one a radius. Micro-batches are numbered in blocks of BLOCK;
-    the last block has as many as are left, its `width` rounded up to a multiple of 4.
-    Block k begins at number BLOCK·planes·k, its plane p at p·width from there.
+    radius from which its χ² is made. Micro-batches are numbered in blocks of BLOCK; the
+    last block has as many as are left, its `width` rounded up to a multiple of 4. Block
+    k begins at number BLOCK·planes·k, its plane p at p·width from there.
     """
 
     reduced: Plan

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engines.course import Course
+from sim.engines.cpu import kernel, radial_kernel
 from sim.engines.cpu.arrays import PackedCourse, packed, plain
-from sim.engines.cpu.kernel import advance
+from sim.engines.cpu.radial_arrays import packed_radii
 from sim.engines.state import ARRAYS, State
 from sim.engines.workers import Workers
-from sim.reduction.plan import Plan
+from sim.reduction.plan import Plan, RadialPlan
 
 PIECES = 4  # per thread, so that one which is held up does not hold up the others
 SHORT = 16  # steps; below, a piece of work is too small to be cut like that
@@ -24,7 +25,7 @@ class Mixture:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | RadialPlan,
         course: Course,
         *,
         precision: str,
@@ -38,16 +39,21 @@ class Mixture:
             radius=-1.0 if course.radius is None else course.radius,
             stop=np.zeros(1, np.bool_) if stop is None else stop,
         )
-        self._given = plain((given, packed(plan, precision)))
         self._workers = workers
-        self._compile(plan.dimension, precision)
+        if isinstance(plan, RadialPlan):
+            self._kernel: Any = radial_kernel.advance
+            self._given = plain((given, *packed_radii(plan, precision)))
+        else:
+            self._kernel = kernel.advance
+            self._given = plain((given, packed(plan, precision)))
+        self._compile(precision)
 
-    def _compile(self, dimension: int, precision: str) -> None:
+    def _compile(self, precision: str) -> None:
         """Compile the kernel here and now: its threads could not be interrupted."""
-        w = np.empty((0, dimension), precision)
-        sums, last = np.empty((0, dimension + 1)), np.empty((0, 3))
+        w = np.empty((0, 1), precision)
+        sums, last = np.empty((0, 2)), np.empty((0, 3))
         hit = steps = np.empty(0, np.int64)
-        advance((w, sums, hit, last, steps), (0, 0, 0, False), *self._given)
+        self._kernel((w, sums, hit, last, steps), (0, 0, 0, False), *self._given)
 
     def advance(self, state: State, begin: int, end: int, record: bool) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
@@ -60,6 +66,6 @@ class Mixture:
             arrays: tuple[Any, ...] = tuple(
                 getattr(state, name)[low:high] for name in ARRAYS
             )
-            advance(arrays, (low, begin, end, record), *self._given)
+            self._kernel(arrays, (low, begin, end, record), *self._given)
 
         list(self._workers.map(part, edges[:-1], edges[1:]))

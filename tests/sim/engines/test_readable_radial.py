@@ -179,7 +179,7 @@ def angles(vectors):
     for first in range(0, len(vectors), 64):
         block = list(vectors[first : first + 64])
         while len(block) > 1:
-            left = (len(block) + 1) // 2
+            left = max(2**k for k in range(6) if 2**k < len(block))
             for j in range(left, len(block)):
                 found[first + j] = between(block[j - left], block[j])
                 block[j - left] = block[j - left] + block[j]
