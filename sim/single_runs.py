@@ -8,7 +8,7 @@ from sim.engines import engine
 from sim.engines.state import start
 from sim.engines.workers import Workers
 from sim.estimate import CONFIDENCE
-from sim.problems import build
+from sim.problems import landscape
 
 Array = NDArray[np.float64]
 
@@ -20,13 +20,13 @@ def run_averages(experiment: Experiment, micro_batch_size: int, workers: int) ->
     threads, on which the result does not depend. Nothing is stored.
     """
     run = experiment.run
-    problem = build(experiment)
+    loss = landscape(experiment)
     state = start(experiment)
     total = np.zeros(run.replicates)
     with Workers(workers) as threads:
         machine = engine(experiment, micro_batch_size, run.steps[0], workers=threads)
         for t in range(run.iterations):
-            gradient = problem.gradient(np.asarray(state.w, np.float64))
+            gradient = loss.gradient(np.asarray(state.w, np.float64))
             total += np.linalg.norm(gradient, axis=1)
             machine.advance(state, t, t + 1, record=False)
     return total / run.iterations

@@ -177,7 +177,8 @@ def draw(buffers, block, step, plan):
     position = U64(block.first * planes // 4)
     fill(buffers.z, planes * rounded(block.size), step.address, position, U64(NORMALS))
     compositions(buffers, block, step, plan)
-    rows, clean = plan.rows, 0
+    rows = plan.rows
+    clean = 0
     for j in range(U64(block.size)):
         row = buffers.rows[j]
         clean += rows.clean[row]

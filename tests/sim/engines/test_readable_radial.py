@@ -67,7 +67,7 @@ def experiment(
 
 
 TWO = [0.7] * 13 + [2.0] * 11
-MANY = [0.7] * 9 + [1.1, 1.2] + [2.0] * 13
+MANY = [0.7] * 11 + [1.1, 1.2] + [2.0] * 11
 CASES = {
     "persistent": experiment(),
     "additive": experiment(dragger="additive", rule="normalized"),
@@ -98,7 +98,8 @@ class Whole:
         fixed = [first] if any(n.has_axis for _, n in model.parts) else []
         fixed += [model.dragger.unit_vector(len(first))] if self._directed() else []
         fixed += [np.array(k.optimum) for k in model.domains or ()]
-        self.bases, self.rest = [], []
+        self.bases = []
+        self.rest = []
         curvature = self.plan.curvature
         for value in dict.fromkeys(curvature):
             inside = curvature == value
@@ -151,7 +152,9 @@ def measured(whole, g, drawn, weight):
     The cosines are those between the vectors that `add_up` adds up, in its order.
     """
     z = drawn.normals[0]
-    parts, squares, cosines = [whole.explicit(z)], [], []
+    parts = [whole.explicit(z)]
+    squares = []
+    cosines = []
     x, rests = whole.rests(whole.w - whole.plan.centre), whole.rests(g)
     for place, rest in enumerate(whole.rests(z)):
         unit = x[place] / np.linalg.norm(x[place])
