@@ -78,7 +78,7 @@ MODELS = {
     "gamma": experiment(26, GAMMA, rule="fixed", b=3),
     "pure domains": experiment(40, None, domains="pure", curvature=TWO),
     "sgd": experiment(20, RARE, rule="sgd", b=8),
-    "sum": experiment(200, rule="normalized", b=16, aggregate="sum"),
+    "sum": experiment(31, rule="normalized", b=16, aggregate="sum"),
     "schedule": experiment(27, schedule=SCHEDULE),
     "active": experiment(29, active={"gradient_norm": [0.3, 1.0]}),
 }
@@ -101,7 +101,7 @@ def watched(e, machine, state):
 
 
 def samples(e, replicates, wrong=0.0):
-    """The full engine's and the radial one's; `wrong` degrees are missing in that."""
+    """The full engine's and the radial one's; `wrong` dimensions are missing in that."""
     b = e.algorithm.variants[0]
     found = []
     for seed, name in enumerate(("full", "radial")):
@@ -152,4 +152,4 @@ def test_every_model_has_the_same_distribution(name, record_property):
     label = f"radial engine, {name}: mean square of the scores"
     record_property("soak", {"what": label, "count": f"{square:.2f}"})
     assert found > ALARM
-    assert probability([name], 20_000, wrong=1.0)[0] < ALARM
+    assert probability([name], 20_000, wrong=3.0)[0] < ALARM
