@@ -101,7 +101,7 @@ def watched(e, machine, state):
 
 
 def samples(e, replicates, wrong=0.0):
-    """The full engine's and the radial one's; `wrong` dimensions are missing in that."""
+    """Those of the full engine, and of the radial one without `wrong` dimensions."""
     b = e.algorithm.variants[0]
     found = []
     for seed, name in enumerate(("full", "radial")):
