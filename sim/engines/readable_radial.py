@@ -45,7 +45,7 @@ class RadialStepwise:
     """Replicates 0, 1, … of one plan at one step size.
 
     Arguments as those of `sim.engines.readable.Stepwise`. state.w is [R, explicit +
-    radii], state.sums [R, explicit + 1]: of ∇f only explicit components are recorded.
+    radii], state.sums [R, explicit + 2]: of ∇f only explicit components are recorded.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RadialStepwise:
                 state.hit[(state.hit < 0) & (norm <= self.radius)] = t
             moves = state.hit < 0
             if record:
-                told = np.column_stack([a[:, : self.plan.explicit], norm**2])
+                told = np.column_stack([a[:, : self.plan.explicit], norm**2, norm])
                 state.sums[moves] += told[moves]
             chosen = readable.phase(self.plan.reduced, t, norm)
             for p in np.unique(chosen[moves]):

@@ -10,19 +10,21 @@ from analysis.spec.experiment import Experiment
 from sim.backend import Device
 from sim.reduction.radial import chosen
 
-ARRAYS = ("w", "sums", "hit", "last", "steps")
+ARRAYS = ("w", "sums", "hit", "last", "moments", "steps")
 
 
 @dataclass
 class State:
     """R replicates in dimension d, as arrays of NumPy or CuPy.
 
-    w [R, d]: the iterates. sums [R, d + 1]: running sums of ∇f and of ‖∇f‖² in float64,
-    over the steps that were recorded. In the coordinates of `sim.reduction.radial` d is
-    their number in w, that of the explicit ones in sums. hit [R]: the first iteration
-    with ‖∇f‖ <= radius, -1 before; a replicate that has hit stands still. last [R, 3],
-    of the most recent step: clipping norm (for SGD NaN), fraction of micro-batches
-    without dragger, cosine between the step's direction and ∇f. steps [R], of NumPy
+    w [R, d]: the iterates. sums [R, d + 2]: running sums of ∇f, of ‖∇f‖² and of ‖∇f‖ in
+    float64, over the steps that were recorded. In the coordinates of
+    `sim.reduction.radial` d is their number in w, that of the explicit ones in sums.
+    hit [R]: the first iteration with ‖∇f‖ <= radius, -1 before; a replicate that has
+    hit stands still. last [R, 3], of the most recent step: clipping norm (for SGD NaN),
+    fraction of micro-batches without dragger, cosine between the rule's direction and
+    ∇f. moments [R, k, d]: the running means of the optimizer (`sim.optimizers`), k = 0
+    without one, as always in the coordinates of radii. steps [R], of NumPy
     always: how many steps each replicate has done, the same for all but where an engine
     was stopped in the middle of its work.
     """
@@ -31,6 +33,7 @@ class State:
     sums: Any
     hit: Any
     last: Any
+    moments: Any
     steps: NDArray[np.int64]
     device: Device | None = None  # None: the arrays are NumPy's
 
@@ -46,8 +49,8 @@ class State:
         if device is None:
             return self
         put = device.put
-        arrays = (put(self.w), put(self.sums), put(self.hit), put(self.last))
-        return State(*arrays, self.steps, device)
+        arrays = {name: put(getattr(self, name)) for name in ARRAYS if name != "steps"}
+        return State(**arrays, steps=self.steps, device=device)
 
 
 def recorded(experiment: Experiment) -> int:
@@ -64,6 +67,8 @@ def start(experiment: Experiment) -> State:
     """All replicates at run.start, in arrays of NumPy."""
     run, space = experiment.run, chosen(experiment)
     d = experiment.model.dimension if space is None else space.dimension
+    optimizer = experiment.algorithm.optimizer
+    kept = 0 if optimizer is None else optimizer.moments
     w = np.zeros((run.replicates, d), run.precision)
     if space is None:
         w[:, slice(None) if isinstance(run.start, tuple) else 0] = run.start
@@ -71,8 +76,9 @@ def start(experiment: Experiment) -> State:
         w[:] = space.start
     return State(
         w,
-        np.zeros((run.replicates, recorded(experiment) + 1)),
+        np.zeros((run.replicates, recorded(experiment) + 2)),
         np.full(run.replicates, -1),
         np.full((run.replicates, 3), np.nan),
+        np.zeros((run.replicates, kept, d), run.precision),
         np.zeros(run.replicates, np.int64),
     )

@@ -225,8 +225,8 @@ def chosen(experiment: Experiment) -> Coordinates | None:
     space = coordinates(centred)
     if wanted == "radial" and space is None:
         allowed = (
-            "auto or full (no eigenvalue of the curvature has noise alone in "
-            f"{FEWEST} dimensions)"
+            "auto or full (radii need a quadratic loss, no optimizer, and noise alone "
+            f"in {FEWEST} dimensions of an eigenvalue)"
         )
         refuse("run.engine", wanted, allowed)
     if space is None or (wanted == "auto" and not _faster(space, experiment)):
@@ -239,13 +239,16 @@ def _faster(space: Coordinates, experiment: Experiment) -> bool:
     return experiment.model.dimension > cost
 
 
-def reducible(model: object) -> bool:
-    """Whether a model's noise is isotropic in most dimensions, and its loss quadratic.
+def reducible(experiment: Experiment) -> bool:
+    """Whether noise is isotropic in most dimensions, and the loss quadratic.
 
-    Not for student-t noise, whose scale differs from sample to sample.
+    Not for student-t noise, whose scale differs from sample to sample; nor with an
+    optimizer, whose running means have directions of their own.
     """
+    model = experiment.model
     return (
         isinstance(model, GradientModel)
+        and experiment.algorithm.optimizer is None
         and model.nonconvex is None
         and not any(isinstance(noise, StudentT) for _, noise in model.parts)
     )
@@ -274,7 +277,7 @@ def radial_plan(
 
 def coordinates(experiment: Experiment) -> Coordinates | None:
     """The reduced coordinates, None where no block of coordinates has a radius."""
-    if not reducible(experiment.model):
+    if not reducible(experiment):
         return None
     vectors = _Vectors.of(experiment)
     blocks = _blocks(vectors, vectors.fixed(experiment))

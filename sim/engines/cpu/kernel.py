@@ -33,6 +33,7 @@ from sim.engines.cpu.arrays import (
     Step,
     Terms,
 )
+from sim.engines.cpu.optimizers import optimized
 from sim.engines.cpu.rows import (
     ADAPTIVE,
     FIXED,
@@ -140,6 +141,7 @@ def walk(replicates, piece, course, plan, buffers):
                 smallest = clip(buffers, block, smallest, plan)
             outcome = Outcome(smallest, clean, w.dtype.type(0))
             scale = finish(replicates, buffers, step, outcome, plan)
+            scale = optimized(replicates.moments[r], buffers.total, scale, t, course)
             scale = scale * course.size
             for i in range(w.shape[1]):
                 w[r, i] -= scale * buffers.total[i]
@@ -271,9 +273,10 @@ def finish(replicates, buffers, step, outcome, plan):
     """Write what is asked about the step; return the factor of its gradients' sum."""
     if step.record:
         sums, r = replicates.sums, step.replicate
-        for i in range(sums.shape[1] - 1):
+        for i in range(sums.shape[1] - 2):
             sums[r, i] += buffers.gradient[i]
-        sums[r, sums.shape[1] - 1] += step.square
+        sums[r, sums.shape[1] - 2] += step.square
+        sums[r, sums.shape[1] - 1] += math.sqrt(step.square)
     scale, rho = factor(buffers.total, step.micro_batches, outcome, plan)
     if step.report:
         last = replicates.last[step.replicate]

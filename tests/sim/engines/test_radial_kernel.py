@@ -53,7 +53,7 @@ def radial(hand_made):
     def state(plan, replicates, precision="float64"):
         found = hand_made.start(plan.reduced, replicates, precision)
         found.w[:, plan.explicit :] = np.abs(found.w[:, plan.explicit :])
-        found.sums = np.zeros((replicates, plan.explicit + 1))
+        found.sums = np.zeros((replicates, plan.explicit + 2))
         return found
 
     return SimpleNamespace(plan=plan, state=state)

@@ -217,7 +217,7 @@ def radial_state(space):
     """One replicate at the start."""
     return SimpleNamespace(
         w=space.start[None].copy(),
-        sums=np.zeros((1, space.explicit + 1)),
+        sums=np.zeros((1, space.explicit + 2)),
         hit=np.full(1, -1),
         last=np.full((1, 3), np.nan),
     )
