@@ -78,7 +78,8 @@ class SquaredBias:
 class Estimate:
     """The bias at one micro-batch size; NaN throughout when the simulation diverged.
 
-    mean [d] is the extrapolated mean gradient ȳ; squared = q; along and across give its
+    mean [d] is the extrapolated mean gradient ȳ, of which d components are recorded:
+    `sim.engines.state.recorded`; squared = q; along and across give its
     variance; degrees = n - 1. `unrest` is the largest z-score between the halves of the
     recorded run, over coordinates and step sizes, `drift` that of the extrapolated
     vectors; `memory` is the correlation between successive batch means where these

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.spec.algorithm import Run
 from analysis.spec.experiment import Experiment
-from sim.engines.state import State
+from sim.engines.state import State, recorded
 
 GROUPS = 1024
 ROWS = 4096  # replicates whose losses are computed at once
@@ -63,7 +63,10 @@ class Measure(ABC):
 
 
 class Bias(Measure):
-    """Batch means of ∇f and ‖∇f‖² after burn-in: found [groups, batches, d + 1]."""
+    """Batch means of ∇f and ‖∇f‖² after burn-in: found [groups, batches, d + 1].
+
+    d is the number of components that are recorded: `sim.engines.state.recorded`.
+    """
 
     reads = ("sums",)
 
@@ -72,9 +75,7 @@ class Bias(Measure):
         self.length = self.run.recorded // self.run.batches
         self.first = self.run.iterations - self.length * self.run.batches
         groups = len(group_edges(self.run.replicates))
-        self.found = np.zeros(
-            (groups, self.run.batches, experiment.model.dimension + 1)
-        )
+        self.found = np.zeros((groups, self.run.batches, recorded(experiment) + 1))
 
     def pauses(self) -> list[int]:
         """The end of burn-in, and the end of each batch."""
@@ -101,10 +102,10 @@ class Trajectory(Measure):
     reads = ("w", "last")
 
     def __init__(self, experiment: Experiment) -> None:
-        from sim.problems import build  # numba, which is slow to import
+        from sim.problems import landscape  # numba, which is slow to import
 
         super().__init__(experiment)
-        self.problem = build(experiment)
+        self.landscape = landscape(experiment)
         self.points = points(self.run)
         groups = len(group_edges(self.run.replicates))
         self.found = np.zeros((groups, len(self.points), len(QUANTITIES)))
@@ -122,9 +123,9 @@ class Trajectory(Measure):
             for low in range(0, len(w), ROWS):
                 part = np.asarray(w[low : low + ROWS], np.float64)
                 values[low : low + ROWS, 0] = np.linalg.norm(
-                    self.problem.gradient(part), axis=1
+                    self.landscape.gradient(part), axis=1
                 )
-                values[low : low + ROWS, 1] = self.problem.loss(part)
+                values[low : low + ROWS, 1] = self.landscape.loss(part)
         self.found[:, self.points.index(steps)] = group_means(values)
 
 

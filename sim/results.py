@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.spec.algorithm import Run
 from analysis.spec.experiment import Experiment
+from sim.engines.state import recorded
 from sim.estimate import Array, Estimate, SquaredBias, confidence_set, estimate
 from sim.measures import AVERAGES, QUANTITIES, mean_and_error, points
 from sim.quantiles import quantile_interval
@@ -97,12 +98,12 @@ def from_document(experiment: Experiment, table: Mapping[str, Any]) -> Measured:
     Raises ValueError or TypeError when a field is missing, unknown, of another type or
     shape than the experiment's results have, or out of range.
     """
-    model = experiment.model
     run = experiment.run
     steps = len(run.steps)
     kind: type[Any] = Estimate
     shapes: dict[str, tuple[int, ...]] = {field.name: () for field in fields(Estimate)}
-    shapes["mean"] = (1 if model.dragger.law == "opposing" else model.dimension,)
+    opposing = experiment.model.dragger.law == "opposing"
+    shapes["mean"] = (1 if opposing else recorded(experiment.centred()),)
     shapes["at_steps"] = (steps,)
     if run.measure == "trajectory":
         shape = (steps, len(points(run)), len(QUANTITIES))

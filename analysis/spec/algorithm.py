@@ -30,6 +30,7 @@ from analysis.spec.rule import Clipping, Rule
 
 MEASURES = ("bias", "trajectory", "average", "hitting")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
+ENGINES = ("auto", "full", "radial")
 UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardly differ
@@ -240,7 +241,9 @@ class Run(Checked):
     "trajectory", means over replicates at about `points` log-spaced iterations;
     "average", the mean of ‖∇f‖ over each run's iterations; "hitting", the first
     iteration at which ‖∇f‖ <= `radius`. `precision` is that of the iterates; statistics
-    are in float64.
+    are in float64. `engine`: "radial" draws lengths in place of coordinates that differ
+    in nothing, "full" draws all coordinates; "auto" is the faster one, and both have
+    the same distribution.
     """
 
     table: ClassVar[str] = "run"
@@ -256,6 +259,7 @@ class Run(Checked):
     )
     seed: int = checked(integer(0, 2**63 - 1), 1)
     precision: str = checked(choice("float32", "float64"), "float32")
+    engine: str = checked(choice(*ENGINES), "auto")
 
     @classmethod
     def read(cls, table: Any) -> Self:

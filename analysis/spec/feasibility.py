@@ -23,16 +23,22 @@ MOST_AVERAGES = 10**6  # of single runs in a result: 40 MB
 SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
 
 
-def require_feasible(experiment: Experiment) -> None:
-    """Raise SpecificationError for an experiment that cannot be simulated."""
-    require_memory(experiment)
+def require_feasible(experiment: Experiment, numbers: int | None = None) -> None:
+    """Raise SpecificationError for an experiment that cannot be simulated.
+
+    numbers: that an iterate is simulated with, None: its dimension.
+    """
+    require_memory(experiment, numbers)
     require_precision(experiment)
     require_relaxation(experiment)
 
 
-def require_memory(experiment: Experiment) -> None:
-    """Raise SpecificationError if a simulation exceeds memory; theory never does."""
-    d = experiment.model.dimension
+def require_memory(experiment: Experiment, numbers: int | None = None) -> None:
+    """Raise SpecificationError if a simulation exceeds memory; theory never does.
+
+    numbers: as for `require_feasible`.
+    """
+    d = numbers or experiment.model.dimension
     m = _most_micro_batches(experiment)
     if d * m > LARGEST_STEP:
         allowed = (
@@ -100,15 +106,18 @@ def _large_numbers(experiment: Experiment) -> list[Any]:
     if threshold not in (None, math.inf) and experiment.run.precision == "float32":
         numbers.append(threshold)
     if isinstance(experiment.model, GradientModel):
-        start = np.zeros(experiment.model.dimension)
-        start[slice(None) if isinstance(experiment.run.start, tuple) else 0] = (
-            experiment.run.start
-        )
-        numbers += [
-            experiment.model.noise_scale(),
-            experiment.model.gradient(start).tolist(),
-        ]
+        numbers += [experiment.model.noise_scale(), _slope(experiment)]
     return numbers
+
+
+def _slope(experiment: Experiment) -> float:
+    """A bound of the components of ∇f at the start."""
+    model = experiment.gradient_model
+    start = experiment.centred().run.start
+    entries = start if isinstance(start, tuple) else (start,)
+    slope = float(np.max(model.curvature)) * math.hypot(*entries)
+    wave = model.nonconvex
+    return slope if wave is None else slope + wave.amplitude * wave.frequency
 
 
 def _smallest_number(experiment: Experiment) -> float:

@@ -70,10 +70,19 @@ def engine(
             experiment, variant, step, workers=workers, device=device, stop=stop
         )
     from sim.reduction.compositions import plan
+    from sim.reduction.radial import chosen, radial_plan
 
     run = experiment.run
     key = philox.key(run.seed, word(variant), step)
     course = Course(key, step, run.radius, experiment.algorithm.optimizer)
+    space = chosen(experiment)
+    if space is not None:
+        from sim.engines.cpu.engine import Mixture
+
+        reduced = radial_plan(experiment, variant, space)
+        return Mixture(
+            reduced, course, precision=run.precision, workers=workers, stop=stop
+        )
     law = plan(experiment, variant)
     if device is None:
         from sim.engines.cpu.engine import Mixture

@@ -160,6 +160,14 @@ def draw(plan: Plan, law: Composition, address: Address, real: Any) -> Drawn:
     """Random parts of a step's micro-batches; `real` is the iterates' precision."""
     m, stride = law.micro_batches, plan.stride
     z = normals(address, m * stride, real).reshape(-1, m, stride)[..., : plan.dimension]
+    return Drawn(z, *composed(law, address))
+
+
+def composed(
+    law: Composition, address: Address
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64]]:
+    """The columns and the push of a step's micro-batches: see `Drawn`."""
+    m = law.micro_batches
     columns = {name: getattr(law, name)[rows(law, address)] for name in COLUMNS}
     stretch = np.broadcast_to(law.stretch, (m, law.stretch.size)).copy()
     if law.last is not None:
@@ -170,7 +178,7 @@ def draw(plan: Plan, law: Composition, address: Address, real: Any) -> Drawn:
     push = columns["first"]
     for i in range(law.stretch.size):
         push = push + stretch[:, i] * gammas(address, columns["shape"], i)
-    return Drawn(z, columns, push)
+    return columns, push
 
 
 def place(plan: Plan, drawn: Drawn, a: Reals) -> Reals:

@@ -1,6 +1,6 @@
 """The synthetic problems, one a file: loss, exact gradient and samples."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,8 +13,25 @@ from sim.problems.nonconvex import NonConvex
 from sim.problems.problem import Problem
 from sim.problems.quadratic import Quadratic
 from sim.problems.two_layer import TwoLayer
+from sim.reduction.radial import chosen
 
-__all__ = ["Problem", "build"]
+__all__ = ["Landscape", "Problem", "build", "landscape"]
+
+
+class Landscape(Protocol):
+    """A loss in the coordinates of a `sim.engines.state.State`."""
+
+    def gradient(self, w: Any, /) -> Any:
+        """∇f at w [..., d], of the same shape."""
+
+    def loss(self, w: Any, /) -> Any:
+        """The loss at w [..., d]."""
+
+
+def landscape(experiment: Experiment) -> Landscape:
+    """The loss that an experiment's states are in, as arrays of NumPy in float64."""
+    space = chosen(experiment)
+    return build(experiment) if space is None else space
 
 
 def build(experiment: Experiment, xp: Any = np, dtype: Any = None) -> Problem:

@@ -19,7 +19,7 @@ from analysis.spec.experiment import Experiment
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Rare
 from analysis.spec.rule import micro_batches
-from sim.reduction.plan import Array, Composition, Plan, alias_table
+from sim.reduction.plan import Array, Composition, Plan, Space, alias_table
 
 Sizes = Sequence[tuple[float, int]]  # micro-batch sizes, and from where on they hold
 
@@ -171,6 +171,21 @@ def plan(experiment: Experiment, micro_batch_size: int | None) -> Plan:
 
     Raises TooManyCompositionsError.
     """
+    model = experiment.gradient_model
+    d = model.dimension
+    flat, wave = model.dragger.law == "orthogonal", model.nonconvex
+    space = Space(
+        centre=model.centre,
+        curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),
+        flat=model.dragger.unit_vector(d) if flat else np.zeros(d),
+        wave=(0.0, 0.0) if wave is None else (wave.amplitude, wave.frequency),
+        axes=_axes(model),
+    )
+    return planned(experiment, micro_batch_size, space)
+
+
+def planned(experiment: Experiment, micro_batch_size: int | None, space: Space) -> Plan:
+    """The plan in given coordinates; other arguments and errors as for `plan`."""
     model, algorithm = experiment.gradient_model, experiment.algorithm
     sizes: Sizes = ((0, micro_batch_size or 1),)
     by_iteration = False
@@ -178,18 +193,12 @@ def plan(experiment: Experiment, micro_batch_size: int | None) -> Plan:
         sizes = algorithm.schedule.pairs
         by_iteration = algorithm.schedule.iterations is not None
     phases = _Phases.of(sizes, by_iteration, model.dragger.active)
-    d = model.dimension
-    flat, wave = model.dragger.law == "orthogonal", model.nonconvex
     return Plan(
-        dimension=d,
+        dimension=space.curvature.size,
         rule=algorithm.effective_rule.number,
         clip=0.0 if algorithm.threshold in (None, math.inf) else algorithm.threshold,
         average=algorithm.aggregate == "mean",
-        centre=model.centre,
-        curvature=np.broadcast_to(np.asarray(model.curvature, np.float64), d).copy(),
-        flat=model.dragger.unit_vector(d) if flat else np.zeros(d),
-        wave=(0.0, 0.0) if wave is None else (wave.amplitude, wave.frequency),
-        axes=_axes(model),
+        **space._asdict(),
         compositions=tuple(
             composition(
                 model,

@@ -15,11 +15,13 @@ threshold is a second word needed.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+BLOCK = 64  # micro-batches of a radial plan whose numbers stand together
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,16 @@ def alias_table(
     return bits, np.array(threshold, np.uint64), np.array(alias, np.uint32)
 
 
+class Space(NamedTuple):
+    """The loss and the axes of a `Plan`, in some coordinates."""
+
+    centre: Array  # [d]
+    curvature: Array  # [d]
+    flat: Array  # [d]
+    wave: tuple[float, float]
+    axes: Array  # [axes, d]
+
+
 @dataclass(frozen=True)
 class Plan:
     """One trajectory's problem and rule, as arrays.
@@ -117,6 +129,44 @@ class Plan:
     def stride(self) -> int:
         """Distance between the normals of successive micro-batches: see `stride`."""
         return stride(self.dimension)
+
+
+@dataclass(frozen=True)
+class RadialPlan:
+    """A plan in the coordinates of `sim.reduction.radial`: explicit ones, then radii.
+
+    The last coordinates of `reduced` are the radii; orthogonal [radii] are the
+    dimensions of each radius's block in which there is noise alone.
+
+    A step's normals stand in planes, in each of them one a micro-batch: a plane for
+    each coordinate, then one for the z₂ of each radius, then one for the normal of each
+    radius from which its χ² is made. Micro-batches are numbered in blocks of BLOCK; the
+    last block has as many as are left, its `width` rounded up to a multiple of 4. Block
+    k begins at number BLOCK·planes·k, its plane p at p·width from there.
+    """
+
+    reduced: Plan
+    orthogonal: Array
+
+    @property
+    def radii(self) -> int:
+        """How many there are."""
+        return self.orthogonal.size
+
+    @property
+    def explicit(self) -> int:
+        """How many coordinates are no radii."""
+        return self.reduced.dimension - self.radii
+
+    @property
+    def planes(self) -> int:
+        """How many planes of normals there are."""
+        return self.reduced.dimension + 2 * self.radii
+
+
+def width(micro_batches: int, first: int) -> int:
+    """The width of the planes of the block that begins with micro-batch `first`."""
+    return min(BLOCK, -(-(micro_batches - first) // 4) * 4)
 
 
 def stride(dimension: int) -> int:

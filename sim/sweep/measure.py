@@ -10,6 +10,7 @@ from analysis.spec.feasibility import require_feasible
 from sim import environment
 from sim.backend import Device, resolve
 from sim.estimate import Estimate
+from sim.reduction.radial import chosen
 from sim.results import Measured, MeasuredResult, Result, summary
 from sim.sweep.session import Pieces, Session, Settings
 from sim.sweep.store import Store
@@ -73,8 +74,11 @@ def measure(
 
     Arguments and errors as for `run`. pieces: how the work is cut.
     """
-    require_feasible(experiment)
-    device = Device() if resolve(backend) == "cuda" else None
+    space = chosen(experiment)
+    require_feasible(experiment, None if space is None else space.dimension)
+    # There is no kernel for radii on a device.
+    full = resolve(backend) == "cuda" and space is None
+    device = Device() if full else None
     store = _store(experiment, out)
     variants = experiment.algorithm.variants
     stored = {

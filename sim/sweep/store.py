@@ -23,21 +23,29 @@ from numpy.typing import NDArray
 from analysis.spec.checking import refuse
 from analysis.spec.experiment import Experiment
 from analysis.spec.files import PIECE, read_whole, require_regular, shown, write_whole
+from sim.reduction.radial import chosen
 from sim.results import Measured, from_document
 from sim.variants import SCHEDULE, Variant
 
-ENGINE = "philox, 3"  # results of another stream of numbers differ
+# Results of another stream of numbers differ.
+FULL = "philox, 3"
+RADIAL = "radial, 1"
 FORMAT = 2  # of stored results; those of another one are computed anew
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def specification(experiment: Experiment, variant: Variant) -> dict[str, Any]:
-    """Everything that the numbers at size b depend on: not on other sizes."""
+    """Everything that the numbers at size b depend on: not on other sizes.
+
+    Of run.engine only the choice counts, however it was made.
+    """
     mapping = experiment.to_mapping()
+    del mapping["run"]["engine"]
+    stream = FULL if chosen(experiment) is None else RADIAL
     if variant is not SCHEDULE:
         del mapping["algorithm"]["micro_batch_sizes"]
-    return mapping | {"micro_batch_size": variant, "engine": ENGINE}
+    return mapping | {"micro_batch_size": variant, "engine": stream}
 
 
 def digest(document: Mapping[str, Any]) -> str:

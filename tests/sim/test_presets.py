@@ -10,7 +10,7 @@ from sim.engines import engine
 from sim.engines.state import start
 from sim.engines.workers import Workers
 from sim.presets import presets
-from sim.problems import build
+from sim.problems import build, landscape
 
 PROBLEMS = (
     "domains",
@@ -35,13 +35,13 @@ def test_presets(name):
     e = Experiment.load(presets()[name])
     assert Experiment.from_mapping(e.to_mapping()) == e
     e = replace(e, run=replace(e.run, replicates=2))
-    state, problem = start(e), build(e)
-    before = problem.loss(state.w.astype(np.float64))
+    state, loss = start(e), landscape(e).loss
+    before = loss(state.w.astype(np.float64))
     with Workers(2) as workers:
         engine(e, e.algorithm.sizes[-1], e.run.steps[0], workers=workers).advance(
             state, 0, 40, True
         )
     assert np.isfinite(state.sums).all()
     assert (state.sums[:, -1] > 0).all()
-    if before.min() > problem.minimum + 0.5:
-        assert (problem.loss(state.w.astype(np.float64)) < before).all()
+    if before.min() > build(e).minimum + 0.5:
+        assert (loss(state.w.astype(np.float64)) < before).all()

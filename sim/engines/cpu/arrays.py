@@ -175,6 +175,7 @@ class Outcome(NamedTuple):
 
     smallest: Any  # norm
     clean: int  # how many have no dragger
+    rest: Any  # what the square of the sum's norm has beyond its coordinates
 
 
 def packed(plan: Plan, precision: str) -> Packed:

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engines.course import Course
+from sim.engines.cpu import kernel, radial_kernel
 from sim.engines.cpu.arrays import packed, packed_course, plain
-from sim.engines.cpu.kernel import advance
+from sim.engines.cpu.radial_arrays import packed_radii
 from sim.engines.state import ARRAYS, State
 from sim.engines.waypoints import NONE, Waypoints
 from sim.engines.workers import Workers
-from sim.reduction.plan import Plan
+from sim.reduction.plan import Plan, RadialPlan
 
 PIECES = 4  # per thread, so that one which is held up does not hold up the others
 STEPS = 4  # of a call of the kernel, for which a piece may be cut once more
@@ -25,7 +26,7 @@ class Mixture:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Plan | RadialPlan,
         course: Course,
         *,
         precision: str,
@@ -34,16 +35,22 @@ class Mixture:
     ) -> None:
         self._stop = stop
         given = packed_course(course, precision, stop)
-        self._given = plain((given, packed(plan, precision)))
         self._workers = workers
-        self._compile(plan.dimension, precision)
+        if isinstance(plan, RadialPlan):
+            self._kernel: Any = radial_kernel.advance
+            self._given = plain((given, *packed_radii(plan, precision)))
+        else:
+            self._kernel = kernel.advance
+            self._given = plain((given, packed(plan, precision)))
+        self._compile(precision)
 
-    def _compile(self, dimension: int, precision: str) -> None:
+    def _compile(self, precision: str) -> None:
         """Compile the kernel here and now: its threads could not be interrupted."""
-        w, moments = (np.empty((0, *x, dimension), precision) for x in ((), (0,)))
-        sums, last = np.empty((0, dimension + 2)), np.empty((0, 3))
+        w, moments = (np.empty((0, *x, 1), precision) for x in ((), (0,)))
+        sums, last = np.empty((0, 3)), np.empty((0, 3))
         hit = steps = np.empty(0, np.int64)
-        advance((w, sums, hit, last, moments, steps), (0, 0, 0, False), *self._given)
+        arrays = (w, sums, hit, last, moments, steps)
+        self._kernel(arrays, (0, 0, 0, False), *self._given)
 
     def advance(
         self,
@@ -68,6 +75,6 @@ class Mixture:
             )
             stretches = waypoints.stretches(begin, end, rows, stop=self._stop)
             for first, last in stretches:
-                advance(arrays, (low, first, last, record), *self._given)
+                self._kernel(arrays, (low, first, last, record), *self._given)
 
         list(self._workers.map(part, edges[:-1], edges[1:]))

@@ -139,7 +139,8 @@ def walk(replicates, piece, course, plan, buffers):
                 else:
                     place_large(buffers, block, step, plan)
                 smallest = clip(buffers, block, smallest, plan)
-            scale = finish(replicates, buffers, step, Outcome(smallest, clean), plan)
+            outcome = Outcome(smallest, clean, w.dtype.type(0))
+            scale = finish(replicates, buffers, step, outcome, plan)
             scale = optimized(replicates.moments[r], buffers.total, scale, t, course)
             scale = scale * course.size
             for i in range(w.shape[1]):
@@ -272,11 +273,11 @@ def finish(replicates, buffers, step, outcome, plan):
     """Write what is asked about the step; return the factor of its gradients' sum."""
     if step.record:
         sums, r = replicates.sums, step.replicate
-        for i in range(buffers.gradient.size):
+        for i in range(sums.shape[1] - 2):
             sums[r, i] += buffers.gradient[i]
-        sums[r, buffers.gradient.size] += step.square
-        sums[r, buffers.gradient.size + 1] += math.sqrt(step.square)
-    scale, rho = factor(buffers.total, step.micro_batches, outcome.smallest, plan)
+        sums[r, sums.shape[1] - 2] += step.square
+        sums[r, sums.shape[1] - 1] += math.sqrt(step.square)
+    scale, rho = factor(buffers.total, step.micro_batches, outcome, plan)
     if step.report:
         last = replicates.last[step.replicate]
         report(last, buffers, step, outcome, (scale, rho))
@@ -284,17 +285,17 @@ def finish(replicates, buffers, step, outcome, plan):
 
 
 @inlined
-def factor(total, m, smallest, plan):
+def factor(total, m, outcome, plan):
     """The factor of the sum of m weighted gradients, and the clipping norm."""
     scale, rho = total.dtype.type(1 / m), math.nan
     if plan.rule == ADAPTIVE:
-        scale, rho = scale * smallest, smallest
+        scale, rho = scale * outcome.smallest, outcome.smallest
     elif plan.rule == NORMALIZED:
         rho = 1.0
     elif plan.rule == FIXED:
         rho = plan.clip
     elif plan.rule == GLOBAL:
-        norm = total.dtype.type(0)
+        norm = outcome.rest * scale * scale
         for i in range(total.size):
             norm += total[i] * scale * total[i] * scale
         norm, rho = math.sqrt(norm), plan.clip
@@ -310,7 +311,7 @@ def report(last, buffers, step, outcome, factor):
     a, total = buffers.gradient, buffers.total
     scale, rho = factor
     dot = 0.0
-    square = 0.0
+    square = np.float64(outcome.rest)
     for i in range(a.size):
         dot += np.float64(total[i]) * np.float64(a[i])
         square += np.float64(total[i]) * np.float64(total[i])

@@ -19,18 +19,19 @@ from sim.compiled.vectors import F32, F64, I64, Vectors, lanes
 COLUMNS = 4  # vectors at a time, their sums in registers
 
 
-def _vectors(builder: Any, kind: Any) -> Vectors:
+def vectors(builder: Any, kind: Any) -> Vectors:
     """Vectors of the array's reals that fill a register."""
     single = kind.dtype.bitwidth == 32
     width = lanes() if single else lanes() // 2
     return Vectors(builder, width, F32 if single else F64)
 
 
-def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    """The pointer to an array's elements."""
     return context.make_array(kind)(context, builder, array).data
 
 
-def _loop(
+def loop(
     builder: Any,
     begin: Any,
     end: Any,
@@ -73,8 +74,8 @@ def _in_columns(
     """
     builder, zero = v.builder, ir.Constant(I64, 0)
     wide = builder.and_(count, ir.Constant(I64, -COLUMNS * v.lanes))
-    values = _loop(builder, zero, wide, COLUMNS * v.lanes, values, body(COLUMNS))
-    return _loop(builder, wide, count, v.lanes, values, body(1))
+    values = loop(builder, zero, wide, COLUMNS * v.lanes, values, body(COLUMNS))
+    return loop(builder, wide, count, v.lanes, values, body(1))
 
 
 @intrinsic
@@ -91,11 +92,11 @@ def combine(  # noqa: PLR0913 numba's intrinsic: its typing context, then six
     def code(  # noqa: PLR0914 the text of one pass, instruction by instruction
         context: Any, builder: Any, signature: Any, arguments: Any
     ) -> Any:
-        v = _vectors(builder, z)
-        buffer = _data(context, builder, z, arguments[0])
+        v = vectors(builder, z)
+        buffer = data(context, builder, z, arguments[0])
         origin, number = arguments[1:3]
-        a = _data(context, builder, gradient, arguments[3])
-        axis = _data(context, builder, axes, arguments[4])
+        a = data(context, builder, gradient, arguments[3])
+        axis = data(context, builder, axes, arguments[4])
         benign, deviation, first, along = cgutils.unpack_tuple(builder, arguments[5])
         times_a, times_z, times_axis = map(v.splat, (benign, deviation, along))
         zeros = v.reals(0.0)
@@ -135,10 +136,10 @@ def accumulate(  # noqa: PLR0913 likewise
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        v = _vectors(builder, z)
-        sums = _data(context, builder, total, arguments[0])
-        weights = _data(context, builder, weight, arguments[2])
-        buffer = _data(context, builder, z, arguments[3])
+        v = vectors(builder, z)
+        sums = data(context, builder, total, arguments[0])
+        weights = data(context, builder, weight, arguments[2])
+        buffer = data(context, builder, z, arguments[3])
         size, number, apart = arguments[1], arguments[4], arguments[5]
 
         def columns(count: int) -> Callable[..., list[Any]]:
@@ -159,7 +160,7 @@ def accumulate(  # noqa: PLR0913 likewise
                     ]
 
                 begin = [v.load(sums, place) for place in places]
-                ends = _loop(builder, ir.Constant(I64, 0), number, 1, begin, row)
+                ends = loop(builder, ir.Constant(I64, 0), number, 1, begin, row)
                 for value, place in zip(ends, places, strict=True):
                     v.store(value, sums, place)
                 return []

@@ -53,7 +53,8 @@ def stopped_after(seconds, machine, stop, state, end):
 
 CASES = {
     "fused": (experiment(), 20),
-    "wide": (experiment(d=512, B=512), 80),
+    "wide": (experiment(d=512, B=512, engine="full"), 80),
+    "radial": (experiment(d=512, B=2**14), 80),
     "hitting": (experiment(measure="hitting", radius=0.5), 20),
     "samples": (experiment(HEAVY, B=256), 40),
     "adam": (experiment(optimizer="adam"), 8),
@@ -93,7 +94,8 @@ def test_a_stopped_piece_goes_on_to_the_same_numbers(name):
     [
         experiment(B=2**26, d=1, replicates=2),
         experiment(GAMMA, B=2**24),
-        experiment(B=256, d=2**18, replicates=32, start=0.0),
+        experiment(B=256, d=2**18, replicates=32, start=0.0, engine="full"),
+        experiment(B=2**24, d=2**18),
         experiment(HEAVY, B=LARGEST, d=1, replicates=4),
     ],
 )
