@@ -383,19 +383,16 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 class _Group(NamedTuple):
     """The leaves of one norm: which, and the norm of each micro-batch [m].
 
-    A norm is largest·relative, with `largest` the largest absolute value: its squares
-    neither overflow nor vanish. `relative` is 1 for zero gradients, so that nothing
-    divides by 0 and derivatives exist.
+    A norm is unit·relative, with `unit` about the largest absolute value: the squares
+    of gradient/unit neither overflow nor vanish. Both are 1 for zero gradients, so that
+    nothing divides by 0 and derivatives exist.
     """
 
     label: Hashable
     members: frozenset[int]
-    largest: Array
+    unit: Array
     relative: Array
-
-    @property
-    def norms(self) -> Array:
-        return self.largest * self.relative
+    norms: Array
 
 
 def _group(label: Hashable, flat: dict[int, Array], ones: Array, xp: Any) -> _Group:
@@ -404,14 +401,16 @@ def _group(label: Hashable, flat: dict[int, Array], ones: Array, xp: Any) -> _Gr
     for leaf in flat.values():
         largest = xp.maximum(largest, _largest(xp.abs(_wide(leaf, xp)), 1, xp))
     plain = (largest > 0) & xp.isfinite(largest)
-    divisor = xp.where(plain, largest, ones)
+    # XLA multiplies with 1/unit, which must not be so small that it is flushed to 0
+    bound = xp.full_like(ones, 1 / float(xp.finfo(ones.dtype).smallest_normal))
+    unit = xp.where(plain, xp.minimum(largest, bound), ones)
     square = xp.zeros_like(ones)
     for leaf in flat.values():
-        part = _wide(leaf, xp) / _column(divisor, leaf, xp)
+        part = _wide(leaf, xp) / _column(unit, leaf, xp)
         square = square + xp.sum(part * part, axis=1)
-    return _Group(
-        label, frozenset(flat), largest, xp.sqrt(xp.where(plain, square, ones))
-    )
+    relative = xp.sqrt(xp.where(plain, square, ones))
+    norms = xp.where(plain, unit * relative, largest)
+    return _Group(label, frozenset(flat), unit, relative, norms)
 
 
 class _Stack:
@@ -448,7 +447,7 @@ class _Stack:
         finite = zero = self.ones > 0
         for group in self.groups:
             finite = finite & xp.isfinite(group.norms)
-            zero = zero & (group.largest == 0)
+            zero = zero & (group.norms == 0)
         positive = weights > 0
         nonfinite = positive & ~finite
         if skip == "raise":
@@ -461,8 +460,9 @@ class _Stack:
         if given is None:
             return self.ones
         m = self.ones.shape[0]
-        if len(given) != m:
-            raise ValueError(f"weights: {len(given)}: must be {m}, one a micro-batch")
+        shape = tuple(given.shape) if _home(given) else (len(given),)
+        if shape != (m,):
+            raise ValueError(f"weights: shape {shape}: must be ({m},), like the norms")
         found, valid = _numbers(given, self.ones, self.xp)
         if valid is False:
             raise ValueError(f"weights = {given!r}: must be finite numbers >= 0")
@@ -477,10 +477,10 @@ class _Stack:
         leaf = xp.where(_column(used, leaf, xp), leaf, xp.zeros_like(leaf))
         for group, length in zip(self.groups, lengths, strict=True):
             if i in group.members:
-                other = used & (group.largest > 0) & (length != group.norms)
-                divisor = xp.where(other, group.largest, self.ones)
+                other = used & (group.norms > 0) & (length != group.norms)
+                unit = xp.where(other, group.unit, self.ones)
                 factor = xp.where(other, length / group.relative, self.ones)
-                scaled = leaf / _column(divisor, leaf, xp) * _column(factor, leaf, xp)
+                scaled = leaf / _column(unit, leaf, xp) * _column(factor, leaf, xp)
                 leaf = xp.where(_column(other, leaf, xp), scaled, leaf)
         return leaf
 
@@ -507,7 +507,7 @@ def _numbers(given: Any, like: Array, xp: Any) -> tuple[Array, bool | None]:
     if _home(given) == _home(like):
         array = _cast(given, like.dtype)
     elif any(_home(value) == _home(like) for value in values):
-        array = xp.stack([value * like[0] for value in values])
+        array = _cast(xp.stack([value * like[0] for value in values]), like.dtype)
     else:
         values = [float(value) for value in values]
         array = like.new_tensor(values) if hasattr(like, "new_tensor") else None
@@ -520,7 +520,7 @@ def _numbers(given: Any, like: Array, xp: Any) -> tuple[Array, bool | None]:
 def _lengths(rule: Rule, group: _Group, rho: Array, xp: Any) -> Array:
     """The norms [m] that a group's gradients get."""
     if rule.name == "normalized":
-        return xp.where(group.largest > 0, rho, group.norms)
+        return xp.where(group.norms > 0, rho, group.norms)
     return xp.where(group.norms > rho, rho, group.norms)
 
 
@@ -747,7 +747,7 @@ def _added(
     limit = xp.full_like(ones, rule.length)
     lengths = [_lengths(rule, group, limit, xp) for group in groups]
     if rule.name == "adaptive":
-        lengths = [xp.where(g.largest > 0, ones, g.norms) for g in groups]
+        lengths = [xp.where(g.norms > 0, ones, g.norms) for g in groups]
 
     def totals() -> Iterator[Array]:
         for i, (_, total) in enumerate(_leaves(sums.total)):
