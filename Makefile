@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: figures figures-full bench test soak check format images clean
+.PHONY: figures figures-full bench test soak recipes check format images clean
 
 figures: .venv/.installed
 	$(RUN) figures
@@ -20,6 +20,12 @@ test: .venv/.installed-dev
 # The full counts: hundreds of random models, fuzzing, kills; the page is written anew.
 soak: .venv/.installed-dev
 	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page=paper_notes/soak.md
+
+# The README's training code and micro_batch_clipping.py with PyTorch, JAX and optax. They are
+# downloaded first: on Linux the registry's PyTorch is the CUDA build with its libraries, gigabytes;
+# where pip is set up to find a CPU build of that version, 200 MB, it takes that. JAX: 100 MB.
+recipes: .venv/.installed-recipes
+	$(RUN) pytest tests/micro_batch_clipping -m 'soak or not soak'
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .
@@ -57,3 +63,7 @@ INSTALL = @echo "Installing the versions of constraints.txt with $$($(RUN) pip -
 .venv/.installed-bench: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) '.[bench]'
 	touch $@ .venv/.installed
+
+.venv/.installed-recipes: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[dev,recipes]'
+	touch $@ .venv/.installed .venv/.installed-dev

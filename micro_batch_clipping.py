@@ -273,7 +273,8 @@ def _like(tree: Tree, leaves: Iterator[Array]) -> Tree:
 
 def _aligned(tree: Tree, model: Tree) -> list[Array]:
     """The tree's arrays in the order of the model's; ValueError if they do not fit."""
-    found, leaves = dict(_leaves(tree)), []
+    found = dict(_leaves(tree))
+    leaves = []
     for path, like in _leaves(model):
         if path not in found or tuple(found[path].shape) != tuple(like.shape):
             has = f"has shape {tuple(found[path].shape)}" if path in found else "lacks"
@@ -977,7 +978,8 @@ class Backward:
             result = self._finish_together()
         else:
             result = self.accumulator.result()
-        scale, self.next_scale = self._scale(), None
+        self.next_scale = None
+        scale = self._scale()
         if scale != 1 and bool(result.nonfinite > 0):
             self.next_scale = scale * self.scaler.get_backoff_factor()
         for name, parameter in self.parameters.items():
@@ -1184,7 +1186,8 @@ def failures(
     function: Callable[[dict[str, Any]], Any], rules: Iterable[str] = RULES
 ) -> dict[str, str]:
     """What is wrong, by name of the case; see HELP for the function."""
-    file, wrong = vectors(), {}
+    file = vectors()
+    wrong = {}
     for listed in file["cases"]:
         if listed["rule"] in tuple(rules):
             case = {

@@ -51,7 +51,8 @@ def test_the_vectors(way):
 
 @pytest.mark.parametrize("rule", OPTIONS)
 def test_scan_is_the_stacked_form(rule):
-    batches, weights = micro_batches(), [1, 2, 3, 0, 1, 1]
+    batches = micro_batches()
+    weights = [1, 2, 3, 0, 1, 1]
 
     @jax.jit
     def scanned(params, batches):
@@ -81,7 +82,8 @@ def test_derivatives(rule):
     with jax.enable_x64(True):
         draw = np.random.default_rng(1)
         rows = jnp.asarray(draw.normal(size=(4, 3)))
-        direction, h = jnp.asarray(draw.normal(size=(4, 3))), 1e-6
+        direction = jnp.asarray(draw.normal(size=(4, 3)))
+        h = 1e-6
 
         def clipped(rows):
             return jnp.sum(mbc.clip(rows, rule, **OPTIONS[rule]).update ** 3)
@@ -139,7 +141,7 @@ def test_optax():
         updates, state = step(g, state, weights)
     assert step._cache_size() == 1  # the state keeps its types
     alone = optax.adam(0.1)
-    right, old = mbc.clip(g, "fixed", threshold=2.0, weights=weights), None
+    right = mbc.clip(g, "fixed", threshold=2.0, weights=weights)
     old = alone.init(PARAMS)
     for _ in range(2):
         expected, old = alone.update(right.update, old, PARAMS)

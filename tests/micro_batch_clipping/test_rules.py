@@ -226,11 +226,11 @@ Pair = collections.namedtuple("Pair", "left right")
 
 def test_trees():
     """Dicts, lists, (named) tuples, None, arrays without axes or without numbers."""
-    m, ordered = 3, collections.OrderedDict
+    m = 3
     tree = {
         "a": [gaussian(m, 2, 2), None],
         "b": Pair(gaussian(m, seed=1), (gaussian(m, 0, 4),)),
-        "c": ordered(d=gaussian(m, 1, seed=2)),
+        "c": collections.OrderedDict(d=gaussian(m, 1, seed=2)),
         "e": collections.defaultdict(list, f=gaussian(m, 2, seed=3)),
     }
     result = mbc.clip(tree)
@@ -338,44 +338,44 @@ def test_random_steps(seed, m, rule, aggregate, skip):
         np.testing.assert_allclose(added.clipped, result.clipped, rtol=1e-15)
 
 
-X = np.ones((2, 3))
+TWO = np.ones((2, 3))
 REFUSED = [
-    (ValueError, "rule = 'min': must be one of adaptive", lambda: mbc.clip(X, "min")),
-    (ValueError, "threshold = None: must be given", lambda: mbc.clip(X, "fixed")),
-    (ValueError, "threshold = 1: must be absent", lambda: mbc.clip(X, threshold=1)),
-    (ValueError, "threshold = -1.0", lambda: mbc.clip(X, "fixed", threshold=-1)),
-    (ValueError, "threshold = nan", lambda: mbc.clip(X, "fixed", threshold=math.nan)),
-    (ValueError, "quantile = 50.0", lambda: mbc.clip(X, "quantile", quantile=50)),
-    (ValueError, "skip = 'all'", lambda: mbc.clip(X, skip="all")),
-    (ValueError, "aggregate = 'max'", lambda: mbc.clip(X, aggregate="max")),
-    (TypeError, "treshold: no such option", lambda: mbc.clip(X, treshold=1)),
-    (ValueError, r"weights: shape \(3,\)", lambda: mbc.clip(X, weights=[1, 2, 3])),
-    (ValueError, "weights = .*finite", lambda: mbc.clip(X, weights=[1, -1])),
-    (ValueError, "weights = .*finite", lambda: mbc.clip(X, weights=[1, math.nan])),
+    (ValueError, "rule = 'min': must be one of adaptive", lambda: mbc.clip(TWO, "min")),
+    (ValueError, "threshold = None: must be given", lambda: mbc.clip(TWO, "fixed")),
+    (ValueError, "threshold = 1: must be absent", lambda: mbc.clip(TWO, threshold=1)),
+    (ValueError, "threshold = -1.0", lambda: mbc.clip(TWO, "fixed", threshold=-1)),
+    (ValueError, "threshold = nan", lambda: mbc.clip(TWO, "fixed", threshold=math.nan)),
+    (ValueError, "quantile = 50.0", lambda: mbc.clip(TWO, "quantile", quantile=50)),
+    (ValueError, "skip = 'all'", lambda: mbc.clip(TWO, skip="all")),
+    (ValueError, "aggregate = 'max'", lambda: mbc.clip(TWO, aggregate="max")),
+    (TypeError, "treshold: no such option", lambda: mbc.clip(TWO, treshold=1)),
+    (ValueError, r"weights: shape \(3,\)", lambda: mbc.clip(TWO, weights=[1, 2, 3])),
+    (ValueError, "weights = .*finite", lambda: mbc.clip(TWO, weights=[1, -1])),
+    (ValueError, "weights = .*finite", lambda: mbc.clip(TWO, weights=[1, math.nan])),
     (
         ValueError,
         "weights = .*finite",
-        lambda: mbc.clip(X, weights=np.float64([1, -1])),
+        lambda: mbc.clip(TWO, weights=np.float64([1, -1])),
     ),
     (ValueError, "hold an array", lambda: mbc.clip({})),
     (ValueError, "hold a number", lambda: mbc.clip(np.ones((2, 0)))),
     (ValueError, r"gradients.shape = \(\)", lambda: mbc.clip(np.float64(1))),
-    (ValueError, r"\['b'\].shape = \(3,\)", lambda: mbc.clip({"a": X, "b": X[0]})),
+    (ValueError, r"\['b'\].shape = \(3,\)", lambda: mbc.clip({"a": TWO, "b": TWO[0]})),
     (TypeError, "is a builtins.float", lambda: mbc.clip({"a": 1.0})),
     (TypeError, "dtype = int64", lambda: mbc.clip(np.int64([[1]]))),
-    (TypeError, "dtype = complex128", lambda: mbc.clip(X + 1j)),
+    (TypeError, "dtype = complex128", lambda: mbc.clip(TWO + 1j)),
     (ValueError, "all gradients at once", lambda: mbc.Accumulator("quantile")),
     (RuntimeError, "no micro-batch", lambda: mbc.Accumulator().result()),
-    (ValueError, "lacks", lambda: accumulated([{"a": X}, {"b": X}], "sgd", [1, 1])),
+    (ValueError, "lacks", lambda: accumulated([{"a": TWO}, {"b": TWO}], "sgd", [1, 1])),
     (
         ValueError,
         "no such array",
-        lambda: accumulated([{"a": X}, {"a": X, "b": X}], "sgd", [1, 1]),
+        lambda: accumulated([{"a": TWO}, {"a": TWO, "b": TWO}], "sgd", [1, 1]),
     ),
     (
         ValueError,
         "has shape",
-        lambda: accumulated([{"a": X}, {"a": X[0]}], "sgd", [1, 1]),
+        lambda: accumulated([{"a": TWO}, {"a": TWO[0]}], "sgd", [1, 1]),
     ),
     (
         ValueError,

@@ -297,7 +297,7 @@ def test_two_workers_are_one(rule, share, unused_port):
         )
         for rank in range(2)
     ]
-    said = [worker.communicate(timeout=120) for worker in workers]
+    said = [worker.communicate(timeout=400) for worker in workers]
     assert [out.strip() for out, _ in said] == ["agreed", "agreed"], said
 
 
