@@ -21,11 +21,11 @@ test: .venv/.installed-dev
 soak: .venv/.installed-dev
 	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page=paper_notes/soak.md
 
-# The README's training code and micro_batch_clipping.py with PyTorch, JAX and optax. They are
-# downloaded first: on Linux the registry's PyTorch is the CUDA build with its libraries, gigabytes;
-# where pip is set up to find a CPU build of that version, 200 MB, it takes that. JAX: 100 MB.
-recipes: .venv/.installed-recipes
-	$(RUN) pytest tests/micro_batch_clipping -m 'soak or not soak'
+# The README's training code and micro_batch_clipping.py with PyTorch, JAX and optax, in an environment
+# of their own: on Linux the registry's PyTorch is the CUDA build, gigabytes, and brings CUDA libraries
+# of other versions than ours. Where pip is set up to find a CPU build it takes that: 200 MB.
+recipes: .venv/recipes/.installed
+	.venv/recipes/bin/python -m pytest tests/micro_batch_clipping -m 'soak or not soak'
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .
@@ -64,6 +64,10 @@ INSTALL = @echo "Installing the versions of constraints.txt with $$($(RUN) pip -
 	$(INSTALL) '.[bench]'
 	touch $@ .venv/.installed
 
-.venv/.installed-recipes: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) '.[dev,recipes]'
-	touch $@ .venv/.installed .venv/.installed-dev
+.venv/recipes/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing PyTorch, JAX and optax in .venv/recipes: minutes"
+	$(PYTHON) -m venv .venv/recipes
+	grep -v '^nvidia' constraints.txt > .venv/recipes/constraints.txt
+	.venv/recipes/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv/recipes/constraints.txt -e '.[recipes]'
+	touch $@
