@@ -301,7 +301,8 @@ def _home(array: Any) -> str:
     if not (hasattr(array, "dtype") and hasattr(array, "shape")):
         return ""
     homes = (kind.__module__.partition(".")[0] for kind in type(array).__mro__)
-    return next((home for home in homes if home in LIBRARIES), "")
+    home = next((home for home in homes if home in LIBRARIES), "")
+    return "jax" if home == "jaxlib" else home  # JAX's arrays, its tracers are jax's
 
 
 def _library(array: Array, path: tuple[Any, ...] = ()) -> Any:
@@ -316,10 +317,6 @@ def _library(array: Array, path: tuple[Any, ...] = ()) -> Any:
     dtype = str(array.dtype).rpartition(".")[2]
     if not dtype.startswith(("float", "bfloat", "longdouble")):
         raise TypeError(f"{_name(path)}.dtype = {dtype}: must be real floats")
-    return sys.modules["jax"].numpy if home == "jaxlib" else _functions(home)
-
-
-def _functions(home: str) -> Any:
     module = sys.modules[home]
     return module.numpy if home == "jax" else module
 

@@ -9,7 +9,19 @@ if __name__ == "__main__":  # before the other imports, which take a while and m
 
 from collections.abc import Sequence
 
-from analysis.cli import bias, claims, common, horizon, schedule, sweet_spot, threshold
+from analysis.cli import (
+    bias,
+    claims,
+    common,
+    efficiency,
+    enough,
+    horizon,
+    learning_curve,
+    schedule,
+    speed,
+    sweet_spot,
+    threshold,
+)
 
 DESCRIPTION = """\
 Symbolic bounds and exact bias of SGD with micro-batch clipping.
@@ -22,7 +34,10 @@ def parser() -> common.Parser:
     top = common.Parser(prog="python -m analysis", description=DESCRIPTION)
     commands = top.add_subparsers()
     claims.add(commands)
-    for module in (sweet_spot, bias, horizon, schedule, threshold):
+    for module in (
+        *(sweet_spot, bias, efficiency, speed, learning_curve),
+        *(horizon, schedule, threshold, enough),
+    ):
         module.add(commands)
     claims.add_pages(commands)
     return top

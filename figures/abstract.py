@@ -39,16 +39,19 @@ SENTENCES = (
         "bias that more iterations do not remove.",
         "Two guarantees and the runs behind them; the size with the best guarantee for "
         "a run of given length; how much of the bias is real; what a finite step adds "
-        "to it.",
-        ("rates", "tightness", "finite_step", "horizon"),
+        "to it; noise without a variance; the whole learning curve.",
+        (
+            *("rates", "tightness", "finite_step", "horizon"),
+            *("heavy_tails", "learning_curves"),
+        ),
     ),
     Sentence(
         "The bias depends on a few quantities and is smallest at a particular "
         "micro-batch size: hence the sweet spot.",
-        "The bias as a function of these quantities, and two sweet spots: the size "
-        "with the smallest guaranteed bias, and the size that is best for the data at "
-        "hand.",
-        ("sweet_spot", "bias_map", "two_sweet_spots", "dimension"),
+        "The bias as a function of these quantities, and three sweet spots: the sizes "
+        "with the smallest guaranteed bias, with the smallest bias for the data at "
+        "hand, and with the fastest training.",
+        ("sweet_spot", "bias_map", "three_laws", "dimension", "speed"),
     ),
     Sentence(
         "Experiments with vision and language models also gain.",

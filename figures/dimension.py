@@ -17,7 +17,6 @@ from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.averages import recorded
 from sim.estimate import Estimate
 from sim.results import Trajectories
 
@@ -275,7 +274,7 @@ def _bias_point(estimate: Estimate, exact: float) -> dict[str, Any]:
 
 def _norm_point(result: Trajectories, b: int, exact: float) -> dict[str, Any]:
     """The mean of ρ over first steps, in units of a micro-batch's noise."""
-    (mean,), (error,) = (x / _noise(b) for x in recorded(result, "clipping_norm"))
+    (mean,), (error,) = (x / _noise(b) for x in result.recorded("clipping_norm"))
     point = Point.of_mean(mean, error, NORMS - 1, exact=exact)
     return point.entry(without=("standard_error",))
 

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import NDArray
 
 from analysis.claims import CLAIMS
 from analysis.rest.drift import Drift, drift
@@ -16,12 +16,11 @@ from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds
-from figures.kit.checks import Check
+from figures.kit.checks import Check, CheckError
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.estimate import estimate, extrapolation_weights
-from sim.sweep.measure import available_cores
-from sim.sweep.recording import recording
+from sim.estimate import Estimate, SquaredBias, extrapolation_weights
+from sim.results import Averages
 
 SIZE = 8
 MICRO_BATCHES = 4
@@ -33,7 +32,13 @@ STEPS = {
     "adaptive": (1.2, 0.6, 0.3, 0.15, 0.075),
 }
 MIDDLE = 2  # of the steps
+PAIRS = 4  # of neighbouring steps
 HUGE = 50.0  # step of the normalized rule, where Algorithm 1 has long diverged
+LARGE = (
+    "below",
+    "beyond",
+    "huge",
+)  # runs about Algorithm 1's step limit, and with HUGE
 # The stationary distribution is computed so far from its root, in standard deviations:
 # that of Algorithm 1 has a long tail.
 REACH = {"normalized": 8, "adaptive": 14}
@@ -43,43 +48,39 @@ LOOK = {
     "adaptive": ("Algorithm 1", palette.ADAPTIVE, "step η (dimensionless)"),
 }
 
-Array = NDArray[np.float64]
-
 
 class FiniteStep(Figure):
-    """Two rules on a line. Stored results are extrapolated: here nothing is stored."""
+    """Two rules on a line, at steps each of which is half of the one before."""
 
     name = "finite_step"
     title = "A finite step can raise the bias or lower it"
     claims = ("finite_step",)
     place = 15
+    # What extrapolation leaves is what is shown; some of the far runs diverge.
+    restless = tuple(
+        f"finite_step_{run}_{profile}"
+        for run in (*(f"{rule}_{i}" for rule in STEPS for i in range(PAIRS)), *LARGE)
+        for profile in Profile
+    )
 
     def experiments(self, profile: Profile) -> list[Experiment]:
-        """None with stored results."""
-        return []
+        """Both rules at each pair of neighbouring steps, and far out."""
+        return [*_pairs(profile).values(), *_far(profile).values()]
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
         """The shift at each step, in theory and simulated; where iterates diverge."""
-        run = {
-            "replicates": profile.pick(quick=128, full=1024),
-            "iterations": profile.pick(quick=4000, full=16_000),
-            "burn_in": 0.25,
-            "seed": 15,
-        }
-        model = experiment_of("adaptive", {}).gradient_model
-        limit = largest_stable_step(model, SIZE, MICRO_BATCHES)
-        large = [
-            ("adaptive", 0.85 * limit),
-            ("adaptive", 1.15 * limit),
-            ("normalized", HUGE),
-        ]
-        far = [_batch_means(rule, {"replicates": 16}, step) for rule, step in large]
+        pairs, far = _pairs(profile), _far(profile)
+        estimates = {key: simulated[e.name][SIZE] for key, e in pairs.items()}
+        ends: list[Averages] = [simulated[e.name][SIZE] for e in far.values()]
         return {
-            "limit": limit,
-            "large_steps": [step for _, step in large],
-            "finite": [bool(np.isfinite(means).all()) for means in far],
-            "run": run,
-            "rules": {rule: _rule(rule, run) for rule in STEPS},
+            "limit": _limit(),
+            "large_steps": [e.run.steps[0] for e in far.values()],
+            "finite": [result.problem is None for result in ends],
+            "run": _settings(profile),
+            "rules": {
+                rule: _rule(rule, [estimates[rule, i] for i in range(PAIRS)])
+                for rule in STEPS
+            },
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
@@ -164,11 +165,13 @@ class FiniteStep(Figure):
         return canvas
 
 
-def experiment_of(rule: str, run: Mapping[str, Any]) -> Experiment:
+def experiment_of(
+    rule: str, run: Mapping[str, Any], name: str = "finite_step"
+) -> Experiment:
     """That rule on the model; `run` as in an experiment file."""
     noise = {"law": "gaussian", "scale": SIGMA}
     return worlds.experiment(
-        "finite_step",
+        name,
         worlds.line_model(dragger_fraction=FRACTION, noise=noise, dragger_norm=NORM),
         run,
         rule=rule,
@@ -177,34 +180,85 @@ def experiment_of(rule: str, run: Mapping[str, Any]) -> Experiment:
     )
 
 
-def _batch_means(rule: str, run: Mapping[str, Any], step: float) -> Array:
-    """Batch means of ∇f and ‖∇f‖² [replicates, batches, 2] at one step."""
-    return recording(experiment_of(rule, run), SIZE, step, available_cores())
+def _settings(profile: Profile) -> dict[str, Any]:
+    """What all runs of the points share, as in an experiment file."""
+    return {
+        "replicates": profile.pick(quick=128, full=1024),
+        "iterations": profile.pick(quick=4000, full=16_000),
+        "burn_in": 0.25,
+        "seed": 15,
+    }
 
 
-def _rule(rule: str, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Theory and simulation of one rule."""
-    experiment = experiment_of(rule, run)
+def _pairs(profile: Profile) -> dict[tuple[str, int], Experiment]:
+    """The runs from rest at steps i and i + 1 of each rule."""
+    runs = {}
+    for rule, steps in STEPS.items():
+        start = _rest(rule)[1].norm
+        for i in range(PAIRS):
+            run = {**_settings(profile), "start": start, "steps": steps[i : i + 2]}
+            name = f"finite_step_{rule}_{i}_{profile}"
+            runs[rule, i] = experiment_of(rule, run, name)
+    return runs
+
+
+def _far(profile: Profile) -> dict[str, Experiment]:
+    """Short runs with steps on both sides of Algorithm 1's limit, and with HUGE."""
+    rules = {
+        "below": ("adaptive", 0.85 * _limit()),
+        "beyond": ("adaptive", 1.15 * _limit()),
+        "huge": ("normalized", HUGE),
+    }
+    run = {"measure": "average", "replicates": 16}
+    return {
+        name: experiment_of(
+            rule, {**run, "steps": [step]}, f"finite_step_{name}_{profile}"
+        )
+        for name, (rule, step) in rules.items()
+    }
+
+
+@cache
+def _limit() -> float:
+    """The largest step with which Algorithm 1 does not diverge."""
+    model = experiment_of("adaptive", {}).gradient_model
+    return largest_stable_step(model, SIZE, MICRO_BATCHES)
+
+
+@cache
+def _rest(rule: str) -> tuple[Update, StationaryPoint]:
+    """The expected update of a rule, and its only stationary point."""
+    experiment = experiment_of(rule, {})
     update = Update(experiment.gradient_model, experiment.algorithm.clipping(SIZE))
     (point,) = stationary_points(update)
+    return update, point
+
+
+def _rule(rule: str, estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """Theory and simulation of one rule; the estimates are those of pairs of steps.
+
+    Raises CheckError where a run is not at rest.
+    """
+    for estimate in estimates:
+        if estimate.problem:
+            raise CheckError(f"finite_step: {rule}: {estimate.problem}")
+    update, point = _rest(rule)
     near = drift(update, point.gradient)
     steps: Sequence[float] = STEPS[rule]
     exact = _exact_shifts(update, point, near)
-    at_rest = {**run, "start": point.norm}
-    means = [_batch_means(rule, at_rest, step) for step in steps]
-    neighbours = [slice(i, i + 2) for i in range(len(steps) - 1)]
+    single = [estimates[0].at_steps[0], *(pair.at_steps[1] for pair in estimates)]
     return {
         "bias": point.norm,
         **near._asdict(),
         "slope": _first_order(near, point),
         "exact": list(exact.items()),
         "points": [
-            _point(step, m, point.norm, exact[step])
-            for step, m in zip(steps, means, strict=True)
+            _point(step, bias, point.norm, exact[step])
+            for step, bias in zip(steps, single, strict=True)
         ],
         "extrapolated": [
-            _extrapolated(steps[two], means[two], point.norm, exact)
-            for two in neighbours
+            _extrapolated(steps[i : i + 2], pair, point.norm, exact)
+            for i, pair in enumerate(estimates)
         ],
     }
 
@@ -232,24 +286,22 @@ def _exact_shifts(
     return shifts
 
 
-def _point(step: float, means: Array, bias: float, exact: float) -> dict[str, Any]:
+def _point(
+    step: float, single: SquaredBias, bias: float, exact: float
+) -> dict[str, Any]:
     """Norm of the mean gradient less the exact bias, from independent replicates."""
-    gradient = means[..., 0].mean(1)
-    n = len(gradient)
-    value = abs(float(gradient.mean())) - bias
-    error = float(gradient.std(ddof=1) / math.sqrt(n))
-    point = Point.of_mean(value, error, n - 1, exact=exact)
+    value, error = single.bias - bias, single.standard_error
+    point = Point.of_mean(value, error, single.degrees, exact=exact)
     return point.entry(without=("standard_error",), error=error, step=step)
 
 
 def _extrapolated(
     steps: Sequence[float],
-    means: Sequence[Array],
+    result: Estimate,
     bias: float,
     exact: Mapping[float, float],
 ) -> dict[str, Any]:
     """The bias from two steps less the exact one, beside the exact distributions'."""
-    result = estimate(np.stack(means), steps)
     left = float(extrapolation_weights(steps) @ [exact[step] for step in steps])
     low, high = result.interval
     point = Point(

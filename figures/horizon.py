@@ -11,18 +11,18 @@ from matplotlib.figure import Figure as Canvas
 from scipy import special
 
 from analysis.advice.run_length import growth_window, probable_bound
-from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
 from analysis.claims.averaged_guarantee import closed_form
 from analysis.rest.stable import exact_bias
+from analysis.spec.algorithm import divisors
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import ALARM, Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.single_runs import quantile_interval, run_averages
-from sim.sweep.measure import available_cores
+from sim.quantiles import quantile_interval
+from sim.results import Averages
 
 BATCH_SIZE = 32
 SIZE = 8
@@ -68,23 +68,22 @@ class Horizon(Figure):
     place = 16
 
     def experiments(self, profile: Profile) -> list[Experiment]:
-        """None: averages of single runs are not stored but simulated with the data."""
-        return []
+        """The normalized rule at horizons half a decade apart, with their steps."""
+        replicates = profile.pick(quick=4096, full=8192)
+        last = profile.pick(quick=6, full=8)  # half decades
+        horizons = [round(10 ** (k / 2)) for k in range(2, last + 1)]
+        return [run_of(horizon, replicates, str(profile)) for horizon in horizons]
 
     def data(self, profile: Profile, simulated: Simulated) -> dict[str, Any]:
         """Best size by horizon, its limits; averages of runs and their guarantees."""
-        replicates = profile.pick(quick=4096, full=8192)
-        last = profile.pick(quick=6, full=8)  # half decades
-        experiments = [
-            run_of(round(10 ** (k / 2)), replicates) for k in range(2, last + 1)
-        ]
-        runs = [_averages(e) for e in experiments]
+        experiments = self.experiments(profile)
+        runs = [_averages(e, simulated[e.name][SIZE]) for e in experiments]
         horizon = np.geomspace(6, 1.5 * experiments[-1].run.iterations, 60)
         first = runs[0]["mean"]
         guaranteed = _averaged(horizon, SIZE, FRACTION)
         model = experiments[0].gradient_model
         return {
-            "replicates": replicates,
+            "replicates": experiments[0].run.replicates,
             "sizes": {str(eps): _sizes(profile, eps) for eps in (RARER, FRACTION)},
             "exact_bias": exact_bias(model, "normalized", BATCH_SIZE, SIZE).bias,
             "floor": guaranteed["averaged_bias"][0],
@@ -197,7 +196,7 @@ class Horizon(Figure):
         return canvas
 
 
-def run_of(horizon: int, replicates: int) -> Experiment:
+def run_of(horizon: int, replicates: int, name: str = "alone") -> Experiment:
     """Runs of the normalized rule with the step that both guarantees prescribe.
 
     The noise is that of the claim rare_signal for half as many draggers: these push
@@ -217,11 +216,11 @@ def run_of(horizon: int, replicates: int) -> Experiment:
         "iterations": horizon,
         "start": START,
         "replicates": replicates,
-        "measure": "trajectory",
+        "measure": "average",
         "seed": 16,
     }
     return worlds.experiment(
-        "horizon",
+        f"horizon_{horizon}_{name}",
         worlds.line_model(dragger_fraction=FRACTION, noise=noise, dragger_norm=1e4),
         run,
         rule="normalized",
@@ -254,16 +253,16 @@ def _probable(horizon: Any, failure: float, batch_size: int = BATCH_SIZE) -> Any
     )
 
 
-def _averages(experiment: Experiment) -> dict[str, dict[str, Any]]:
+def _averages(experiment: Experiment, result: Averages) -> dict[str, dict[str, Any]]:
     """Mean and quantiles 1 - q of the runs' averages beside their bounds.
 
     `above` is how many runs exceed the bound.
     """
-    averages = run_averages(experiment, SIZE, available_cores())
-    horizon, n = experiment.run.iterations, len(averages)
-    error = float(averages.std(ddof=1) / np.sqrt(n))
+    averages = np.array(result.gradient_norm[0])
+    value, error = result.of("gradient_norm")
+    horizon, n = experiment.run.iterations, experiment.run.replicates
     guarantee = float(_averaged(horizon, SIZE, FRACTION)["averaged_bound"])
-    mean = Point.of_mean(float(averages.mean()), error, n - 1, bound=guarantee)
+    mean = Point.of_mean(value, error, n - 1, bound=guarantee)
     entries = {"mean": mean.entry(without=("standard_error",))}
     for q in FAILURES:
         value, interval = quantile_interval(averages, 1 - q)

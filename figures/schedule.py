@@ -16,9 +16,8 @@ from analysis.advice.descent import (
     path_length,
     planned,
 )
-from analysis.advice.sizes import divisors
 from analysis.claims import CLAIMS
-from analysis.spec.algorithm import Run
+from analysis.spec.algorithm import Run, divisors
 from analysis.spec.experiment import Experiment
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels

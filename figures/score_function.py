@@ -16,7 +16,6 @@ from figures.kit import checks, palette, panels, worlds
 from figures.kit.checks import Check
 from figures.kit.points import Point
 from figures.kit.profiles import Profile
-from sim.averages import recorded
 from sim.measures import GROUPS
 from sim.micro_batches import binned, clipped_norms, micro_batch_gradients
 from sim.rules import adaptive
@@ -234,7 +233,7 @@ def _number(profile: Profile, *, samples: int) -> int:
 
 def _norm_point(count: int, result: Any) -> dict[str, Any]:
     """The mean clipping norm of a first step from w = 0."""
-    (mean,), (error,) = recorded(result, "clipping_norm")
+    (mean,), (error,) = result.recorded("clipping_norm")
     exact = _update(_worked_law(count)).clipping_norm(np.zeros(1))
     point = Point.of_mean(mean, error, GROUPS - 1, exact=exact)
     return point.entry(micro_batches=count)

@@ -49,32 +49,42 @@ steps.
 
 "trajectory": means over replicates and their standard errors at log-spaced iterations.
 
+"average": the mean of ‖∇f‖ over the iterations 0 … T - 1, which guarantees are about:
+averaged over replicates, with its standard error, and quantiles of single runs; beside
+it the mean of ‖∇f‖².
+
 "hitting": the mean of min(τ, iterations), τ the first iteration with ‖∇f‖ <=
 run.radius.
 
 Finished sizes, and the state of an unfinished one, are kept in DIR/NAME/ and reused by
-the next run of the same specification; Ctrl-C loses nothing. A damaged file there is
+the next run of the same specification; Ctrl-C loses a moment. A damaged file there is
 renamed, with a line on stderr, and its work is repeated. The numbers do not depend on
 threads or interruptions.
 
 example: python -m sim run sweet_spot --json > bias.json
 
 keys with --json: rule, batch_size, results[{micro_batch_size, bias, standard_error,
-interval[2]}], best{micro_batch_size, confidence_set[]}; numbers are null where the
-simulation diverged or never became stationary (the reason goes to stderr), and such
-sizes are left out of best; among the others the confidence set contains the size with
-the smallest true bias with probability 99 %. micro_batch_size is null for a schedule.
+interval[2], at_steps[{step, bias, standard_error, interval[2]}]}],
+best{micro_batch_size, confidence_set[]}; at_steps are the norms of the mean gradient
+before extrapolation; numbers are null where the simulation diverged or never became
+stationary (the reason goes to stderr), and such sizes are left out of best; among the
+others the confidence set contains the size with the smallest true bias with probability
+99 %. micro_batch_size is null for a schedule.
+
 With another measure: rule, batch_size, measure, results[{micro_batch_size, step, …}],
 where … is iterations[] and for each of gradient_norm, loss, clipping_norm,
 clean_fraction and cosine a list of means and one of errors (gradient_norm_error[] and
-so on), or for hitting times mean, standard_error, reached, replicates"""
+so on); for averages iterations, replicates, gradient_norm, gradient_norm_error,
+squared_gradient_norm, squared_gradient_norm_error, quantiles[{probability, value,
+interval[2]}]; or for hitting times mean, standard_error, reached, replicates"""
 
 
 BENCH = """\
 Times the reference job J1 and its variants (the presets j1, j1_d16, …) in this engine,
-in NumPy and, where it is installed, in JAX: sample by sample, and with the exact
-reduction to micro-batches that this engine uses. All programs take turns, so that
-whatever disturbs the machine disturbs all of them: compare ratios. Then it measures the
+in NumPy and, where it is installed, in JAX: sample by sample, with the exact reduction
+to micro-batches, and with that to lengths (radial), whose cost does not know the
+dimension. All programs take turns, so that whatever disturbs the machine disturbs all
+of them: compare ratios. Then it measures the
 random generator alone, how time grows with each quantity, memory, and the cold start.
 `make bench` installs JAX first. Exit code 1 if the programs' results disagree.
 
@@ -123,7 +133,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print(common.to_json(result))
         return 0
-    print(f"rule {result.rule}, batch size {result.batch_size}")
+    optimizer = experiment.algorithm.optimizer
+    after = "" if optimizer is None else f", then {optimizer.kind}"
+    print(f"rule {result.rule}{after}, batch size {result.batch_size}")
     _print_bias(result) if isinstance(result, Result) else _print_measured(result)
     common.say(f"results are in {Path(options.out) / experiment.name}")
     return 0
@@ -145,10 +157,13 @@ def _print_bias(result: "Result") -> None:
 
 
 def _print_measured(result: "MeasuredResult") -> None:
-    """The hitting times, or the last points of the trajectories."""
-    from sim.measures import QUANTITIES
+    """The hitting times, the averages, or the last points of the trajectories."""
+    from sim.measures import AVERAGES, QUANTITIES
 
     columns = ["mean"]
+    if result.measure == "average":
+        columns = list(AVERAGES)
+        print(f"means over {result.results[0]['iterations']} iterations")
     if result.measure == "trajectory":
         columns = list(QUANTITIES)
         iterations = result.results[0]["iterations"][-1]
@@ -161,10 +176,15 @@ def _print_measured(result: "MeasuredResult") -> None:
             cells.append(_with_error(row[column], row[error]))
         if result.measure == "hitting":
             cells.append(f"{row['reached']} of {row['replicates']}")
+        for quantile in row.get("quantiles", []):
+            cells.append(common.number(quantile["value"]))
         rows.append(cells)
     names = [column.replace("_", " ") for column in columns]
-    reached = ["reached"] if result.measure == "hitting" else []
-    print(common.table(["micro-batch size", "step", *names, *reached], rows))
+    if result.measure == "hitting":
+        names.append("reached")
+    for quantile in result.results[0].get("quantiles", []):
+        names.append(f"{quantile['probability']:.0%} of runs below")
+    print(common.table(["micro-batch size", "step", *names], rows))
 
 
 def _with_error(value: Any, error: Any) -> str:

@@ -43,9 +43,26 @@ class SquaredBias:
     across: float
     degrees: int
 
+    @property
+    def standard_error(self) -> float:
+        """Standard deviation of the component of ȳ along itself."""
+        return float(np.sqrt(self.along) / 2)
+
     def error_at(self, bias: float) -> float:
         """Standard deviation of q if the true bias were `bias`, or ‖ȳ‖ if larger."""
         return float(np.sqrt(self.along * max(bias, self.bias) ** 2 + self.across))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """99 % confidence interval: the biases whose score is below the quantile."""
+        z = quantile((1 + CONFIDENCE) / 2, self.degrees)
+        low = self.squared - z * self.error_at(0.0)
+        middle = self.squared + z**2 * self.along / 2
+        root = middle**2 - self.squared**2 + z**2 * self.across
+        high = max(
+            middle + np.sqrt(max(root, 0.0)), self.squared + z * self.error_at(0.0)
+        )
+        return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
 
     def excess(self, other: "SquaredBias") -> tuple[float, float, int]:
         """By how much this q exceeds another one, if the bias here is the smaller one.
@@ -66,7 +83,8 @@ class Estimate:
     recorded run, over coordinates and step sizes, `drift` that of the extrapolated
     vectors; `memory` is the correlation between successive batch means where these
     count as independent, else 0; `shift` is the distance from the mean at the smallest
-    step to ȳ.
+    step to ȳ. `at_steps` are the norms of the mean gradient at each of the steps, which
+    have not been extrapolated.
     """
 
     mean: tuple[float, ...]
@@ -78,6 +96,7 @@ class Estimate:
     drift: float
     memory: float
     shift: float
+    at_steps: tuple[SquaredBias, ...]
 
     @property
     def bias(self) -> float:
@@ -87,7 +106,7 @@ class Estimate:
     @property
     def standard_error(self) -> float:
         """Standard deviation of the component of ȳ along itself."""
-        return float(np.sqrt(self.along) / 2)
+        return self.square.standard_error
 
     @property
     def square(self) -> SquaredBias:
@@ -107,14 +126,7 @@ class Estimate:
     @property
     def interval(self) -> tuple[float, float]:
         """99 % confidence interval: the biases whose score is below the quantile."""
-        z = quantile((1 + CONFIDENCE) / 2, self.degrees)
-        low = self.squared - z * self.error_at(0.0)
-        middle = self.squared + z**2 * self.along / 2
-        root = middle**2 - self.squared**2 + z**2 * self.across
-        high = max(
-            middle + np.sqrt(max(root, 0.0)), self.squared + z * self.error_at(0.0)
-        )
-        return float(np.sqrt(max(low, 0.0))), float(np.sqrt(max(high, 0.0)))
+        return self.square.interval
 
     @property
     def problem(self) -> str | None:
@@ -205,8 +217,9 @@ def estimate(
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.einsum("s,srbd->rbd", extrapolation_weights(steps), batch_means)
         moments = _Moments.of(_units(y))
+        at_steps = tuple(_at_step(means, unit, squared) for means in batch_means)
     if not moments.finite:
-        return _diverged(batch_means.shape[-1], moments.count - 1)
+        return _diverged(batch_means.shape[-1], moments.count - 1, at_steps)
     finest = batch_means[np.argmin(steps)].mean((0, 1))
     shift = float(np.linalg.norm(moments.mean - finest))
     if squared:
@@ -214,22 +227,33 @@ def estimate(
         shift = abs(moments.mean[0] - math.sqrt(max(finest[0], 0.0)))
     zero = UNDERFLOW / (unit**2 if squared else unit)
     several_runs = moments.count > len(y) or squared
+    square = moments.in_units_of(unit)
     return Estimate(
         mean=tuple(float(x) for x in unit * moments.mean),
-        squared=float(unit**2 * moments.squared),
-        along=float(unit**2 * 4 * moments.along / moments.count),
-        across=float(unit**4 * moments.across),
-        degrees=moments.count - 1,
+        squared=square.squared,
+        along=square.along,
+        across=square.across,
+        degrees=square.degrees,
         unrest=max(_unrest(means, zero) for means in batch_means),
         drift=_unrest(y, zero),
         memory=max(map(_memory, batch_means)) if several_runs else 0.0,
         shift=unit * shift,
+        at_steps=at_steps,
     )
 
 
-def _diverged(d: int, degrees: int) -> Estimate:
+def _at_step(batch_means: Array, unit: float, squared: bool) -> SquaredBias:
+    """The norm of the mean at one step, in units of `unit`; NaN where it diverged."""
+    moments = _Moments.of(_units(batch_means))
+    if not moments.finite:
+        nan = float("nan")
+        return SquaredBias(nan, nan, nan, nan, moments.count - 1)
+    return (moments.root() if squared else moments).in_units_of(unit)
+
+
+def _diverged(d: int, degrees: int, at_steps: tuple[SquaredBias, ...]) -> Estimate:
     nan = float("nan")
-    return Estimate((nan,) * d, nan, nan, nan, degrees, nan, nan, nan, nan)
+    return Estimate((nan,) * d, nan, nan, nan, degrees, nan, nan, nan, nan, at_steps)
 
 
 @dataclass(frozen=True)
@@ -263,6 +287,16 @@ class _Moments:
         """Whether all of them are numbers."""
         moments = [*self.mean, self.squared, self.along, self.across]
         return bool(np.isfinite(moments).all())
+
+    def in_units_of(self, unit: float) -> SquaredBias:
+        """The square of ‖ȳ‖ once the vectors have been multiplied by `unit`."""
+        return SquaredBias(
+            bias=float(unit * np.linalg.norm(self.mean)),
+            squared=float(unit**2 * self.squared),
+            along=float(unit**2 * 4 * self.along / self.count),
+            across=float(unit**4 * self.across),
+            degrees=self.count - 1,
+        )
 
     def root(self) -> "_Moments":
         """Moments of the root of the mean, where the vectors are squares [n, 1]."""

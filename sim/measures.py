@@ -1,4 +1,4 @@
-"""What a simulation records: batch means, points of a trajectory, hitting times.
+"""What a simulation records: batch means, trajectories, averages, hitting times.
 
 A measure names the iterations at which the engine pauses, and collects from its state
 there. Replicates are averaged in at most GROUPS groups, so that the size of the record
@@ -7,7 +7,7 @@ independent, and intervals are computed from the variance between them.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from sim.engines.state import State
 
 GROUPS = 1024
 ROWS = 4096  # replicates whose losses are computed at once
+AVERAGES = ("gradient_norm", "squared_gradient_norm")
 QUANTITIES = ("gradient_norm", "loss", "clipping_norm", "clean_fraction", "cosine")
 
 Array = NDArray[np.float64]
@@ -43,6 +44,7 @@ class Measure(ABC):
     """The measure of one run; `found` is its record so far, all that must be stored."""
 
     found: Array
+    reads: ClassVar[tuple[str, ...]]  # the state's arrays that it collects from
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.run = experiment, experiment.run
@@ -59,13 +61,11 @@ class Measure(ABC):
     def collect(self, state: State, steps: int) -> None:
         """Take what is needed from the state after that many steps."""
 
-    def done(self, state: State) -> bool:
-        """Whether the record is complete before the last iteration."""
-        return False
-
 
 class Bias(Measure):
     """Batch means of ∇f and ‖∇f‖² after burn-in: found [groups, batches, d + 1]."""
+
+    reads = ("sums",)
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
@@ -90,12 +90,15 @@ class Bias(Measure):
         if steps > self.first:
             batch = (steps - self.first) // self.length - 1
             with np.errstate(invalid="ignore", over="ignore"):
-                self.found[:, batch] = group_means(state.host("sums")) / self.length
+                sums = state.host("sums")[:, :-1]
+                self.found[:, batch] = group_means(sums) / self.length
         state.sums[:] = 0
 
 
 class Trajectory(Measure):
     """Means at log-spaced iterations: found [groups, points, QUANTITIES]."""
+
+    reads = ("w", "last")
 
     def __init__(self, experiment: Experiment) -> None:
         from sim.problems import build  # numba, which is slow to import
@@ -125,11 +128,39 @@ class Trajectory(Measure):
         self.found[:, self.points.index(steps)] = group_means(values)
 
 
+class Average(Measure):
+    """Means of ‖∇f‖ and ‖∇f‖² over each run's iterations: found [replicates, AVERAGES].
+
+    Over 0 … T - 1, of every replicate: guarantees are about these means.
+    """
+
+    reads = ("sums",)
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.found = np.zeros((self.run.replicates, len(AVERAGES)))
+
+    def pauses(self) -> list[int]:
+        """Only the end."""
+        return [self.run.iterations]
+
+    def records(self, step: int) -> bool:
+        """Always."""
+        return True
+
+    def collect(self, state: State, steps: int) -> None:
+        """The means of all replicates."""
+        squares, norms = state.host("sums")[:, -2:].T / steps
+        self.found = np.column_stack([norms, squares])
+
+
 class Hitting(Measure):
     """The first iteration with ‖∇f‖ <= radius: found [replicates].
 
     -1 where it was not reached, NaN where the iterates are not finite.
     """
+
+    reads = ("w", "hit")
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
@@ -145,14 +176,11 @@ class Hitting(Measure):
         lost = ~np.isfinite(state.host("w")).all(axis=1)
         self.found = np.where(lost & (hit < 0), np.nan, hit)
 
-    def done(self, state: State) -> bool:
-        """Whether every replicate has hit."""
-        return bool((state.hit >= 0).all())
-
 
 MEASURES: dict[str, type[Measure]] = {
     "bias": Bias,
     "trajectory": Trajectory,
+    "average": Average,
     "hitting": Hitting,
 }
 

@@ -2,8 +2,8 @@
 
 One step takes B samples, splits them into micro-batches of b, the last of which has
 what is left, averages each one, clips it, averages the results and moves w against
-them. Nothing here is fast, and nothing here is shared with the engines, which the tests
-compare with it.
+them, or against what an optimizer makes of them. Nothing here is fast, and nothing here
+is shared with the engines, which the tests compare with it.
 """
 
 import math
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from analysis.spec.experiment import Experiment
 from analysis.spec.model import GradientModel
 from analysis.spec.noise import Gamma, Rare, StudentT
+from analysis.spec.optimizer import Optimizer
 from analysis.spec.rule import Rule
 
 Vector = list[float]
@@ -185,6 +186,52 @@ def clipped(
             return average_then_clip(gradients, threshold)
 
 
+def momentum(optimizer: Optimizer, updates: Sequence[Vector]) -> Vector:
+    """Heavy ball: the updates so far, weighted by how long ago they were."""
+    mu = optimizer.momentum
+    assert mu is not None
+    weight = [(1 - mu) * mu**age for age in reversed(range(len(updates)))]
+    return weighted(weight, updates)
+
+
+def adam(optimizer: Optimizer, updates: Sequence[Vector]) -> Vector:
+    """Adam: the weighted mean over the root of the weighted mean square."""
+    first, second = optimizer.beta1, optimizer.beta2
+    assert first is not None
+    assert second is not None
+    assert optimizer.epsilon is not None
+    ages = range(len(updates) - 1, -1, -1)
+    squares = [[x * x for x in u] for u in updates]
+    means = weighted(shares([first**age for age in ages]), updates)
+    powers = weighted(shares([second**age for age in ages]), squares)
+    return [
+        x / (math.sqrt(y) + optimizer.epsilon)
+        for x, y in zip(means, powers, strict=True)
+    ]
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """The weights over their sum."""
+    return [x / sum(weights) for x in weights]
+
+
+def weighted(weights: Sequence[float], vectors: Sequence[Vector]) -> Vector:
+    """The sum of the vectors, each multiplied by its weight."""
+    pairs = zip(weights, vectors, strict=True)
+    return [
+        sum(column) for column in zip(*(scaled(v, c) for c, v in pairs), strict=True)
+    ]
+
+
+def optimized(optimizer: Optimizer | None, updates: Sequence[Vector]) -> Vector:
+    """What the optimizer makes of all updates so far; without one, the last."""
+    if optimizer is None:
+        return updates[-1]
+    if optimizer.kind == "momentum":
+        return momentum(optimizer, updates)
+    return adam(optimizer, updates)
+
+
 def trajectory(
     experiment: Experiment,
     micro_batch_size: int,
@@ -206,6 +253,7 @@ def trajectory(
         else [start] + [0.0] * (model.dimension - 1)
     )
     iterates = [w]
+    updates: list[Vector] = []
     for samples in batches:
         gradients = []
         for j in range(m):
@@ -216,6 +264,8 @@ def trajectory(
         update = mean(clipped(algorithm.rule, gradients, algorithm.threshold))
         if algorithm.aggregate == "sum":
             update = scaled(update, m)
-        w = [w[i] - step_size * update[i] for i in range(model.dimension)]
+        updates.append(update)
+        move = optimized(algorithm.optimizer, updates)
+        w = [w[i] - step_size * move[i] for i in range(model.dimension)]
         iterates.append(w)
     return iterates

@@ -28,7 +28,7 @@ COMMANDS = {
     "sim": sim.__main__,
     "figures": figures.__main__,
 }
-LONG = {"analysis bounds", "analysis check", "sim bench"}
+LONG = {"analysis bounds", "analysis check", "analysis learning-curve", "sim bench"}
 SHOWN = {"-h", "--help", "--version"}  # what is printed in place of a result
 QUICK = ["drift", "minimax", "threshold_size"]  # claims that are checked at once
 EVALUATED = sorted(name for name, claim in CLAIMS.items() if claim.values)
@@ -69,6 +69,8 @@ def numbers(action):
         return st.integers(1, 2)  # of any batch
     if action.dest in ("horizon", "micro_batch_size"):
         return st.floats(1, 100)
+    if action.dest == "kurtosis":
+        return st.floats(1, 100)
     return {int: batches}.get(action.type, positive)
 
 
@@ -91,7 +93,7 @@ def models(draw):
     sizes = draw(
         st.lists(st.sampled_from(divisors), min_size=1, max_size=2, unique=True)
     )
-    measure = draw(st.sampled_from(["bias", "trajectory", "hitting"]))
+    measure = draw(st.sampled_from(["bias", "trajectory", "average", "hitting"]))
     lines = [
         "[model]",
         f"dimension = {d}",
@@ -106,6 +108,7 @@ def models(draw):
         f"batch_size = {B}",
         f"micro_batch_sizes = {sizes}",
         *([f"threshold = {draw(positive)}"] if rule in ("fixed", "global") else []),
+        *(['optimizer = {kind = "momentum"}'] if draw(st.booleans()) else []),
         "[run]",
         f'measure = "{measure}"',
         *(["radius = 0.5"] if measure == "hitting" else []),
@@ -148,11 +151,14 @@ def lines(draw, file, long):
         return words + draw(evaluations())
     if command in ("analysis bounds", "sim bench"):
         return [*words, "--help"]
+    groups = [g._group_actions for g in PARSERS[command]._mutually_exclusive_groups]
+    chosen = [draw(st.sampled_from(group)) for group in groups]
+    others = {action for group in groups for action in group} - set(chosen)
     for action in actions(PARSERS[command]):
-        if not (action.required or draw(st.booleans())) or action.dest in (
-            "version",
-            "list",
-        ):
+        needed = action.required or action in chosen
+        if not (needed or draw(st.booleans())) or action.dest in ("version", "list"):
+            continue
+        if action in others:
             continue
         if action.dest == "help":
             words += draw(st.sampled_from([[], [], [], ["--help"]]))
@@ -180,11 +186,19 @@ def values(command, action, file):
             return [str(file)]
 
         return models().map(write)
+    if action.dest == "norms":
+        recorded = file.with_suffix(".csv")
+        recorded.write_text("norm\n1\n0.5\n2\n", encoding="utf-8")
+        return one(st.just(recorded))
     if action.dest in ("name", "names"):
         by_command = {"figures": registry.names(), "analysis check": QUICK}
         known = st.sampled_from(by_command.get(command, sorted(CLAIMS.names)))
         return one(known | known.map(lambda name: name.replace("_", "-")))
-    by_name = {"backend": ["cpu", "auto"], "formats": ["png", "svg,pdf"]}
+    by_name = {
+        "backend": ["cpu", "auto"],
+        "formats": ["png", "svg,pdf"],
+        "plot": ["x.svg"],
+    }
     return one(st.sampled_from(by_name.get(action.dest, ["folder"])))
 
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.advice.sizes import bias_radius, divisors
+from analysis.advice.sizes import bias_radius
 from analysis.claims.drift import claim as drift
 from analysis.claims.hitting_time import claim as hitting_time
 from analysis.rest.mixture import mixture
 from analysis.rest.update import expected_update
+from analysis.spec.algorithm import divisors
 from analysis.spec.model import GradientModel
 from analysis.spec.rule import Clipping, Rule
 

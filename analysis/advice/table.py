@@ -21,7 +21,7 @@ from analysis.rest.stable import (
 )
 from analysis.rest.update import Update
 from analysis.spec.algorithm import Algorithm
-from analysis.spec.checking import SpecificationError
+from analysis.spec.checking import SpecificationError, refuse
 from analysis.spec.experiment import Experiment
 from analysis.spec.rule import Clipping, Rule
 
@@ -56,7 +56,8 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
     """Document of `analysis bias`: exact bias, guarantee and SGD beside them, by size.
 
     With `finite_step` also how the iterates behave at the stationary point nearest to
-    0. Raises SpecificationError for a model that is only simulated, and for a schedule.
+    0. Raises SpecificationError for a model that is only simulated, for a schedule and
+    for Adam. Momentum changes nothing here: see paper_notes/derivations.md.
     """
     model, algorithm = experiment.gradient_model, experiment.algorithm
     if algorithm.schedule is not None:
@@ -64,6 +65,10 @@ def bias_table(experiment: Experiment, finite_step: bool = False) -> dict[str, A
             "algorithm.schedule: must be absent for an exact bias, which "
             "belongs to one size"
         )
+    optimizer = algorithm.optimizer
+    if optimizer is not None and optimizer.kind != "momentum":
+        allowed = "momentum for an exact bias: Adam has one of its own"
+        refuse("algorithm.optimizer.kind", optimizer.kind, allowed)
     batch_size, pure = algorithm.batch_size, algorithm.domains == "pure"
     sgd = exact_bias(model, Rule.SGD, batch_size, batch_size, pure=pure).bias
     results = []

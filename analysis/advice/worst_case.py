@@ -8,10 +8,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.advice.closed_forms import Micro
 from analysis.spec.checking import integer, real
 from analysis.spec.limits import LARGEST_STEP
 from analysis.spec.rule import micro_batches
@@ -51,6 +53,10 @@ class WorstCase:
     def rate(self) -> float:
         """λ = -ln(1-ε): a micro-batch of b samples is clean with chance p = e^(-λb)."""
         return float(-np.log1p(-self.dragger_fraction))
+
+    def micro(self, size: Any) -> Micro:
+        """Micro-batches of that size, a number or an array of them."""
+        return Micro(self.rate, self.alignment, self.noise_scale, size)
 
     @property
     def sgd_radius(self) -> float:
@@ -146,14 +152,18 @@ def cut_radius(case: WorstCase, batch_size: int, sizes: Sizes) -> Array:
     return np.asarray(case.noise_scale * radius)
 
 
-def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> Array:
+def cut_average(
+    case: WorstCase, batch_size: int, sizes: Sizes, pace: float, *, order: float = 2.0
+) -> Array:
     """The bound of averaged_guarantee [n] for a mini-batch cut at these sizes [n].
 
     The bound on the mean gradient norm of the normalized rule over a run; pace =
     √(2LΔ/T), in the unit of σ. A micro-batch of size b pulls with κG - ps at least
     (claim drift, 'linear bound'); the update is the mean over all of them, so κ and ps
-    become their means. Infinite from the breakdown on.
+    become their means. Infinite from the breakdown on. With an `order` ν below 2 it is
+    the bound of heavy_tails, s = 2^((2-ν)/ν)σ/b^(1-1/ν); at pace 0 it is a radius.
     """
+    scale = 2 ** ((2 - order) / order) * case.noise_scale
 
     def mean(value: Callable[[Array, Sizes], Array]) -> Array:
         m = count(batch_size, sizes)
@@ -162,7 +172,7 @@ def cut_average(case: WorstCase, batch_size: int, sizes: Sizes, pace: float) -> 
         return np.asarray(((m - 1) * whole + smaller) / m)
 
     margin = mean(lambda p, b: p - case.alignment * (1 - p))
-    noise = mean(lambda p, b: p * case.noise_scale / np.sqrt(b))
+    noise = mean(lambda p, b: p * scale / b ** (1 - 1 / order))
     known = margin > 0
     with np.errstate(over="ignore"):  # next to the breakdown
         return np.where(known, (pace + noise) / np.where(known, margin, 1.0), np.inf)

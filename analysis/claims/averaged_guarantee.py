@@ -30,6 +30,7 @@ from analysis.proof.steps import (
     Expectation,
     Identity,
     Inequality,
+    Step,
 )
 from analysis.proof.symbols import (
     Delta,
@@ -78,56 +79,72 @@ linear_drift = (
     ),
 )
 
-steps = (
-    *linear_drift,
-    *setting.normalized_descent,
-    Inequality(
-        "one step",
-        Relation(G, "<=", one_step),
-        "the descent, solved for G",
-        ("descent", "fresh mini-batch", "mean of unit vectors", "linear drift bound"),
-        certificate=(
-            (progress - gamma * pull + L * gamma**2 * square / 2) / (gamma * kappa),
-            L * gamma * (1 - square) / (2 * kappa),
-            (drift - tangent) / kappa,
+
+def normalized_run(
+    total: sp.Expr, definitions: tuple[str, ...] = ()
+) -> tuple[Step, ...]:
+    """From the step "linear drift bound" to E G <= `total`.
+
+    `definitions` names further steps that define the noise s.
+    """
+    return (
+        *setting.normalized_descent,
+        Inequality(
+            "one step",
+            Relation(G, "<=", one_step),
+            "the descent, solved for G",
+            (
+                "descent",
+                "fresh mini-batch",
+                "mean of unit vectors",
+                "linear drift bound",
+            ),
+            certificate=(
+                (progress - gamma * pull + L * gamma**2 * square / 2) / (gamma * kappa),
+                L * gamma * (1 - square) / (2 * kappa),
+                (drift - tangent) / kappa,
+            ),
         ),
-    ),
-    setting.over_the_run(G, one_step),
-    setting.total_progress(E),
-    Expectation(
-        "mean progress",
-        Relation(E(one_step), "<=", any_step),
-        "affine in the progress",
-        ("total progress",),
-        random=(progress, G, drift, pull, square),
-    ),
-    Axiom(
-        "step size",
-        Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
-        "the best one, see the witness",
-    ),
-    Identity(
-        "closed form",
-        Relation(any_step, "=", bound),
-        "the two terms with γ are equal",
-        ("step size", "margin", "noise", "clean probability"),
-    ),
-    Chain(
-        "conclusion",
-        statement,
-        "transitivity",
-        ("average", "mean progress", "closed form"),
-    ),
+        setting.over_the_run(G, one_step),
+        setting.total_progress(E),
+        Expectation(
+            "mean progress",
+            Relation(E(one_step), "<=", any_step),
+            "affine in the progress",
+            ("total progress",),
+            random=(progress, G, drift, pull, square),
+        ),
+        Axiom(
+            "step size",
+            Relation(gamma, "=", sp.sqrt(2 * Delta / (L * T))),
+            "the best one, see the witness",
+        ),
+        Identity(
+            "closed form",
+            Relation(any_step, "=", total),
+            "the two terms with γ are equal",
+            ("step size", "margin", "noise", "clean probability", *definitions),
+        ),
+        Chain(
+            "conclusion",
+            Relation(E(G), "<=", total),
+            "transitivity",
+            ("average", "mean progress", "closed form"),
+        ),
+    )
+
+
+steps = (*linear_drift, *normalized_run(bound))
+
+no_better_step = Inequality(
+    "no better step size",
+    Relation(Delta / (any_length * T) + L * any_length / 2, ">=", speed),
+    "for every step size γ₀: arithmetic and geometric mean",
+    certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2)) ** 2,
 )
 
 witness = (
-    Inequality(
-        "no better step size",
-        Relation(Delta / (any_length * T) + L * any_length / 2, ">=", speed),
-        "for every step size γ₀: arithmetic and geometric mean",
-        certificate=(sp.sqrt(Delta / (any_length * T)) - sp.sqrt(L * any_length / 2))
-        ** 2,
-    ),
+    no_better_step,
     Identity(
         "averaged bias",
         Relation(p * s / kappa, "=", bias),
@@ -191,6 +208,10 @@ def beyond(expression: sp.Expr) -> sp.Expr:
     return sp.Piecewise((expression, margin_of_size > 0), (sp.nan, True))
 
 
+step_length = Assumption(
+    "step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"
+)
+
 claim = Claim(
     name="averaged_guarantee",
     part="How fast it gets there",
@@ -202,9 +223,7 @@ claim = Claim(
         A1,
         A2,
         *radius_claim.assumptions,
-        Assumption(
-            "step size γ = √(2Δ/(LT)); for any other γ the step 'mean progress'"
-        ),
+        step_length,
     ),
     statement=statement,
     steps=steps,

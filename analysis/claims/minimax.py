@@ -2,8 +2,8 @@
 
 Two worlds on a line: benign gradients deviate from 0 to +A in one and to -A in the
 other, with probability w; the draggers fill in the missing side. The mixtures that a
-rule gets to see are one and the same law, the benign means are ±μ, so wherever the rule
-rests it is μ off in one world.
+rule gets to see are one and the same law, the benign means are ±h, so wherever the rule
+rests it is h off in one world.
 """
 
 import sympy as sp
@@ -14,7 +14,7 @@ from analysis.proof.relations import Relation
 from analysis.proof.steps import Axiom, Chain, Definition, Identity, Inequality
 from analysis.proof.symbols import epsilon, sigma
 
-w, A, mu = sp.symbols("w A mu", positive=True)
+w, A, offset = sp.symbols("w A offset", positive=True)
 plus, minus, worst = sp.symbols("error_plus error_minus error", nonnegative=True)
 
 bound = sigma * sp.sqrt(epsilon) / sp.sqrt(1 - 2 * epsilon)
@@ -22,6 +22,31 @@ statement = Relation(worst, ">=", bound)
 terms = {
     "error": "the larger bias of any rule on two laws that it cannot tell apart",
 }
+
+same_outcome = (  # the benign means are ±offset; also where the noise has no variance
+    Axiom("first world", Relation(plus, "<=", worst), "the larger of the two errors"),
+    Axiom("second world", Relation(minus, "<=", worst), "the larger of the two errors"),
+    Axiom(
+        "one outcome",
+        Relation(plus + minus, ">=", 2 * offset),
+        (
+            "the same law, so the same point of rest; triangle inequality "
+            "between the two means"
+        ),
+        axiom="inner product",
+    ),
+    Inequality(
+        "one of them is large",
+        Relation(worst, ">=", offset),
+        "the average of three slacks",
+        ("first world", "second world", "one outcome"),
+        certificate=(
+            (worst - plus) / 2,
+            (worst - minus) / 2,
+            (plus + minus - 2 * offset) / 2,
+        ),
+    ),
+)
 
 steps = (
     Axiom("minority", Relation(1 - 2 * epsilon, ">", sp.S.Zero), "ε < 1/2"),
@@ -59,32 +84,11 @@ steps = (
         "both benign laws have the variance σ²",
         ("probability of a deviation", "size"),
     ),
-    Definition("mean", Relation(mu, "=", w * A), "the benign means are μ and -μ"),
-    Axiom("first world", Relation(plus, "<=", worst), "the larger of the two errors"),
-    Axiom("second world", Relation(minus, "<=", worst), "the larger of the two errors"),
-    Axiom(
-        "one outcome",
-        Relation(plus + minus, ">=", 2 * mu),
-        (
-            "the same law, so the same point of rest; triangle inequality "
-            "between the two means"
-        ),
-        axiom="inner product",
-    ),
-    Inequality(
-        "one of them is large",
-        Relation(worst, ">=", mu),
-        "the average of three slacks",
-        ("first world", "second world", "one outcome"),
-        certificate=(
-            (worst - plus) / 2,
-            (worst - minus) / 2,
-            (plus + minus - 2 * mu) / 2,
-        ),
-    ),
+    Definition("mean", Relation(offset, "=", w * A), "the benign means are ± offset"),
+    *same_outcome,
     Identity(
         "closed form",
-        Relation(mu, "=", bound),
+        Relation(offset, "=", bound),
         "definitions",
         ("mean", "probability of a deviation", "size", "minority", "not all"),
     ),

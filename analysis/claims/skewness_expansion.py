@@ -185,7 +185,7 @@ claim = Claim(
         ),
     },
     shown={"bias": "conclusion", "best_micro_batch_size": "its value in samples"},
-    figure="two_sweet_spots",
+    figure="three_laws",
     agreement=("test_known_laws",),
     remarks=(
         (

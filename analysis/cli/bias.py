@@ -17,7 +17,8 @@ distribution of the noise and the direction of the draggers (from ε, σ, the dr
 and the sizes alone, alignment 1), and how many times smaller the bias is than that of
 SGD. Noise is gaussian, rare or gamma, the draggers persistent, additive, orthogonal,
 opposing or isotropic, and there may be several domains; a model without an exact
-expression is refused with the reason.
+expression is refused with the reason. Momentum has the same bias, and the same slope in
+the step, as no optimizer; Adam has another one, and is refused.
 
 Algorithm 1 (rule adaptive) does not move in a step in which one micro-batch gradient is
 zero. The column "steps that move" is the probability that none is. A size moves if at
@@ -47,9 +48,7 @@ def add(commands: Any) -> None:
     """Add the command to the subparsers."""
     summary = "the exact bias of an experiment"
     parser = common.add_command(commands, "bias", _act, summary, details=HELP)
-    parser.add_argument(
-        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
-    )
+    add_experiment(parser)
     parser.add_argument(
         "--finite-step", action="store_true", help="also what a finite step adds"
     )
@@ -59,7 +58,8 @@ def add(commands: Any) -> None:
 def _act(options: argparse.Namespace) -> int:
     from analysis.advice.table import bias_table
 
-    result = bias_table(_experiment(options.experiment), options.finite_step)
+    given = experiment(options.experiment)
+    result = bias_table(given, options.finite_step)
     lines = [
         f"rule {result['rule']}, batch size {result['batch_size']}, "
         f"SGD's exact bias {common.number(result['sgd_bias'])}",
@@ -67,10 +67,19 @@ def _act(options: argparse.Namespace) -> int:
         *_best_lines(result),
         *_remark_lines(result),
     ]
+    if given.algorithm.optimizer is not None:
+        lines.append("with momentum biases and their slopes in the step are the same")
     return guarantees.answer(options, result, lines)
 
 
-def _experiment(name: str) -> Any:
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the positional argument, for `experiment`."""
+    parser.add_argument(
+        "experiment", metavar="EXPERIMENT", help="a TOML file, or a preset's name"
+    )
+
+
+def experiment(name: str) -> Any:
     """The experiment in a file, or the preset of that name, which lies beside `sim`."""
     from analysis.spec.experiment import Experiment
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.claims import CLAIMS, claim
-from analysis.cli import common
+from analysis.cli import answers, common
 from analysis.proof.assumptions import SHARED
 from analysis.spec.checking import integer, named, refuse
 
@@ -87,10 +87,7 @@ def _add_eval(commands: Any) -> None:
     new.add_argument(
         "--grid", nargs="+", default=[], metavar="NAME=LOW:HIGH[:STEP]", action="extend"
     )
-    new.add_argument(
-        "--csv", action="store_true", help="print comma-separated values instead"
-    )
-    common.add_json(new)
+    answers.add_tables(new)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -194,8 +191,7 @@ def _eval(options: argparse.Namespace) -> int:
     if not evaluated.values:
         only = "one with values (this one has no values to evaluate)"
         refuse("claim", evaluated.name, only)
-    if options.csv and options.json:
-        refuse("--csv", "with --json", "one of the two")
+    answers.require_one_form(options)
     given = grid.settings(options.set)
     grids = grid.grids(options.grid)
     if grids:
@@ -213,12 +209,10 @@ def _printed_values(
     given: dict[str, Any],
     values: dict[str, Any],
 ) -> str:
-    from analysis.cli import grid
-
     if options.json:
         return common.to_json({"claim": name, "inputs": given, "values": values})
     if options.csv:
-        return grid.csv([given | values])
+        return answers.comma_separated([given | values])
     lines = common.pairs([(n, common.number(value)) for n, value in values.items()])
     return "\n".join(lines)
 
@@ -229,12 +223,10 @@ def _printed_rows(
     given: dict[str, Any],
     rows: Sequence[dict[str, Any]],
 ) -> str:
-    from analysis.cli import grid
-
     if options.json:
         return common.to_json({"claim": name, "inputs": given, "rows": rows})
     if options.csv:
-        return grid.csv(rows)
+        return answers.comma_separated(rows)
     cells = [[common.number(value) for value in row.values()] for row in rows]
     return common.table(list(rows[0]), cells)
 

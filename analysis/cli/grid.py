@@ -1,13 +1,10 @@
 """Settings and grids of `analysis eval`, and tables of a claim's values."""
 
-import csv as csv_module
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis.cli.common import document
 from analysis.proof.claim import Claim
 from analysis.spec.checking import number_hint, refuse
 
@@ -70,15 +67,6 @@ def table(
         {name: float(column[i]) for name, column in columns.items()}
         for i in range(rows)
     ]
-
-
-def csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Comma-separated values with a header; empty where a claim says nothing."""
-    out = io.StringIO()
-    writer = csv_module.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(document(row) for row in rows)
-    return out.getvalue().rstrip("\n")
 
 
 def _split(option: str, pair: str, form: str) -> tuple[str, str]:

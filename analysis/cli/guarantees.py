@@ -4,12 +4,21 @@ import argparse
 from typing import Any
 
 from analysis.cli import common
+from analysis.spec.checking import SpecificationError, real
 
-RULE_NAMES = {"adaptive": "Algorithm 1", "normalized": "the normalized rule"}
+SHORTEST = 1e-100  # threshold, in units of σ
+LONGEST = 1e100
+
+RULE_NAMES = {
+    "adaptive": "Algorithm 1",
+    "normalized": "the normalized rule",
+    "fixed": "a fixed threshold",
+}
 
 RULE = """\
 Rules: `adaptive` is Algorithm 1 and the default, `normalized` gives every micro-batch
-the same length; for a fixed threshold see `python -m analysis threshold`. With one
+the same length, `fixed` clips each at --threshold c, by default at the best one for its
+size; it is best at b = 1, for draggers of any norm and any number of them. With one
 micro-batch Algorithm 1 is plain SGD, and with few micro-batches all of them may hold a
 dragger at once. Its own guarantee depends on the dragger norm D (--dragger-norm: E‖d‖
 <= D for a dragger's gradient d), the less so the more micro-batches there are; without
@@ -27,7 +36,7 @@ missing), dragger_norm_limit (null where --dragger-norm is given: the largest dr
 norm at which Algorithm 1's radius is within 10 % of bias_radius; 10¹² σ stands for that
 or more), plain_sgd (one micro-batch under Algorithm 1), radius_without_last
 (bias_radius when a smaller last micro-batch is left out, else null), fixed{threshold,
-bias_radius} (of the rule fixed at this size)"""
+bias_radius} (of the rule fixed at this size: the given threshold, or the best)"""
 
 
 def add_model(parser: argparse.ArgumentParser, alignment: bool = True) -> None:
@@ -54,6 +63,27 @@ def add_rule(parser: argparse.ArgumentParser) -> None:
         default="adaptive",
         help="the rule to advise on (default adaptive, Algorithm 1)",
     )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="c > 0 of --rule fixed (default: the best for each size)",
+    )
+
+
+def threshold(options: argparse.Namespace) -> float | None:
+    """The given threshold, if there is one.
+
+    Raises SpecificationError where it is not that of the rule, or not positive.
+    """
+    c: float | None = options.threshold
+    if c is None:
+        return None
+    if options.rule != "fixed":
+        raise SpecificationError(
+            "--threshold: must be given together with --rule fixed"
+        )
+    sigma = noise_scale(options)
+    return real(SHORTEST * sigma, LONGEST * sigma)("threshold", c)
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:

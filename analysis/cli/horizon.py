@@ -14,22 +14,25 @@ averaged over the run: SGD when the draggers' mean is zero (root mean square; cl
 sgd_rate) and the normalized rule (claim averaged_guarantee), each with the step size
 that its bound is stated for. No bound over a run is known for Algorithm 1 itself: with
 --rule adaptive the candidates are the sizes whose bias radius is guaranteed to be
-within 10 % of the normalized rule's.
+within 10 % of the normalized rule's. Nor is one known for a fixed threshold: with
+--rule fixed the size is the one with the smallest bias radius. No constant step of SGD
+guarantees less than sgd_lower_bound (claim sgd_lower_bound, a quadratic).
 
 {guarantees.RULE}
 
 example: python -m analysis horizon --horizon 10000 --dragger-fraction 0.001 \\
              --batch-size 1024 --dragger-norm 1000 --smoothness 1 --initial-gap 10
 
-keys with --json: sgd_bound, clipping_bound (of the normalized rule at micro_batch_size;
-null beyond the breakdown), micro_batch_size (the given one; else for normalized the one
-with the smallest clipping_bound at T, between 1 and B, for adaptive
-admissible.micro_batch_size), crossover [low, high] (at that size clipping's bound is
-the smaller one between these horizons; high is null where it is too large for a number)
-or null (never), enough_micro_batches (whether the rule has enough of them at the given
-size, else null), admissible{guarantees.ADMISSIBLE}, clipping_bound}}, the best size for
-this batch (all null when there is none), sgd_persistent_bias (SGD's for small steps if
-the draggers do not average out but all agree, claim sgd_persistent_bias)"""
+keys with --json: sgd_bound, sgd_lower_bound, clipping_bound (of the normalized rule at
+micro_batch_size; null beyond the breakdown and for fixed), micro_batch_size (the given
+one; else for normalized the one with the smallest clipping_bound at T, between 1 and B,
+for adaptive admissible.micro_batch_size; null for fixed), crossover [low, high] (at
+that size clipping's bound is the smaller one between these horizons; high is null where
+it is too large for a number) or null (never), enough_micro_batches (whether the rule
+has enough of them at the given size, else null), admissible{guarantees.ADMISSIBLE},
+clipping_bound}}, the best size for this batch (all null when there is none),
+sgd_persistent_bias (SGD's for small steps if the draggers do not average out but all
+agree, claim sgd_persistent_bias)"""
 
 
 def add(commands: Any) -> None:
@@ -76,14 +79,22 @@ def _act(options: argparse.Namespace) -> int:
         options.batch_size,
         micro_batch_size=options.micro_batch_size,
         rule=options.rule,
+        threshold=guarantees.threshold(options),
     )
     unit = guarantees.unit(options)
     lines = [
         f"mean gradient norm over the run, in units of {unit}",
         f"SGD's bound                {number(result['sgd_bound'])}  "
         "(root mean square, if the draggers' mean is zero)",
+        f"no constant step below     {number(result['sgd_lower_bound'])}  "
+        "(of SGD on a quadratic, up to 1/L)",
         f"SGD's bias                 {number(result['sgd_persistent_bias'])}  "
         "(for small steps, if all draggers agree)",
+    ]
+    if options.rule == "fixed":
+        lines += _fixed_lines(options, result["admissible"])
+        return guarantees.answer(options, result, lines)
+    lines += [
         f"normalized rule's bound    {number(result['clipping_bound'])}",
         f"at micro-batch size        {number(result['micro_batch_size'])}",
     ]
@@ -92,6 +103,22 @@ def _act(options: argparse.Namespace) -> int:
     lines.append(_best_size_line(options, result["admissible"]))
     lines += _few_micro_batches_lines(options, result)
     return guarantees.answer(options, result, lines)
+
+
+def _fixed_lines(options: argparse.Namespace, best: dict[str, Any]) -> list[str]:
+    """The size and the bias of a fixed threshold, whose bound over a run is unknown."""
+    B = options.batch_size
+    lines = ["no bound over a run is known for a fixed threshold"]
+    if best["guarantee"] is None:
+        return [*lines, f"no size of a batch of {B} has a bias radius"]
+    size = guarantees.cut(B, best["micro_batch_size"])
+    clipping = number(best["fixed"]["threshold"])
+    return [
+        *lines,
+        f"bias radius                {number(best['guarantee'])}",
+        f"clipping at                {clipping}",
+        f"size, in a batch of {B}: {size}",
+    ]
 
 
 def _crossover_line(crossover: list[float] | None) -> str:

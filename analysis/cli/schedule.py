@@ -5,13 +5,15 @@ from typing import Any
 
 from analysis.cli import common, guarantees
 from analysis.cli.guarantees import number
+from analysis.spec.checking import SpecificationError
 
 HELP = f"""\
 The size at which the normalized rule is pulled back most strongly where the gradient
 norm is G (α = 1): small far away, growing to the sweet spot near stationarity. With
 --rule adaptive and a batch size the candidates are the sizes with enough micro-batches:
 at least eight, or with --dragger-norm those whose guaranteed radius is within 10 % of
-the normalized rule's.
+the normalized rule's. With --rule fixed, which needs a batch size, the pull is that of
+the clipped mean in units of its threshold.
 
 {guarantees.RULE}
 
@@ -36,14 +38,22 @@ def add(commands: Any) -> None:
 
 def _act(options: argparse.Namespace) -> int:
     from analysis.advice.sizes import at_gradient_norm
+    from analysis.advice.worst_case import WorstCase
 
+    if options.rule == "fixed" and options.batch_size is None:
+        raise SpecificationError(
+            "--rule fixed: must be given together with --batch-size"
+        )
     result = at_gradient_norm(
+        WorstCase(
+            options.dragger_fraction,
+            guarantees.noise_scale(options),
+            dragger_norm=options.dragger_norm,
+        ),
         options.gradient_norm,
-        options.dragger_fraction,
-        guarantees.noise_scale(options),
         options.batch_size,
         rule=options.rule,
-        dragger_norm=options.dragger_norm,
+        threshold=guarantees.threshold(options),
     )
     unit = guarantees.unit(options)
     lines = [
@@ -69,6 +79,10 @@ def _batch_lines(options: argparse.Namespace, best: dict[str, Any]) -> list[str]
         return [f"{name}: no size of a batch of {B} has a radius{enough}"]
     size = guarantees.cut(B, best["micro_batch_size"])
     lines = [f"best size for {name}, a batch of {B}: {size}"]
+    if options.rule == "fixed":
+        lines.append(f"clipping at {number(best['fixed']['threshold'])}")
+    if best["plain_sgd"]:
+        lines.append("this is plain SGD: nothing is clipped")
     if best["dragger_norm_limit"] is not None:
         limit = guarantees.norm_limit(best["dragger_norm_limit"])
         lines.append(

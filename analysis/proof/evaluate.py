@@ -146,8 +146,16 @@ def _compiled(expression: sp.Expr, leading: sp.Symbol | None = None) -> Compiled
     """The expression as a function; of the leading symbol first, if there is one."""
     symbols = sorted(expression.free_symbols - {leading}, key=str)
     arguments = symbols if leading is None else [leading, *symbols]
-    function = sp.lambdify(arguments, accurate(expression), modules=["numpy", "scipy"])
+    modules = [{"LambertW": _lambert_w}, "numpy", "scipy"]
+    function = sp.lambdify(arguments, accurate(expression), modules=modules)
     return Compiled(function, symbols)
+
+
+def _lambert_w(z: Any) -> Any:
+    """The principal branch of Lambert's W, real as z ≥ -1/e is."""
+    from scipy.special import lambertw  # few claims need it
+
+    return lambertw(z).real
 
 
 def _number(expression: sp.Expr, at: Arrays) -> np.ndarray:

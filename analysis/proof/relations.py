@@ -375,7 +375,7 @@ def regular(function: sp.Expr, relations: Sequence[Relation]) -> bool:
         function.exp.is_integer and function.exp.is_nonnegative
     ):
         return (
-            function.exp.is_number
+            regular(function.exp, relations)
             and strictly(function.base, relations)
             and regular(function.base, relations)
         )

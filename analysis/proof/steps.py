@@ -55,12 +55,25 @@ AXIOMS = {
     "fresh mini-batches": (
         "given w_t a mini-batch is drawn from its law, whatever was drawn before"
     ),
-    "layer cake": "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt",
+    "indicator": "1[x in A] ≤ h(x) where h ≥ 0, and h ≥ 1 on A",
+    "layer cake": (
+        "E min(c, r) = ∫_0^r P(c > t) dt for c ≥ 0; E c = ∫_0^∞ P(c > t) dt; "
+        "E c² = ∫_0^∞ 2t P(c > t) dt"
+    ),
+    "Fubini": "E ∫ X(t) dt = ∫ E X(t) dt where ∫ E|X(t)| dt is finite",
+    "Hölder": "E XY ≤ (E X^r)^{1/r}(E Y^q)^{1/q} for X, Y ≥ 0, 1/r + 1/q = 1",
+    "Laplace": (
+        "√x = ∫_0^∞ (1 - e^{-tx}) t^{-3/2} dt/(2√π); a sum's transform is the product"
+    ),
+    "gamma function": "Γ'/Γ(y) - Γ'/Γ(x) = ∫_0^∞ (e^{-xt} - e^{-yt})/(1 - e^{-t}) dt",
+    "by parts": "x ∫_0^∞ e^{-xt} f(t) dt = f(0) + ∫_0^∞ e^{-xt} f'(t) dt, bounded f",
     "Jensen": "E φ(X) ≥ φ(E X) for convex φ, ≤ for concave φ",
     "monotone integral": "∫_a^r H ≤ (r - a) H(r) for non-decreasing H, also for r < a",
     "concave": "H(r) ≥ r H'(r) for concave H with H(0) = 0",
+    "line integral": "φ(v) - φ(w) = ∫_0^1 ⟨∇φ(w + t(v - w)), v - w⟩ dt",
     "smoothness": "f(v) ≤ f(w) + ⟨∇f(w), v - w⟩ + L‖v - w‖²/2 for L-smooth f",
     "telescoping": "Σ (f_t - f_{t+1}) = f_0 - f_T, and f ≥ f*",
+    "induction": "what holds of 0, and of n + 1 where it holds of n, holds of every n",
     "supermartingale": (
         "a non-negative supermartingale has E X_τ ≤ E X_0, P(sup X ≥ x) ≤ E X_0/x"
     ),
@@ -72,6 +85,14 @@ AXIOMS = {
     "median": (
         "on a line the normalized rule moves against the side with more "
         "than half the mass"
+    ),
+    "normal": (
+        "of jointly normal variables, what a linear regression leaves is normal and "
+        "independent of the regressor"
+    ),
+    "concentration": (
+        "a quadratic form of many independent normals is its mean, up to a relative "
+        "error that vanishes as their effective number grows"
     ),
     "expansion": "a Taylor or Edgeworth expansion, the order of its remainder stated",
 }

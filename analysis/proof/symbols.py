@@ -50,9 +50,14 @@ gamma = _real("gamma", positive=True)
 sigma_w = _real("sigma_w", nonnegative=True)
 tau = _real("tau", nonnegative=True)
 skewness = _real("kappa_3", positive=True)
+kurtosis = _real("kappa_4", positive=True)
 slope = _real("F_1", positive=True)
 bend = _real("F_2")
 variance = _real("C", positive=True)
+update_pull = _real("mu_delta", positive=True)
+update_square = _real("nu_delta", positive=True)
+mu = _real("mu", nonnegative=True)
+nu = _real("nu", positive=True)
 
 _positive = sp.Interval.open(0, sp.oo)
 _unit = sp.Interval(0, 1)
@@ -188,6 +193,20 @@ NOTATION = (
         "factor of the gradient in a step",
     ),
     Entry(
+        mu,
+        "momentum",
+        _below_one,
+        "1",
+        "share of the running mean that a step of momentum keeps",
+    ),
+    Entry(
+        nu,
+        "tail_exponent",
+        sp.Interval.Lopen(1, 2),
+        "1",
+        "order of the noise's finite moment, E‖ξ‖^ν ≤ σ^ν; 2 for a variance",
+    ),
+    Entry(
         D,
         "dragger_norm",
         _non_negative,
@@ -212,6 +231,13 @@ NOTATION = (
         "1",
         "E ξ³/σ³ of the noise, against the draggers",
     ),
+    Entry(
+        kurtosis,
+        "kurtosis",
+        _from_one,
+        "1",
+        "E a⁴/(E a²)², a the norm of a benign sample's gradient",
+    ),
     Entry(slope, "drift_slope", _positive, "1/w", "F', slope of the expected update"),
     Entry(
         bend,
@@ -226,6 +252,20 @@ NOTATION = (
         _positive,
         "1",
         "variance of the update around its mean",
+    ),
+    Entry(
+        update_pull,
+        "update_pull",
+        _positive,
+        "update",
+        "⟨e, E δ⟩, the mean of an update's direction δ along ∇f",
+    ),
+    Entry(
+        update_square,
+        "update_square",
+        _positive,
+        "update²",
+        "E‖δ‖², its mean squared length",
     ),
 )
 INFINITIES = {sp.oo: "∞", -sp.oo: "-∞"}

@@ -68,24 +68,74 @@ def span(model: GradientModel) -> Span:
     return Span(coordinates[0], coordinates[1], coordinates[2:], free, ray)
 
 
-def _vectors(model: GradientModel) -> tuple[Array, Array, Array]:
+def products(
+    model: GradientModel, direction: float | tuple[float, ...] | None
+) -> Array:
+    """Inner products of a unit vector with e₁, the draggers' v, the domains' shifts.
+
+    The vector is e₁ for None, the same in every coordinate for a number, whose sign
+    counts, else along the list [d], not all zero. The result is [2 + domains], with 0
+    for what the model does not have.
+    """
+    every = isinstance(direction, tuple)
+    first, v, shifts = _vectors(model, every)
+    vector: Array = first
+    if isinstance(direction, tuple):
+        listed = np.array(direction) / np.abs(direction).max()
+        vector = listed / np.linalg.norm(listed)
+    elif direction is not None:
+        vector = np.sign(direction) * _alike(model.dimension, first.size)
+    return np.array([first @ vector, v @ vector, *(shifts @ vector)])
+
+
+def coordinates(place: Span, products: Array, length: float) -> tuple[Array, bool]:
+    """The coordinates of a vector, by its products with the span's vectors; its length.
+
+    What lies outside the span, unless it is below 1e-7 of the length, is along an axis
+    on which no vector of the span has a component. Returns the coordinates [axes], or
+    [axes + 1] where such an axis has to be added, and whether it has.
+    """
+    rows = np.vstack([place.first, place.direction, place.shifts])
+    there = rows.any(axis=1)
+    inside = np.zeros(place.axes)
+    if there.any():
+        inside[:] = np.linalg.lstsq(rows[there], products[there])[0]
+    square = length**2 - float(inside @ inside)
+    if square <= (1e-7 * length) ** 2:
+        return inside, False
+    outside = np.sqrt(square)
+    (unused,) = np.nonzero(~rows.any(axis=0))
+    if unused.size:
+        inside[unused[0]] = outside
+        return inside, False
+    return np.append(inside, outside), True
+
+
+def _vectors(model: GradientModel, every: bool = False) -> tuple[Array, Array, Array]:
     """e₁, the draggers' v (zero if none) and the domains' shifts [domains, axes].
 
-    In all d coordinates where the file lists coordinates. Otherwise the second
-    coordinate and those after it are alike in each of these vectors, and two axes are
-    enough: the first, and the unit vector whose other coordinates are equal.
+    In all d coordinates where the file lists coordinates, or with `every`. Otherwise
+    the second coordinate and those after it are alike in each of these vectors, and two
+    axes are enough: the first, and the unit vector whose other coordinates are equal.
     """
     d, dragger = model.dimension, model.dragger
-    if isinstance(dragger.direction, tuple) or model.domains is not None:
+    direction = dragger.direction
+    if every or isinstance(direction, tuple) or model.domains is not None:
         shifts = model.domain_shifts()
-        v = np.zeros(d) if dragger.direction is None else dragger.unit_vector(d)
+        v = np.zeros(d) if direction is None else dragger.unit_vector(d)
     else:
         shifts = np.zeros((1, min(d, 2)))
-        others = np.sqrt([1.0, d - 1.0][: min(d, 2)])
-        v = (dragger.direction or 0.0) * others / np.sqrt(d)
+        v = (direction or 0.0) * _alike(d, min(d, 2))
     first = np.zeros_like(v)
     first[0] = 1.0
     return first, v, shifts
+
+
+def _alike(dimension: int, axes: int) -> Array:
+    """The unit vector of equal coordinates, in all of them or along the two axes."""
+    if axes == dimension:
+        return np.full(axes, 1 / np.sqrt(dimension))
+    return np.sqrt([1.0, dimension - 1.0]) / np.sqrt(dimension)
 
 
 def _orthonormal(vectors: list[Array]) -> list[Array]:

@@ -15,7 +15,7 @@ of several distributions the powers of S are products likewise. Relative accurac
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def fluctuation(update: Update, root: Array) -> Fluctuation | None:
     outside = update.model.dimension - axes
     gradients: Gradients = update.gradients
     if outside:
-        gradients = [(_with_another_axis(law), count) for law, count in gradients]
+        gradients = [(law.with_another_axis(), count) for law, count in gradients]
         root = np.append(root, 0.0)
 
     def mean(a: Array) -> Array:
@@ -124,11 +124,6 @@ def _of_the_mean(gradients: Gradients, root: Array) -> Fluctuation:
         noise += count / m * variance / m
         contraction += count / m * float(law.weight @ law.benign)
     return Fluctuation(contraction, noise, 0.0)
-
-
-def _with_another_axis(law: Mixture) -> Mixture:
-    """The distribution in coordinates with one axis more, along which no mean lies."""
-    return replace(law, offset=np.pad(law.offset, ((0, 0), (0, 1))))
 
 
 def _smallest_scale(gradients: Gradients) -> float:

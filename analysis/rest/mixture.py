@@ -66,6 +66,10 @@ class Mixture:
         """How far the draggers and the rare samples can move a mean."""
         return float(np.linalg.norm(self.offset, axis=1).max() + self.backward.max())
 
+    def with_another_axis(self) -> "Mixture":
+        """In coordinates with one axis more, along which no mean lies."""
+        return replace(self, offset=np.pad(self.offset, ((0, 0), (0, 1))))
+
     def only(self, keep: NDArray[np.bool_]) -> "Mixture":
         """The compositions where `keep` [c] is true, probabilities not rescaled."""
         columns = {f.name: getattr(self, f.name)[keep] for f in fields(self)[1:]}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.spec.limits import LARGEST_STEP
     from analysis.spec.model import GradientModel
     from analysis.spec.noise import Gamma, Gaussian, Rare, StudentT
+    from analysis.spec.optimizer import Optimizer
     from analysis.spec.rule import Clipping, Rule, micro_batches
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Gaussian",
     "GradientModel",
     "LearningModel",
+    "Optimizer",
     "Rare",
     "Rule",
     "Run",
@@ -73,6 +75,7 @@ _HOMES = {
         "Rare",
         "StudentT",
     ),
+    "analysis.spec.optimizer": ("Optimizer",),
     "analysis.spec.rule": (
         "Clipping",
         "Rule",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from analysis.spec.checking import (
     Check,
     Checked,
@@ -23,13 +25,24 @@ from analysis.spec.checking import (
     several,
 )
 from analysis.spec.limits import LARGEST_STEP, positive
+from analysis.spec.optimizer import Optimizer
 from analysis.spec.rule import Clipping, Rule
 
-MEASURES = ("bias", "trajectory", "hitting")
+MEASURES = ("bias", "trajectory", "average", "hitting")
 BATCH_MEANS = 256  # recorded in all, so that their correlation can be judged
 UNITS = 32  # independent vectors behind an interval, at least
 LARGEST_RUN = 10**12  # iterations
 CLOSEST_STEPS = 1.01  # ratio: nothing can be extrapolated from steps that hardly differ
+
+
+def divisors(batch_size: int) -> np.ndarray:
+    """The micro-batch sizes [n], increasing, that divide a mini-batch of this size.
+
+    Raises SpecificationError unless it is an integer from 1 to 2^26.
+    """
+    batch_size = integer(1, 2**26)("batch_size", batch_size)
+    small = [b for b in range(1, math.isqrt(batch_size) + 1) if batch_size % b == 0]
+    return np.unique([*small, *(batch_size // b for b in small)])
 
 
 def _threshold(name: str, value: Any) -> float:
@@ -127,7 +140,8 @@ class Algorithm(Checked):
 
     `threshold`: where fixed and global clip, in units of the gradient; inf is no
     clipping (sgd). `domains`: whether every sample's domain is drawn for itself (mixed,
-    the default) or that of a whole micro-batch at once (pure).
+    the default) or that of a whole micro-batch at once (pure). `optimizer`: what the
+    rule's direction goes through before w moves; without one, w moves along it.
     """
 
     table: ClassVar[str] = "algorithm"
@@ -140,6 +154,7 @@ class Algorithm(Checked):
     threshold: float | None = checked(optional(_threshold), None)
     domains: str | None = checked(optional(choice("mixed", "pure")), None)
     schedule: Schedule | None = checked(optional(instance(Schedule)), None)
+    optimizer: Optimizer | None = checked(optional(instance(Optimizer)), None)
 
     @classmethod
     def read(cls, table: Any) -> Self:
@@ -147,6 +162,8 @@ class Algorithm(Checked):
         values = cls.entries(table)
         if "schedule" in values:
             values["schedule"] = Schedule.read(values["schedule"])
+        if "optimizer" in values:
+            values["optimizer"] = Optimizer.read(values["optimizer"])
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -221,8 +238,9 @@ class Run(Checked):
 
     `measure`: "bias", the norm of the mean gradient at rest, extrapolated to zero step;
     "trajectory", means over replicates at about `points` log-spaced iterations;
-    "hitting", the first iteration at which ‖∇f‖ <= `radius`. `precision` is that of the
-    iterates; statistics are in float64.
+    "average", the mean of ‖∇f‖ over each run's iterations; "hitting", the first
+    iteration at which ‖∇f‖ <= `radius`. `precision` is that of the iterates; statistics
+    are in float64.
     """
 
     table: ClassVar[str] = "run"

@@ -19,6 +19,7 @@ from analysis.spec.model import GradientModel
 LARGEST_SINGLE = 1e15
 LARGEST_DOUBLE = 1e150
 LARGEST_DOUBLE_STEP = 1e75  # whose fourth power is a number in float64
+MOST_AVERAGES = 10**6  # of single runs in a result: 40 MB
 SHORTEST_RUN = 0.1  # of the shortest relaxation time that there may be
 
 
@@ -42,6 +43,10 @@ def require_memory(experiment: Experiment) -> None:
     if d * BATCH_MEANS > LARGEST_STEP:
         allowed = f"at most {LARGEST_STEP // BATCH_MEANS} (results must fit in memory)"
         refuse("model.dimension", d, allowed)
+    run = experiment.run
+    if run.measure == "average" and run.replicates > MOST_AVERAGES:
+        allowed = f"at most {MOST_AVERAGES} with run.measure = 'average'"
+        refuse("run.replicates", run.replicates, f"{allowed} (every one is kept)")
     if d * experiment.run.replicates > LARGEST_STEP:
         allowed = (
             f"at most {LARGEST_STEP // d} in dimension {d} (results must fit in memory)"
@@ -136,15 +141,17 @@ def require_relaxation(experiment: Experiment) -> None:
 
     One step takes at most its size times the largest curvature of the way to a
     stationary point, under every rule that only shortens gradients: all but
-    `normalized`.
+    `normalized`; so does a step with momentum, but not one of Adam.
     """
     model, run = experiment.model, experiment.run
+    optimizer = experiment.algorithm.optimizer
+    adam = optimizer is not None and optimizer.kind == "adam"
     if (
         not isinstance(model, GradientModel)
         or not experiment.algorithm.rule.only_shortens
     ):
         return
-    if run.measure != "bias":
+    if adam or run.measure != "bias":
         return
     curvature = float(np.max(model.curvature))
     if experiment.algorithm.aggregate == "sum":

@@ -22,7 +22,7 @@ def read_table(path: Path) -> dict[str, Any]:
     Raises SpecificationError, without the path: for what is no file (a pipe is not
     waited for), too large (4 MiB), not UTF-8, empty, or no TOML.
     """
-    text = _text(path)
+    text = read_text(path, "TOML file", LARGEST_FILE)
     if not text.strip():
         raise SpecificationError("the file is empty: must hold [model] and [algorithm]")
     try:
@@ -34,25 +34,30 @@ def read_table(path: Path) -> dict[str, Any]:
         raise SpecificationError("broken TOML: cannot be parsed") from None
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path, kind: str, largest: int) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark.
+
+    Raises SpecificationError, without the path: for what is no file (a pipe is not
+    waited for), for one of more than `largest` bytes, and for one that is not UTF-8.
+    """
     try:
         status = os.stat(path)
-        if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_FILE:
+        if stat.S_ISREG(status.st_mode) and status.st_size <= largest:
             return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = error.strerror or "cannot be read"
-        raise SpecificationError(f"{reason}: must be a readable TOML file") from None
+        raise SpecificationError(f"{reason}: must be a readable {kind}") from None
     except UnicodeDecodeError:
         raise SpecificationError("must be a text file in UTF-8") from None
     except ValueError:  # a zero byte in the path
-        raise SpecificationError("must be the path of a TOML file") from None
+        raise SpecificationError(f"must be the path of a {kind}") from None
     if stat.S_ISREG(status.st_mode):
-        allowed = f"at most {LARGEST_FILE} bytes"
+        allowed = f"at most {largest} bytes"
         raise SpecificationError(
             f"a file of {status.st_size} bytes: must have {allowed}"
         )
-    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-    raise SpecificationError(f"{kind}: must be a TOML file")
+    other = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+    raise SpecificationError(f"{other}: must be a {kind}")
 
 
 def _odd_number(text: str) -> str | None:

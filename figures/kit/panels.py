@@ -24,6 +24,15 @@ def subplots(
     return canvas, canvas.subplots(rows, columns, **options)
 
 
+def mosaic(
+    layout: Sequence[Sequence[str]], figsize: tuple[float, float]
+) -> tuple[Canvas, dict[str, Any]]:
+    """A canvas as `subplots` makes it, and its axes by name, laid out by these rows."""
+    canvas = Canvas(figsize=figsize)
+    axes: dict[str, Any] = canvas.subplot_mosaic([list(row) for row in layout])
+    return canvas, axes
+
+
 def log_log(
     axes: Any,
     *,

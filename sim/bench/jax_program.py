@@ -1,4 +1,4 @@
-"""What the two JAX programs share: jit, scan over steps, chunks of replicates by core.
+"""What the JAX programs share: jit, scan over steps, chunks of replicates by core.
 
 Each of these was measured against its alternatives (paper_notes/performance.md): one
 host device for each core, vectors of 512 bits, the unpartitioned threefry generator,
@@ -11,18 +11,29 @@ dependency of the project.
 import math
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis.spec.experiment import Experiment
-from sim.bench.job import Job, job
+from sim.bench.job import Job, Reduction, job
 from sim.bench.worker import Program
 
 CHUNK = 2**16  # normals at a time: 256 KiB
 GPU_CHUNK = 2**28  # on a GPU: 1 GiB
 FLAGS = "--xla_cpu_prefer_vector_width=512 --xla_force_host_platform_device_count="
-Prepare = Callable[[Any, Job, bool], Callable[[Any], Any]]
+
+
+class Chain(NamedTuple):
+    """Some replicates: state at the start; the next one from a key; their ‖w‖ [n]."""
+
+    start: Any
+    step: Callable[[Any, Any], Any]
+    norms: Callable[[Any], Any]
+
+
+# from JAX, the job, how many replicates, whether on a GPU
+Prepare = Callable[[Any, Job, int, bool], Chain]
 
 
 def start(threads: int, backend: str) -> Any:
@@ -76,29 +87,21 @@ def divisor(n: int, most: int) -> int:
     return max(k for k in range(1, n + 1) if n % k == 0 and k <= max(1, most))
 
 
-def build(
-    experiment: Experiment,
-    threads: int,
-    backend: str = "cpu",
+def vectors(
+    jax: Any,
+    task: Job,
+    n: int,
+    gpu: bool,
     *,
-    reduced: bool,
-    prepare: Prepare,
-) -> Program:
-    """A compiled run of the job, on `threads` host devices or on a GPU.
+    prepare: Callable[[Any, Job, bool], Callable[[Any], Any]],
+) -> Chain:
+    """Some n replicates as vectors w [n, d].
 
     prepare(jax, job, gpu) returns the function that draws the micro-batch gradients
-    minus w of one replicate [m, d] from a key. `reduced`: it draws by micro-batch.
+    minus w of one replicate [m, d] from a key.
     """
-    jax = start(threads, backend)
-    jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
-    task = job(experiment)
-    gpu = jax.devices()[0].platform != "cpu"
-    devices = divisor(task.R, len(jax.devices()))
-    share = task.R // devices
-    most = (GPU_CHUNK if gpu else CHUNK) // task.normals_of_a_step(reduced)
-    n = divisor(share, most)
+    jnp = jax.numpy
     draw = jax.vmap(prepare(jax, task, gpu))
-    begin = jnp.asarray(task.start)
     ones = jnp.ones(task.d, jnp.float32)
 
     def step(w: Any, key: Any) -> Any:
@@ -110,14 +113,42 @@ def build(
             "rm,rmi->ri", factor, g, precision="highest"
         )
 
-    def advance(w: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
-        w = step(w, jax.random.fold_in(*at))
-        return w, jnp.linalg.norm(w, axis=1)
+    def norms(w: Any) -> Any:
+        return jnp.linalg.norm(w, axis=1)
+
+    return Chain(jnp.tile(jnp.asarray(task.start), (n, 1)), step, norms)
+
+
+def build(
+    experiment: Experiment,
+    threads: int,
+    backend: str = "cpu",
+    *,
+    reduction: Reduction,
+    prepare: Prepare,
+) -> Program:
+    """A compiled run of the job, on `threads` host devices or on a GPU.
+
+    reduction: what `prepare` draws.
+    """
+    jax = start(threads, backend)
+    jnp, lax, spec = jax.numpy, jax.lax, jax.sharding.PartitionSpec
+    task = job(experiment)
+    gpu = jax.devices()[0].platform != "cpu"
+    devices = divisor(task.R, len(jax.devices()))
+    share = task.R // devices
+    most = (GPU_CHUNK if gpu else CHUNK) // task.normals_of_a_step(reduction)
+    n = divisor(share, most)
+    chain = prepare(jax, task, n, gpu)
+
+    def advance(state: Any, at: tuple[Any, Any]) -> tuple[Any, Any]:
+        state = chain.step(state, jax.random.fold_in(*at))
+        return state, chain.norms(state)
 
     def simulate(key: Any) -> Any:
         times = jnp.arange(task.T)
         keys = jnp.broadcast_to(key, (task.T,))
-        return lax.scan(advance, jnp.tile(begin, (n, 1)), (keys, times))[1]
+        return lax.scan(advance, chain.start, (keys, times))[1]
 
     def part(keys: Any) -> Any:
         return jnp.moveaxis(lax.map(simulate, keys), 0, 1).reshape(task.T, share)

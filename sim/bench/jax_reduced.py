@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from sim.bench import jax_program
-from sim.bench.jax_program import normals
-from sim.bench.job import Job
+from sim.bench.jax_program import normals, vectors
+from sim.bench.job import Job, Reduction
 from sim.bench.worker import serve
 
 
@@ -33,7 +33,11 @@ def prepare(jax: Any, task: Job, gpu: bool) -> Callable[[Any], Any]:
     return draw
 
 
-build = partial(jax_program.build, reduced=True, prepare=prepare)
+build = partial(
+    jax_program.build,
+    reduction=Reduction.MEANS,
+    prepare=partial(vectors, prepare=prepare),
+)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The job of the benchmark: what all programs simulate, as plain numbers and arrays."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,14 @@ from sim.presets import presets
 
 Vector = NDArray[np.float32]
 REFERENCE = "j1"
+
+
+class Reduction(StrEnum):
+    """What a program draws normals for: d a sample, d a micro-batch, four lengths."""
+
+    SAMPLES = "samples"
+    MEANS = "means"
+    RADII = "radii"
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,15 @@ class Job:
         """Sample gradients that the job stands for."""
         return self.R * self.T * self.B
 
-    def normals_of_a_step(self, reduced: bool) -> int:
-        """Normals for a replicate: d a sample, or a micro-batch if `reduced`."""
-        return self.d * (self.m if reduced else self.B)
+    def normals_of_a_step(self, reduction: Reduction) -> int:
+        """Normals for a replicate; a χ² counts as one."""
+        if reduction is Reduction.RADII:
+            return 4 * self.m
+        return self.d * (self.m if reduction is Reduction.MEANS else self.B)
 
-    def normals(self, reduced: bool) -> int:
+    def normals(self, reduction: Reduction) -> int:
         """Normals that a program draws for the job."""
-        return self.R * self.T * self.normals_of_a_step(reduced)
+        return self.R * self.T * self.normals_of_a_step(reduction)
 
     def draggers(self) -> NDArray[np.float64]:
         """P(at most k draggers in a micro-batch) [b + 1], binomial; the last is 1."""

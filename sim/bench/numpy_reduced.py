@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from sim.bench import numpy_program
-from sim.bench.job import Job, Vector
-from sim.bench.numpy_program import Draw, uniforms
+from sim.bench.job import Job, Reduction, Vector
+from sim.bench.numpy_program import Draw, uniforms, vectors
 from sim.bench.worker import serve
 
 
@@ -40,7 +40,11 @@ def prepare(task: Job, n: int) -> Draw:
     return draw
 
 
-build = partial(numpy_program.build, reduced=True, prepare=prepare)
+build = partial(
+    numpy_program.build,
+    reduction=Reduction.MEANS,
+    prepare=partial(vectors, prepare=prepare),
+)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
+from sim.bench.job import Reduction
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds that one run may take
@@ -20,10 +21,10 @@ PATIENCE = 60.0  # seconds that one run may take
 
 @dataclass(frozen=True)
 class Entry:
-    """A program: its module, whether it draws by micro-batch, what it needs."""
+    """A program: its module, what it draws normals for, the package it needs."""
 
     module: str
-    reduced: bool
+    reduction: Reduction
     needs: str = "numpy"
 
     @property
@@ -34,11 +35,13 @@ class Entry:
 
 OURS = "this engine"
 PROGRAMS = {
-    OURS: Entry("sim.bench.engine", True),
-    "numpy": Entry("sim.bench.numpy_samples", False),
-    "numpy, reduced": Entry("sim.bench.numpy_reduced", True),
-    "jax": Entry("sim.bench.jax_samples", False, "jax"),
-    "jax, reduced": Entry("sim.bench.jax_reduced", True, "jax"),
+    OURS: Entry("sim.bench.engine", Reduction.MEANS),
+    "numpy": Entry("sim.bench.numpy_samples", Reduction.SAMPLES),
+    "numpy, reduced": Entry("sim.bench.numpy_reduced", Reduction.MEANS),
+    "numpy, radial": Entry("sim.bench.numpy_radial", Reduction.RADII),
+    "jax": Entry("sim.bench.jax_samples", Reduction.SAMPLES, "jax"),
+    "jax, reduced": Entry("sim.bench.jax_reduced", Reduction.MEANS, "jax"),
+    "jax, radial": Entry("sim.bench.jax_radial", Reduction.RADII, "jax"),
 }
 
 

@@ -100,7 +100,7 @@ class _Contender:
         row.fastest_seconds = min(self.seconds)
         row.slowest_seconds = max(self.seconds)
         row.sample_gradients_per_second = task.sample_gradients / row.median_seconds
-        row.normals_per_second = task.normals(self.entry.reduced) / row.median_seconds
+        row.normals_per_second = task.normals(self.entry.reduction) / row.median_seconds
         if ours:
             row.ratio = median(a / b for a, b in zip(self.rounds, ours, strict=True))
         n = len(self.means)

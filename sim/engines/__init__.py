@@ -11,6 +11,7 @@ from analysis.spec.noise import StudentT
 from sim.backend import Device
 from sim.engines.course import Course
 from sim.engines.state import State
+from sim.engines.waypoints import NONE, Waypoints
 from sim.engines.workers import Workers
 from sim.random import philox
 from sim.variants import Variant, word
@@ -19,13 +20,22 @@ from sim.variants import Variant, word
 class Engine(Protocol):
     """One micro-batch size, or the schedule, at one step size."""
 
-    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: State,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do the steps begin … end - 1 of every replicate, in place.
 
-        `record`: add ∇f and ‖∇f‖² at each step to state.sums. The result is the same,
-        bit for bit, however the steps are cut into calls. A replicate that has done
-        more than `begin` steps, see state.steps, goes on from where it is; when the
-        engine is stopped, it returns early.
+        `record`: add ∇f, ‖∇f‖² and ‖∇f‖ at each step to state.sums. The result is the
+        same, bit for bit, however the steps are cut into calls, and by which
+        `waypoints`: some replicates may pass them before others do. A replicate that
+        has done more than `begin` steps, see state.steps, goes on from where it is
+        (then there must be no waypoints); when the engine is stopped, it returns early.
         """
 
 
@@ -62,7 +72,8 @@ def engine(
     from sim.reduction.compositions import plan
 
     run = experiment.run
-    course = Course(philox.key(run.seed, word(variant), step), step, run.radius)
+    key = philox.key(run.seed, word(variant), step)
+    course = Course(key, step, run.radius, experiment.algorithm.optimizer)
     law = plan(experiment, variant)
     if device is None:
         from sim.engines.cpu.engine import Mixture

@@ -2,9 +2,9 @@
 
 Slow, and the oracle of the kernels on the CPU and on the GPU, which take the same
 random numbers through the same steps: `gradient`, `phase`, `draw`, `place`, `clip`,
-`finish`. It has nothing in common with them but `sim.random.philox` and `sim.rules`;
-where an experiment can be simulated sample by sample, `sim.reference` is the oracle of
-all three.
+`finish`. It has nothing in common with them but `sim.random.philox`, `sim.rules` and
+`sim.optimizers`; where an experiment can be simulated sample by sample, `sim.reference`
+is the oracle of all three.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.spec.optimizer import Optimizer
 from analysis.spec.rule import Rule
+from sim.optimizers import optimized
 from sim.random import philox
 from sim.reduction.plan import Composition, Plan
 from sim.rules import rule
@@ -67,9 +69,16 @@ class Stepwise:
     """
 
     def __init__(
-        self, plan: Plan, key: tuple[int, int], step: float, radius: float | None = None
+        self,
+        plan: Plan,
+        key: tuple[int, int],
+        step: float,
+        radius: float | None = None,
+        *,
+        optimizer: Optimizer | None = None,
     ) -> None:
         self.plan, self.key, self.step, self.radius = plan, key, step, radius
+        self.optimizer = optimizer
         self.rule = tuple(Rule)[plan.rule]
         aggregate = "mean" if plan.average else "sum"
         threshold = plan.clip if self.rule.needs_threshold else None
@@ -84,7 +93,7 @@ class Stepwise:
                 state.hit[(state.hit < 0) & (norm <= self.radius)] = t
             moves = state.hit < 0
             if record:
-                state.sums[moves] += np.column_stack([a, norm**2])[moves]
+                state.sums[moves] += np.column_stack([a, norm**2, norm])[moves]
             chosen = phase(self.plan, t, norm)
             for p in np.unique(chosen[moves]):
                 address = Address(self.key, t, np.flatnonzero(moves & (chosen == p)))
@@ -97,6 +106,13 @@ class Stepwise:
         g = place(self.plan, drawn, a[here])
         direction = self.clip(g)
         state.last[here] = self.finish(g, drawn, direction, a[here])
+        if self.optimizer is not None:
+            direction, state.moments[here] = optimized(
+                self.optimizer,
+                state.moments[here],
+                direction,
+                iteration=address.iteration,
+            )
         state.w[here] -= a.dtype.type(self.step) * direction
 
     def finish(self, g: Reals, drawn: Drawn, direction: Reals, a: Reals) -> Reals:

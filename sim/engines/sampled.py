@@ -19,7 +19,9 @@ from analysis.spec.experiment import Experiment
 from sim.backend import Device
 from sim.engines.course import Course
 from sim.engines.state import ARRAYS, State
+from sim.engines.waypoints import NONE, Waypoints
 from sim.engines.workers import Workers
+from sim.optimizers import optimized
 from sim.problems import Problem, build
 from sim.random import philox
 from sim.random.addresses import Draws
@@ -99,13 +101,14 @@ class PerSample:
             rows.hit = xp.where(near, xp.full_like(rows.hit, t), rows.hit)
             moving = rows.hit < 0
         if record:
-            new = xp.concat([wide, square[:, None]], axis=-1)
+            new = xp.concat([wide, square[:, None], G[:, None]], axis=-1)
             rows.sums = rows.sums + xp.where(moving[:, None], new, xp.zeros_like(new))
         active = self.problem.active(t, G)
         for b, mask in self._groups(t, G, moving):
             if mask is None:
                 draws = self._draws(rows.numbers, t)
                 direction, last = self._direction(rows.w, a, draws, b=b, active=active)
+                direction, rows.moments = self._optimized(rows.moments, direction, t)
                 rows.w = rows.w - self.course.step * direction
                 rows.last = last
                 continue
@@ -120,8 +123,10 @@ class PerSample:
                 direction, last = self._direction(
                     w, a[mask], draws, b=b, active=active[mask]
                 )
+                direction, moments = self._optimized(rows.moments[mask], direction, t)
                 rows.w[mask] = w - self.course.step * direction
                 rows.last[mask] = last
+                rows.moments[mask] = moments
 
     def _groups(self, t: int, G: Any, moving: Any) -> Iterator[tuple[int, Any]]:
         """Micro-batch sizes and the rows [R] that have them; None for all rows."""
@@ -155,6 +160,14 @@ class PerSample:
         ]
         return direction, xp.stack(columns, axis=-1)
 
+    def _optimized(self, moments: Any, direction: Any, t: int) -> tuple[Any, Any]:
+        """What the optimizer makes of the direction [R, d], and its moments."""
+        if self.course.optimizer is None:
+            return direction, moments
+        return optimized(
+            self.course.optimizer, moments, direction, iteration=t, xp=self.xp
+        )
+
     def _clipping_norm(self, g: Any) -> Any:
         """The norm ρ [R] that g [R, m, d] are clipped to, in float64, nan for sgd."""
         xp = self.xp
@@ -185,15 +198,16 @@ class Samples:
         problem = build(experiment, xp, getattr(xp, run.precision))
         key = philox.key(run.seed, b or 0, step)
         sizes = schedule.size_at if schedule is not None else b or 1
+        course = Course(key, step, run.radius, experiment.algorithm.optimizer)
         pieces = min(run.replicates, workers.threads) if device is None else 1
         edges = [run.replicates * i // pieces for i in range(pieces + 1)]
-        self.workers = workers
+        self.workers, self.stop = workers, stop
         self.places = [slice(low, high) for low, high in pairwise(edges)]
         self.parts = [
             PerSample(
                 problem,
                 experiment.algorithm,
-                Course(key, step, run.radius),
+                course,
                 sizes=sizes,
                 replicates=range(low, high),
                 stop=stop,
@@ -207,12 +221,22 @@ class Samples:
             draws = Draws(key, range(1), 0, np, problem.dtype)
             problem.micro_batch_gradients(w, 1, 1, draws, active=np.ones(1, np.bool_))
 
-    def advance(self, state: State, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: State,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do the steps begin … end - 1 of every replicate, in place."""
 
         def work(part: PerSample, place: slice) -> None:
             rows = State(*(getattr(state, name)[place] for name in ARRAYS))
-            part.advance(rows, begin, end, record)
+            stretches = waypoints.stretches(begin, end, place, stop=self.stop)
+            for first, last in stretches:
+                part.advance(rows, first, last, record)
 
         list(self.workers.map(work, self.parts, self.places))
 
@@ -232,11 +256,13 @@ class _Rows:
         self.place, self.numbers = place, numbers
         self.w, self.sums = state.w[place, :] + 0, state.sums[place, :]
         self.hit, self.last = state.hit[place], state.last[place, :] + 0
+        self.moments = state.moments[place, ...] + 0
 
     def write(self, state: State) -> None:
         """Put the rows back."""
         state.w[self.place, :], state.sums[self.place, :] = self.w, self.sums
         state.hit[self.place], state.last[self.place, :] = self.hit, self.last
+        state.moments[self.place, ...] = self.moments
 
 
 def _listed(x: Any) -> list[int]:

@@ -17,6 +17,7 @@ from sim.measures import MEASURES, Measure
 from sim.results import Measured, measured
 from sim.sweep.interrupt import Interrupt
 from sim.sweep.keeper import Keeper, Progress
+from sim.sweep.piece import Piece
 from sim.sweep.store import Store
 from sim.variants import Variant
 
@@ -28,6 +29,8 @@ def _nothing(variant: Variant, progress: Progress) -> None:
 @dataclass(frozen=True)
 class Pieces:
     """How the work is cut: pieces of about so many seconds, at least one step each.
+
+    One that passes pauses of the measure is given up when it is stopped.
 
     after: called after each piece with the variant and how far it is. What it raises
     ends the run; KeyboardInterrupt as Ctrl-C does.
@@ -143,25 +146,18 @@ class Session:
         # Replicates that stand apart are first brought together by the CPU.
         device = None if at < farthest else self.settings.device
         state, machine = self._placed(state, device, variant, step)
-        for pause in measure.pauses():
-            while at < pause:
-                piece = int(rate * self.settings.pieces.seconds)
-                end = min(pause, max(at + 1, at + piece, farthest))
-                began = time.perf_counter()
-                machine.advance(state, at, end, measure.records(at))
-                rate = (end - at) / max(time.perf_counter() - began, 1e-6)
-                reached = int(state.steps.min()) if self.interrupt.stop[0] else end
-                if reached == pause:
-                    measure.collect(state, pause)
+        while at < self.centred.run.iterations:
+            wanted = at + int(rate * self.settings.pieces.seconds)
+            piece = Piece(measure, state, at, max(at + 1, wanted, farthest))
+            began = time.perf_counter()
+            if piece.work(machine):
+                state, at = piece.state, piece.reached
                 progress.state, progress.found = state, measure.found
-                yield reached - at
-                at = reached
-                if device is not self.settings.device:
-                    device = self.settings.device
-                    state, machine = self._placed(state, device, variant, step)
-            if measure.done(state):
-                measure.collect(state, self.centred.run.iterations)
-                break
+            rate = (piece.end - piece.begin) / max(time.perf_counter() - began, 1e-6)
+            yield at - piece.begin
+            if device is not self.settings.device:
+                device = self.settings.device
+                state, machine = self._placed(state, device, variant, step)
 
     def _placed(
         self, state: State, device: Device | None, variant: Variant, step: float

@@ -27,6 +27,7 @@ from sim.results import Measured, from_document
 from sim.variants import SCHEDULE, Variant
 
 ENGINE = "philox, 3"  # results of another stream of numbers differ
+FORMAT = 2  # of stored results; those of another one are computed anew
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -82,7 +83,7 @@ class Store:
         return self.folder / f"{name}-{digest(specification(experiment, variant))}.json"
 
     def read(self, experiment: Experiment, variant: Variant) -> Measured | None:
-        """The finished result, None if there is none or it is damaged.
+        """The finished result, None if there is none, or of another format, or damaged.
 
         Raises SpecificationError when what is damaged cannot be set aside.
         """
@@ -93,8 +94,12 @@ class Store:
                 specification(experiment, variant)
             ):
                 raise ValueError("it is of another specification")
-            if digest(found["result"]) != found["checksum"]:
+            if "format" not in found and digest(found["result"]) == found["checksum"]:
+                return None  # of the first format, which did not say so
+            if _checksum(found["format"], found["result"]) != found["checksum"]:
                 raise ValueError("its checksum is wrong")
+            if found["format"] != FORMAT:
+                return None
             return from_document(experiment, found["result"])
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -104,11 +109,12 @@ class Store:
 
     def write(self, experiment: Experiment, variant: Variant, result: Measured) -> None:
         """Write the result completely or not at all."""
-        values = {k: _finite(v) for k, v in asdict(result).items()}
+        values = _finite(asdict(result))
         document = {
             "specification": specification(experiment, variant),
+            "format": FORMAT,
             "result": values,
-            "checksum": digest(values),
+            "checksum": _checksum(FORMAT, values),
         }
         text = json.dumps(document, indent=2, allow_nan=False) + "\n"
         write_whole(
@@ -180,12 +186,18 @@ class Store:
         )
 
 
+def _checksum(form: Any, result: Any) -> str:
+    return digest({"format": form, "result": result})
+
+
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is not a number")
 
 
 def _finite(value: Any) -> Any:
-    """Tuples as lists and what is not finite as null."""
+    """Tuples as lists and what is not finite as null, also within mappings."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, tuple):
         return list(map(_finite, value))
     return None if isinstance(value, float) and not abs(value) < float("inf") else value

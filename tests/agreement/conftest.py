@@ -255,7 +255,7 @@ def extrapolated(experiment):
             machine.advance(state, 0, half, False)
             state.sums[:] = 0
             machine.advance(state, half, run.iterations, True)
-            means.append(state.sums[:, :-1] / (run.iterations - half))
+            means.append(state.sums[:, :-2] / (run.iterations - half))
     assert run.steps[0] == 2 * run.steps[1]
     return 2 * means[1] - means[0], means[0]
 

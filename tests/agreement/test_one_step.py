@@ -14,7 +14,9 @@ from analysis.claims import CLAIMS
 from analysis.rest.axes import span
 from analysis.rest.mixture import mixture
 from analysis.rest.update import expected_update
-from analysis.spec.rule import Clipping
+from analysis.spec.rule import Clipping, Rule
+from analysis.speed.efficiency import Point, efficiency
+from analysis.speed.least_squares import LeastSquares, least_squares_efficiency
 from sim import rules
 
 ROWS = 2000
@@ -290,3 +292,97 @@ def test_phase_schedule(count, family, lab):
                 (best["drift_bound"] / G - pull.mean()) / error, len(pull) - 1
             )
     found.judge()
+
+
+@pytest.mark.parametrize("count", [10, full(200)])
+def test_efficiency(count, family, lab):
+    """The best step shrinks ‖w‖² on an isotropic quadratic by 1 - Eff; 5 % spoilt.
+
+    Every rule in turn, also with a smaller last micro-batch, and another direction of
+    ∇f than that of noise and draggers.
+    """
+    found = family("efficiency", "1.05", exact=True)
+    for seed in range(count):
+        rng = np.random.default_rng([7, seed])
+        rule = Rule(Rule.names()[seed % 5])
+        made = random_efficiency(lab, rng, rule, seed)
+        w = point(rng, made.model.dimension, made.model.noise_scale())
+        if made.model.dragger.law == "orthogonal":
+            v = np.array(made.model.dragger.direction)
+            w -= (w @ v) * v
+        exact = of_point(made, w)
+        while exact.efficiency == 0:  # the draggers win, here and this close
+            w = -1.5 * w
+            exact = of_point(made, w)
+        while exact.efficiency > 0.98:  # next to no noise, hence no error to go by
+            w = w / 2
+            exact = of_point(made, w)
+        g, _ = lab.gradients(made, w, ROWS)
+        delta = rules.rule(rule, threshold=made.algorithm.threshold)(g)
+        left = ((w - exact.best_step * delta) ** 2).sum(1) / (w @ w)
+        found.mean(seed, 1 - left, exact.efficiency, 1.05 * exact.efficiency)
+    found.judge()
+
+
+def of_point(made, w):
+    """The exact efficiency where ∇f = w."""
+    [b] = made.algorithm.sizes
+    place = Point.along(made.model, float(np.linalg.norm(w)), tuple(w.tolist()))
+    return efficiency(place, made.algorithm.clipping(b))
+
+
+def random_efficiency(lab, rng, rule, seed):
+    """A random model whose draggers are not so long that few steps decide the mean."""
+    d = int(rng.choice([1, 2, 3, 8]))
+    B, b, fraction = lab.random_sizes(rng, breakdown=0.25)
+    dragger = lab.random_dragger(rng, lab.laws if d > 1 else lab.laws[:2], d)
+    dragger["norm"] = min(dragger["norm"], 4.0)
+    noise = lab.random_noise(rng, ("gaussian", "rare") if d > 3 else ("gamma", "rare"))
+    model = {
+        "dimension": d,
+        "dragger_fraction": fraction,
+        "noise": noise,
+        "dragger": dragger,
+    }
+    threshold = float(rng.uniform(0.2, 2)) if rule.needs_threshold else None
+    even = seed % 2 or rule is Rule.GLOBAL
+    return lab.experiment(
+        model, rule.value, B if even else B - 1, b, seed, 0.1, threshold
+    )
+
+
+@pytest.mark.parametrize("count", [3, full(30)])
+def test_rho_fluctuation(count, family, lab):
+    """Least squares in many dimensions: gradients at right angles, norms χ_b.
+
+    Given its residuals a micro-batch gradient's alignment is in proportion to its norm:
+    the ratio is (E ρr̄)²/(E ρ² (E r̄)²), r̄ the mean norm. Spoilt: ρ without fluctuation.
+    """
+    found = family("rho_fluctuation", "1", exact=True)
+    for seed in range(count):
+        b = (1, 2, 4)[seed % 3]
+        model = {
+            "problem": "linear_regression",
+            "dragger_fraction": 0.0,
+            "linear_regression": {"dimension": 400, "noise": 1.0, "optimum": 0.0},
+        }
+        made = lab.experiment(model, "adaptive", 8 * b, b, seed, 0.1)
+        g, _ = lab.gradients(made, np.zeros(400), 400)
+        law = LeastSquares(1e-4, 0.0, 0.0)
+        adaptive, normalized = (
+            least_squares_efficiency(law, Clipping(rule, 8 * b, b)).efficiency
+            for rule in ("adaptive", "normalized")
+        )
+        found.mean(seed, ratios(norms(g)), adaptive / normalized, 1.0)
+    found.judge()
+
+
+def ratios(lengths):
+    """Values [rows] whose mean is (E ρr̄)²/(E ρ² (E r̄)²) of norms [rows, m].
+
+    To first order in the errors of the three means.
+    """
+    smallest, mean = lengths.min(1), lengths.mean(1)
+    terms = ((smallest * mean, 2), (smallest**2, -1), (mean, -2))
+    ratio = math.prod(x.mean() ** power for x, power in terms)
+    return ratio * (1 + sum(power * (x / x.mean() - 1) for x, power in terms))

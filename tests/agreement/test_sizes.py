@@ -9,8 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from analysis.advice.sizes import bias_radius, divisors
+from analysis.advice.sizes import bias_radius
 from analysis.claims import CLAIMS
+from analysis.spec.algorithm import divisors
 
 
 def full(count):

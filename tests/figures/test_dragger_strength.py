@@ -45,6 +45,12 @@ def spoil_bound(data):
         line["bound"] = [None if x is None else 0.3 * x for x in line["bound"]]
 
 
+def spoil_guarantee(data):
+    """Radii of a seventh: some law rests beyond."""
+    for line in data["adaptive"]:
+        line["guarantee"] = [None if x is None else 0.15 * x for x in line["guarantee"]]
+
+
 def spoil_order(data):
     data["adaptive"][2]["leaves_radius_at"] /= 4
 
@@ -62,6 +68,7 @@ SPOILERS = {
     "flat": [spoil_flat, spoil_radius],
     "adaptive": [shifted("adaptive", 10)],
     "bound": [spoil_bound],
+    "guarantee": [spoil_guarantee],
     "order": [spoil_order],
     "push": [spoil_rule],
 }

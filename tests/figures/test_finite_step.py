@@ -9,8 +9,7 @@ import pytest
 from analysis.rest.fluctuation import fluctuation
 from analysis.rest.stable import stationary_points
 from analysis.rest.update import Update
-from figures.finite_step import SIZE, experiment_of, figure
-from figures.kit.profiles import Profile
+from figures.finite_step import SIZE, experiment_of
 
 
 def spoil_shift(data):
@@ -68,10 +67,6 @@ SPOILERS = {
     "second_order": [spoil_order, spoil_left],
     "limit": [spoil_limit(0), spoil_limit(1), spoil_limit(2)],
 }
-
-
-def test_nothing_is_stored():
-    assert [figure.experiments(profile) for profile in Profile] == [[], []]
 
 
 def test_the_claim_in_one_dimension_is_the_general_expansion(document):

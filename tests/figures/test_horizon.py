@@ -23,12 +23,11 @@ from figures.horizon import (
     SIZE,
     START,
     WORST,
-    figure,
     run_of,
 )
 from figures.kit.checks import ALARM
-from figures.kit.profiles import Profile
-from sim.single_runs import quantile_interval, run_averages
+from sim.quantiles import quantile_interval
+from sim.sweep.measure import measure
 
 
 def spoil_growth(data):
@@ -96,10 +95,6 @@ def test_the_caption_quotes_the_limits_and_the_runs_above(document):
     assert "which 2.3% of the runs exceed" in document["caption"]
 
 
-def test_nothing_is_stored():
-    assert [figure.experiments(profile) for profile in Profile] == [[], []]
-
-
 @pytest.mark.parametrize("fraction", [RARER, FRACTION])
 def test_best_size_by_minimising_the_guarantee(document, fraction):
     """Bounded search over log b at every tenth horizon; growth, staircase as drawn."""
@@ -142,6 +137,12 @@ def test_model_has_the_scale_and_the_stationary_point_that_it_should():
     assert root[0] == pytest.approx(-experiment.model.noise.value, rel=0.1)
 
 
+def run_averages(experiment):
+    """The averages of the engine's runs [replicates]."""
+    result = measure(experiment, None, 2, False)[SIZE]
+    return np.array(result.gradient_norm[0])
+
+
 def plain_averages(experiment, n):
     """The averages of n runs in plain NumPy, sample by sample [n]."""
     noise, rng = experiment.model.noise, np.random.default_rng(16)
@@ -164,7 +165,7 @@ def test_runs_against_samples_drawn_one_by_one():
     experiment = run_of(20, 4096)
     n = 20_000
     mine = plain_averages(experiment, n)
-    theirs = run_averages(experiment, SIZE, workers=2)
+    theirs = run_averages(experiment)
     error = np.hypot(mine.std() / n**0.5, theirs.std() / len(theirs) ** 0.5)
     limit = stats.norm.isf(ALARM / 6)
     assert abs(mine.mean() - theirs.mean()) < limit * error
@@ -177,7 +178,7 @@ def test_runs_against_samples_drawn_one_by_one():
 def test_drawn_points_are_those_of_the_runs(document):
     """Mean, quantiles and the runs above their bounds at the shortest horizon."""
     data = document["data"]
-    averages = run_averages(run_of(10, data["replicates"]), SIZE, workers=2)
+    averages = run_averages(run_of(10, data["replicates"]))
     mean, *quantiles = (data["runs"][name][0] for name in ("mean", "0.1", "0.01"))
     assert mean["value"] == pytest.approx(averages.mean(), rel=1e-12)
     assert mean["above"] == (averages > mean["bound"]).sum()

@@ -74,7 +74,7 @@ def test_the_schedule_is_nearly_the_advice():
     phases = [*zip(way.pairs, edges[:-1], edges[1:], strict=True)]
     for (_, b), high, low in phases[::3]:
         norm = float(np.sqrt(high * low))
-        advice = at_gradient_norm(norm, FRACTION, 1.0, BATCH_SIZE)["admissible"]
+        advice = at_gradient_norm(WorstCase(FRACTION), norm, BATCH_SIZE)["admissible"]
         sizes = np.array([b, advice["micro_batch_size"]])
         pulls = cut_drift(WorstCase(FRACTION), BATCH_SIZE, sizes, norm)
         assert pulls[0] == pytest.approx(pulls[1], rel=0.03)

@@ -7,14 +7,23 @@ import re
 
 import numpy as np
 import pytest
+from scipy import special
 
 import sim.__main__
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
-from sim.bench import limits, numpy_reduced, numpy_samples, programs, report
+from sim.bench import (
+    limits,
+    numpy_radial,
+    numpy_reduced,
+    numpy_samples,
+    programs,
+    radii,
+    report,
+)
 from sim.bench.agreement import agreement
 from sim.bench.engine import run
-from sim.bench.job import job, variants
+from sim.bench.job import Reduction, job, variants
 from sim.bench.programs import OURS, PROGRAMS, Entry, Resources, Worker, WorkerError
 from sim.bench.rounds import Row, compare
 
@@ -36,6 +45,11 @@ def largest_z(one, other):
     return np.abs((x - y) / np.hypot(s, t)).max()
 
 
+def wide(**model):
+    """The same with coordinates enough for lengths."""
+    return small(dimension=16, **model)
+
+
 def test_numpy_programs_and_engine_agree():
     samples = numpy_samples.build(small(), 2).run(1)
     reduced = numpy_reduced.build(small(), 2).run(2)
@@ -54,16 +68,68 @@ def test_another_distribution_disagrees(changed):
     assert largest_z(samples, reduced) > LIMIT
 
 
-@pytest.mark.parametrize("program", ["jax", "jax, reduced"])
+def test_numpy_with_lengths_agrees():
+    radial = numpy_radial.build(wide(), 2).run(1)
+    assert largest_z(numpy_reduced.build(wide(), 2).run(2), radial) < LIMIT
+    for changed in (wide(dragger_fraction=0.3), small(dimension=8)):
+        other = numpy_reduced.build(changed, 2).run(2)
+        assert largest_z(other, radial) > LIMIT
+
+
+@pytest.mark.parametrize("program", ["jax", "jax, reduced", "jax, radial"])
 def test_jax_programs_agree(program):
     pytest.importorskip("jax")
     with Worker(PROGRAMS[program]) as worker:
-        assert worker.build(small(), Resources(2))["device"] == "cpu"
+        assert worker.build(wide(), Resources(2))["device"] == "cpu"
         reply = worker.run(3)
     estimate = reply["mean"], reply["standard_error"]
-    assert largest_z(numpy_reduced.build(small(), 2).run(4), estimate) < LIMIT
-    other = numpy_reduced.build(small(dragger_fraction=0.3), 2).run(4)
+    assert largest_z(numpy_reduced.build(wide(), 2).run(4), estimate) < LIMIT
+    other = numpy_reduced.build(wide(dragger_fraction=0.3), 2).run(4)
     assert largest_z(other, estimate) > LIMIT
+
+
+@pytest.mark.parametrize("degrees", [13, 61, 253, 10**6])
+def test_a_polynomial_in_a_normal_is_chi_squared(degrees):
+    """P(χ² <= its value at z) is P(normal <= z), in both tails."""
+    z = np.linspace(-5.9, 5.9, 200)
+    root = np.polynomial.polynomial.polyval(z, radii.cube_root(degrees))
+    value = degrees * root**3
+    below, above = z[z < 0], z[z >= 0]
+    lower = special.chdtr(degrees, value[z < 0])
+    upper = special.chdtrc(degrees, value[z >= 0])
+    # F(x(1 + 3e-6)) against F(x): x·density is below 6·√degrees times the smaller tail
+    relative = 3e-6 * 6 * math.sqrt(degrees)
+    assert lower == pytest.approx(special.ndtr(below), rel=relative)
+    assert upper == pytest.approx(special.ndtr(-above), rel=relative)
+
+
+def test_few_degrees_of_freedom_have_no_polynomial():
+    with pytest.raises(ValueError, match="3 degrees of freedom"):
+        radii.cube_root(3)
+
+
+@pytest.mark.parametrize("count", [2, 5, 8])
+def test_the_length_of_a_sum_of_vectors_in_uniform_directions(count):
+    """As of vectors that are drawn, in mean and in mean square."""
+    rng = np.random.default_rng(1)
+    dimension = 3
+    n = 100_000
+    lengths = np.arange(1.0, count + 1)
+    drawn = rng.standard_normal((count, n, dimension))
+    cosine = drawn[..., 0] / np.linalg.norm(drawn, axis=-1)
+    square = np.broadcast_to(lengths[:, None] ** 2, (count, n))
+    found = radii.square_of_sum(square, cosine)
+    other = rng.standard_normal((count, n, dimension))
+    other *= lengths[:, None, None] / np.linalg.norm(other, axis=-1, keepdims=True)
+    expected = (other.sum(0) ** 2).sum(-1)
+    for power in (1, 2):
+        a, b = found**power, expected**power
+        assert abs(a.mean() - b.mean()) < LIMIT * math.hypot(a.std(), b.std()) / n**0.5
+    wrong = radii.square_of_sum(square, np.roll(cosine, 1, axis=0) ** 2) ** 2
+    b = expected**2
+    assert (
+        abs(wrong.mean() - b.mean()) > LIMIT * math.hypot(wrong.std(), b.std()) / n**0.5
+    )
 
 
 def test_numbers_depend_on_the_seed_alone():
@@ -87,7 +153,8 @@ def test_the_presets_are_the_reference_job():
         same = dataclasses.replace(tasks[name], d=64, b=8, R=256, T=200)
         assert (same.fraction, same.step, same.B) == (j1.fraction, j1.step, j1.B)
         assert getattr(tasks[name], key) == value
-    assert j1.normals(True) * 8 == j1.normals(False) == 256 * 200 * 256 * 64
+    samples, means, lengths = map(j1.normals, Reduction)
+    assert means * 8 == lengths * 128 == samples == 256 * 200 * 256 * 64
 
 
 def test_dragger_distribution_and_scales():
@@ -130,8 +197,10 @@ def test_exponent():
 def test_programs_that_cannot_run_have_a_row():
     entries = {
         "numpy, reduced": PROGRAMS["numpy, reduced"],
-        "absent": Entry("sim.bench.numpy_samples", False, "a_package_that_nobody_has"),
-        "broken": Entry("sim.bench.a_module_that_is_not_there", False),
+        "absent": Entry(
+            "sim.bench.numpy_samples", Reduction.SAMPLES, "a_package_that_nobody_has"
+        ),
+        "broken": Entry("sim.bench.a_module_that_is_not_there", Reduction.MEANS),
     }
     comparison = compare("J1", small(), 1, Resources(2), programs=entries)
     by_name = {row.program: row for row in comparison.rows}

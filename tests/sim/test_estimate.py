@@ -75,6 +75,44 @@ def test_components_are_extrapolated_before_the_norm():
     assert estimate(means, (0.2, 0.1)).bias == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-12])
+def test_biases_at_single_steps_are_not_extrapolated(unit):
+    """Norm, error and interval of the mean at each step; on a line by hand."""
+    rng = np.random.default_rng(4)
+    means = unit * batch_means(rng, 1.0, 40, 1, 0.1)
+    result = estimate(means, (0.2, 0.1))
+    for at, of_step in zip(result.at_steps, means[..., 0], strict=True):
+        runs = of_step.mean(1)
+        error = runs.std(ddof=1) / math.sqrt(40)
+        assert at.bias == pytest.approx(abs(runs.mean()), rel=1e-12)
+        assert at.standard_error == pytest.approx(error, rel=1e-12)
+        low, high = at.interval
+        student = 2 * 2.7079 * error  # which it exceeds, for the square's sake
+        assert low < at.bias < high
+        assert student < high - low < 1.05 * student
+    first, second = (at.bias for at in result.at_steps)
+    assert result.bias == pytest.approx(abs(2 * second - first), rel=1e-12)
+
+
+def test_a_step_that_diverged_leaves_the_others_their_bias():
+    rng = np.random.default_rng(4)
+    means = batch_means(rng, 1.0, 40, 2, 0.1)
+    alone = estimate(means, (0.2, 0.1)).at_steps[1]
+    means[0, 3] = np.nan
+    result = estimate(means, (0.2, 0.1))
+    assert result.problem.startswith("diverged")
+    assert math.isnan(result.at_steps[0].bias)
+    assert result.at_steps[1] == alone
+
+
+def test_the_root_of_a_mean_square_at_single_steps():
+    rng = np.random.default_rng(4)
+    means = np.full((2, 40, 2, 1), 0.5) + 0.01 * rng.normal(size=(2, 40, 2, 1))
+    result = estimate(means, (0.2, 0.1), squared=True)
+    roots = np.sqrt((means**2).mean((1, 2, 3)))
+    assert [at.bias for at in result.at_steps] == pytest.approx(roots, rel=1e-12)
+
+
 def test_few_replicates_use_their_batches():
     rng = np.random.default_rng(3)
     result = estimate(rng.normal(size=(2, 1, 32, 3)), (0.2, 0.1))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sim.compiled.vectors import lanes
+from sim.engines.course import Course
 from sim.reduction.plan import Plan
 
 BUFFER = 4096  # normals at a time: 16 KiB
@@ -94,6 +95,7 @@ class Replicates(NamedTuple):
     sums: Any
     hit: Any
     last: Any
+    moments: Any
     steps: Any
 
 
@@ -114,6 +116,9 @@ class PackedCourse(NamedTuple):
     # a replicate hits where ‖∇f‖ is at most that; negative: it never does
     radius: float
     stop: Any  # [1] bool: whether the work is to be given up
+    decays: tuple[float, float]  # of the optimizer's moments in a step
+    gains: tuple[Any, Any]  # 1 - decay, in the precision of the iterates
+    epsilon: Any  # Adam's
 
 
 class Buffers(NamedTuple):
@@ -161,7 +166,7 @@ class Step(NamedTuple):
     address: Any  # of its random numbers
     square: float  # ‖∇f‖²
     inverse: Any  # 1/‖∇f‖, 0 where the gradient has no direction
-    record: bool  # ∇f and ‖∇f‖² in the sums
+    record: bool  # ∇f, ‖∇f‖² and ‖∇f‖ in the sums
     report: bool  # what the step was like
 
 
@@ -223,6 +228,22 @@ def packed(plan: Plan, precision: str) -> Packed:
             shape=joined("shape", np.float64),
             clean=joined("clean", np.bool_),
         ),
+    )
+
+
+def packed_course(course: Course, precision: str, stop: Any) -> PackedCourse:
+    """The course for iterates of that precision; stop [1]: `PackedCourse.stop`."""
+    high, low = map(np.uint64, course.key)
+    real, optimizer = np.dtype(precision).type, course.optimizer
+    decays = (0.0, 0.0) if optimizer is None else optimizer.decays
+    return PackedCourse(
+        key=(high, low),
+        size=real(course.step),
+        radius=-1.0 if course.radius is None else course.radius,
+        stop=np.zeros(1, np.bool_) if stop is None else stop,
+        decays=decays,
+        gains=(real(1 - decays[0]), real(1 - decays[1])),
+        epsilon=real((optimizer and optimizer.epsilon) or 0.0),
     )
 
 

@@ -33,6 +33,7 @@ from sim.engines.cpu.arrays import (
     Step,
     Terms,
 )
+from sim.engines.cpu.optimizers import optimized
 from sim.engines.cpu.rows import (
     ADAPTIVE,
     FIXED,
@@ -139,6 +140,7 @@ def walk(replicates, piece, course, plan, buffers):
                     place_large(buffers, block, step, plan)
                 smallest = clip(buffers, block, smallest, plan)
             scale = finish(replicates, buffers, step, Outcome(smallest, clean), plan)
+            scale = optimized(replicates.moments[r], buffers.total, scale, t, course)
             scale = scale * course.size
             for i in range(w.shape[1]):
                 w[r, i] -= scale * buffers.total[i]
@@ -273,6 +275,7 @@ def finish(replicates, buffers, step, outcome, plan):
         for i in range(buffers.gradient.size):
             sums[r, i] += buffers.gradient[i]
         sums[r, buffers.gradient.size] += step.square
+        sums[r, buffers.gradient.size + 1] += math.sqrt(step.square)
     scale, rho = factor(buffers.total, step.micro_batches, outcome.smallest, plan)
     if step.report:
         last = replicates.last[step.replicate]

@@ -92,6 +92,8 @@ def scalars(
     height, frequency = plan.wave
     backward = any(law.backward.any() for law in plan.laws)
     near = course.radius is not None
+    optimizer = course.optimizer
+    decays = (0.0, 0.0) if optimizer is None else optimizer.decays
     return (
         *(np.uint32(word) for word in course.key),
         np.uint32(0),  # the number of the first replicate
@@ -101,6 +103,9 @@ def scalars(
         np.int32(plan.average),
         real.type(height * frequency),
         real.type(frequency),
+        *(np.float64(decay) for decay in decays),
+        *(real.type(1 - decay) for decay in decays),
+        real.type((optimizer and optimizer.epsilon) or 0.0),
         np.float64(course.radius if near else -1),
         # whether ‖∇f‖ is needed
         np.int32(near or plan.gradient_edges.size > 0 or backward),
@@ -110,7 +115,9 @@ def scalars(
     )
 
 
-def macros(plan: Plan, geometry: Geometry, real: np.dtype[Any]) -> dict[str, object]:
+def macros(
+    plan: Plan, course: Course, geometry: Geometry, *, real: np.dtype[Any]
+) -> dict[str, object]:
     """The constants with which the kernel is compiled: see `micro_batch.cu`."""
     height, frequency = plan.wave
     form = geometry.form
@@ -119,6 +126,7 @@ def macros(plan: Plan, geometry: Geometry, real: np.dtype[Any]) -> dict[str, obj
         "AXES": plan.axes.shape[0],
         "GAMMAS": plan.compositions[0].stretch.size,
         "RULE": plan.rule,
+        "MOMENTS": 0 if course.optimizer is None else course.optimizer.moments,
         "REAL": "float" if real.itemsize == 4 else "double",
         "FLAT": int(plan.flat.any()),
         "WAVE": int(height * frequency != 0),

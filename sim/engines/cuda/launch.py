@@ -1,9 +1,9 @@
 """The fused engine on a GPU: compiles the kernel for a plan, and launches it.
 
-The kernel is written in three files, `random.cu`, `micro_batch.cu` (a step's
-micro-batches, and what the macros mean) and `mixture.cu`, compiled as one text for one
-problem: dimension, rule, precision and the numbers of axes and gamma variables are
-constants to the compiler.
+The kernel is written in four files, `random.cu`, `micro_batch.cu` (a step's
+micro-batches, and what the macros mean), `optimizer.cu` and `mixture.cu`, compiled as
+one text for one problem: dimension, rule, precision and the numbers of axes, gamma
+variables and moments are constants to the compiler.
 """
 
 from pathlib import Path
@@ -16,9 +16,10 @@ from sim.engines.course import Course
 from sim.engines.cuda.arguments import arrays, macros, scalars
 from sim.engines.cuda.geometry import Geometry
 from sim.engines.cuda.layout import Shape
+from sim.engines.waypoints import NONE, Waypoints
 from sim.reduction.plan import Plan
 
-SOURCES = ("random.cu", "micro_batch.cu", "mixture.cu")
+SOURCES = ("random.cu", "micro_batch.cu", "optimizer.cu", "mixture.cu")
 
 
 def source() -> str:
@@ -52,7 +53,7 @@ class Cuda:
             plan, replicates, device.processors, real=real, form=form
         )
         most_blocks = self.geometry.most_blocks
-        self.macros = macros(plan, self.geometry, real)
+        self.macros = macros(plan, course, self.geometry, real=real)
         self._given = (
             *(device.put(array) for array in arrays(plan, self.geometry, real)),
             *scalars(plan, course, replicates, most_blocks, real=real),
@@ -60,10 +61,21 @@ class Cuda:
         shared = self.geometry.shared
         self._launch: Launch = device.kernel(source(), "advance", self.macros, shared)
 
-    def advance(self, state: Any, begin: int, end: int, record: bool) -> None:
+    def advance(
+        self,
+        state: Any,
+        begin: int,
+        end: int,
+        record: bool,
+        *,
+        waypoints: Waypoints = NONE,
+    ) -> None:
         """Do steps begin … end - 1 of replicates in place: see `sim.engines.state`."""
-        times = (np.int32(record), np.int64(begin), np.int64(end))
-        replicates = (state.w, state.sums, state.hit, state.last)
+        there = (state.w, state.sums, state.hit, state.last, state.moments)
         grid = self.geometry.grid(self.replicates)
-        self._launch(grid, self.geometry.threads, (*self._given, *times, *replicates))
-        state.steps[:] = end
+        everyone = slice(0, self.replicates)
+        for first, last in waypoints.stretches(begin, end, everyone):
+            times = (np.int32(record), np.int64(first), np.int64(last))
+            given = (*self._given, *times, *there)
+            self._launch(grid, self.geometry.threads, given)
+            state.steps[:] = last

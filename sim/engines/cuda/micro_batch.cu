@@ -11,7 +11,7 @@
 // of replicates, nor the number of warps changes a bit of the result. (Where a compiler could fuse
 // either of two products with a sum, fma says which, so that every build does the same.)
 //
-// Macros: D, AXES, GAMMAS, RULE (Rule.number of analysis.spec.rule), REAL (float or double), FLAT,
+// Macros: D, AXES, GAMMAS, RULE (Rule.number of analysis.spec.rule), MOMENTS (of the optimizer), REAL (float or double), FLAT,
 // WAVE and UNEVEN (0 or 1: whether a last micro-batch may have a law of its own), LANES, COUNTERS, TEAM, WARPS, THREADS (of a block), RESIDENT (blocks for which
 // registers must suffice). sim/engines/cuda/launch.py chooses them and documents the arguments.
 

@@ -10,10 +10,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
     const REAL* __restrict__ vectors, const long long* __restrict__ iteration_edges,
     const double* __restrict__ gradient_edges, const int* __restrict__ phase, Word key0, Word key1,
     Word first_replicate, int replicates, REAL step, REAL clip, int average, REAL height,
-    REAL frequency, double radius, int needs_norm, int most_blocks, int iteration_count,
+    REAL frequency, double decay1, double decay2, REAL gain1, REAL gain2, REAL epsilon,
+    double radius, int needs_norm, int most_blocks, int iteration_count,
     int gradient_count, int record, long long begin, long long end, REAL* __restrict__ state_w,
     double* __restrict__ state_sums, long long* __restrict__ state_hit,
-    double* __restrict__ state_last) {
+    double* __restrict__ state_last, REAL* __restrict__ state_moments) {
   SHARED_POOL;
   const int thread = threadIdx.x, warp = WARPS == 1 ? 0 : thread / 32;
   const int r = WARPS == 1 ? blockIdx.x * (THREADS / TEAM) + thread / TEAM : blockIdx.x;
@@ -25,6 +26,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
   on.lane = thread % LANES;
   on.team = TEAM == 32 ? 0xFFFFFFFFu : ((1u << TEAM % 32) - 1) << (thread % 32 - on.place);
   on.clip = clip;
+  REAL* const moments = state_moments + (Long)r * MOMENTS * D;  // [MOMENTS, D] of this replicate
   const bool writes = warp == 0 && on.place < LANES;
   Part* tile = (Part*)pool + 4 * (thread - on.place);
   REAL* partial = (REAL*)((Part*)pool + (LANES == 1 ? 0 : 4 * THREADS));
@@ -34,10 +36,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
   // Below it a gradient has no direction: 1/norm times any dragger stays finite.
   const double vanishing = sizeof(REAL) == 4 ? 1e-20 : 1e-200;
   REAL w[COORDS], total[COORDS];
+  Optimizer optimizer;
+  optimizer.decay[0] = decay1;
+  optimizer.decay[1] = decay2;
+  optimizer.gain[0] = gain1;
+  optimizer.gain[1] = gain2;
+  optimizer.epsilon = epsilon;
 #pragma unroll UNROLL
   for (int c = 0; c < COORDS; ++c) {
     const int i = on.coordinate(c);
     w[c] = PADDED == D || i < D ? state_w[(Long)r * D + i] : 0;
+    for (int k = 0; k < MOMENTS; ++k)
+      optimizer.moment[k][c] = PADDED == D || i < D ? moments[(Long)k * D + i] : 0;
   }
 #pragma unroll
   for (int i = 0; i < (HELD ? AXES : 0); ++i) {
@@ -59,13 +69,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
 #pragma unroll UNROLL
     for (int c = 0; c < COORDS; ++c) on.a[c] = next[c];
     if (record && writes) {
-      double* sums = state_sums + (Long)r * (D + 1);
+      double* sums = state_sums + (Long)r * (D + 2);
 #pragma unroll UNROLL
       for (int c = 0; c < COORDS; ++c) {
         const int i = on.coordinate(c);
         if (PADDED == D || i < D) sums[i] += next[c];
       }
-      if (on.lane == 0) sums[D] += square;
+      if (on.lane == 0) {
+        sums[D] += square;
+        sums[D + 1] += norm;
+      }
     }
     on.inverse_norm = norm > vanishing ? (REAL)(1 / norm) : 0;
 
@@ -133,10 +146,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
       square_of_mean = summed<1, LANES>(square_of_mean, on.team);
       if (square_of_mean > clip * clip) factor *= clip * inverse_root(square_of_mean);
     }
+    optimizer.begin((double)t + 1);
 #pragma unroll UNROLL
     for (int c = 0; c < COORDS; ++c) {
       total[c] *= factor;
-      w[c] -= step * total[c];
+      w[c] -= step * optimizer.optimized(total[c], c);
     }
   }
 
@@ -164,7 +178,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) advance(
 #pragma unroll UNROLL
     for (int c = 0; c < COORDS; ++c) {
       const int i = on.coordinate(c);
-      if (PADDED == D || i < D) state_w[(Long)r * D + i] = w[c];
+      if (PADDED == D || i < D) {
+        state_w[(Long)r * D + i] = w[c];
+        for (int k = 0; k < MOMENTS; ++k) moments[(Long)k * D + i] = optimizer.moment[k][c];
+      }
     }
     if (on.lane == 0 && t < end) state_hit[r] = t;
   }

@@ -45,29 +45,42 @@ EXPECTED = {
     "drift": Expected(12, 6),
     "bias_radius": Expected(24, 5, improvement=0.01),
     "finite_micro_batches": Expected(30, 15),
+    "heavy_drift": Expected(49, 24, slack=0, improvement=None),
+    "law_free_radius": Expected(51, 22, improvement=None),
     "several_domains": Expected(32, 13, improvement=0.01),
     "sweet_spot": Expected(20, 4),
     "averaged_guarantee": Expected(36, 11, slack=0, improvement=0.01),
+    "efficiency": Expected(21, 9),
+    "speed_sweet_spot": Expected(50, 19),
+    "kurtosis_size": Expected(20, 6),
+    "heavy_tails": Expected(52, 19, slack=0, improvement=None),
     "high_probability": Expected(39, 14, slack=0, improvement=None),
     "hitting_time": Expected(31, 9, slack=0),
+    "momentum": Expected(37, 15, slack=0, improvement=None),
+    "learning_curve": Expected(55, 16, slack=0),
     "phase_schedule": Expected(21, 3),
+    "rho_fluctuation": Expected(27, 15),
     "minimax": Expected(14, 5),
     "optimal_threshold": Expected(41, 9),
     "rare_outlier": Expected(33, 6, slack=-1e-11),
     "rare_signal": Expected(28, 4),
     "threshold_size": Expected(28, 6),
     "tightness": Expected(34, 4, slack=0),
-    "sgd_rate": Expected(26, 12, slack=0, improvement=None),
+    "sgd_rate": Expected(34, 13, slack=0, improvement=None),
     "crossover": Expected(38, 8),
     "finite_horizon": Expected(18, 3),
+    "sgd_lower_bound": Expected(49, 15, slack=0),
     "sgd_persistent_bias": Expected(30, 11, slack=0),
     "finite_step": Expected(12, 4, slack=0),
     "skewness_expansion": Expected(19, 3, slack=0),
 }
 EXPANSIONS = (
     "finite_step",
+    "learning_curve",
     "skewness_expansion",
 )  # their constants are attacked as well
+# a long proof takes seconds to spoil step by step: that is left to the soak
+SHORT = [name for name, expected in EXPECTED.items() if expected.steps < 45]
 IMPROVED = [name for name, expected in EXPECTED.items() if expected.improvement]
 
 
@@ -102,7 +115,7 @@ def test_what_is_said_to_be_attained_is_improved():
 @pytest.mark.parametrize(
     ("name", "every"),
     [
-        *((name, False) for name in EXPECTED),
+        *((name, False) for name in SHORT),
         *(pytest.param(name, True, marks=pytest.mark.soak) for name in EXPECTED),
     ],
 )

@@ -8,12 +8,13 @@ import pytest
 import sympy as sp
 from scipy import optimize, special
 
-from analysis.advice.sizes import advised_size, best_sizes, bias_radius, divisors
+from analysis.advice.sizes import advised_size, best_sizes, bias_radius
 from analysis.advice.worst_case import WorstCase
 from analysis.claims import CLAIMS
 from analysis.claims.sweet_spot import claim, steps
 from analysis.proof.relations import Relation
 from analysis.proof.steps import StepError
+from analysis.spec.algorithm import divisors
 
 
 @pytest.mark.parametrize(

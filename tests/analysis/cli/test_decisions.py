@@ -13,8 +13,13 @@ from scipy import optimize
 
 from analysis.__main__ import main
 from analysis.advice.law_free import adaptive_radius
-from analysis.advice.sizes import best_sizes, best_threshold, fixed_radius
-from analysis.advice.worst_case import WorstCase, even_sizes
+from analysis.advice.sizes import (
+    best_sizes,
+    best_threshold,
+    fixed_pull,
+    fixed_radius,
+)
+from analysis.advice.worst_case import WorstCase, cut_drift, cut_radius, even_sizes
 from analysis.rest.stable import exact_bias
 from analysis.spec.model import GradientModel
 
@@ -63,6 +68,7 @@ def test_horizon_by_hand(capsys):
     result = document(capsys, HORIZON + " --rule normalized")
     keys = {
         "sgd_bound",
+        "sgd_lower_bound",
         "clipping_bound",
         "crossover",
         "micro_batch_size",
@@ -547,6 +553,19 @@ def test_one_micro_batch_is_called_plain_sgd(capsys, tmp_path):
     assert "plain SGD" not in printed(capsys, line)
 
 
+def test_momentum_has_the_same_bias_and_adam_is_refused(capsys, tmp_path):
+    plain = printed(capsys, experiment(tmp_path))
+    heavy = 'threshold = 1.0\noptimizer = {kind = "momentum"}'
+    found = printed(capsys, experiment(tmp_path, threshold=heavy))
+    said = "with momentum biases and their slopes in the step are the same\n"
+    assert found == plain + said
+    adam = heavy.replace("momentum", "adam")
+    assert main(experiment(tmp_path, threshold=adam).split()) == 2
+    error = capsys.readouterr().err
+    assert "algorithm.optimizer.kind = 'adam': must be momentum" in error
+    assert error.count("\n") == 1
+
+
 def test_the_radius_is_that_of_the_rule(capsys, tmp_path):
     """fixed: root of the Huber bound; global: the same for the whole batch."""
     result = document(capsys, experiment(tmp_path))
@@ -607,7 +626,7 @@ def test_the_readme_shows_what_the_commands_print(capsys):
     blocks = re.findall(
         r"```\n\$ python -m analysis (.*?)\n(.*?)```", section, flags=re.S
     )
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for line, shown in blocks:
         assert set(shown.splitlines()) <= set(printed(capsys, line).splitlines())
     assert best_threshold(1, 0.005, 1.0)["bias_radius"] == pytest.approx(
@@ -709,7 +728,7 @@ def test_the_last_point_of_a_grid_is_not_lost_to_rounding(capsys):
             "horizon --horizon 9 --dragger-fraction 0.01 --batch-size 4",
             "--dragger-norm",
         ),
-        ("sweet-spot --dragger-fraction 0.01 --rule fixed", "adaptive"),
+        ("sweet-spot --dragger-fraction 0.01 --rule sgd", "adaptive"),
         ("sweet-spot --dragger-fraction 0.01 --dragger-norm 5", "--batch-size"),
         ("sweet-spot --dragger-fraction 0.01 --micro-batch-size 5", "--batch-size"),
         (
@@ -734,3 +753,171 @@ def test_the_last_point_of_a_grid_is_not_lost_to_rounding(capsys):
 )
 def test_bad_input_is_one_line_that_names_it(capsys, line, word):
     assert word in refused(capsys, line)
+
+
+def test_efficiency_json(capsys):
+    """The best of the sizes, SGD as the rule has it at b = B, and --csv the same."""
+    line = f"efficiency {PRESET} --gradient-norm 0.5"
+    result = document(capsys, line)
+    assert list(result) == [
+        *("rule", "batch_size", "gradient_norm", "results", "sgd", "best")
+    ]
+    rows = result["results"]
+    best = max(rows, key=lambda row: row["efficiency"])
+    assert result["best"] == {
+        key: best[key] for key in ("micro_batch_size", "efficiency")
+    }
+    single = {key: rows[-1][key] for key in ("efficiency", "best_step")}
+    assert (rows[-1]["micro_batch_size"], single) == (256, result["sgd"])
+    assert main([*line.split(), "--csv"]) == 0
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["efficiency"]) for row in table] == [
+        row["efficiency"] for row in rows
+    ]
+    assert main(line.split()) == 0
+    assert f"micro-batch size {best['micro_batch_size']}" in capsys.readouterr().out
+
+
+def test_efficiency_depends_on_the_direction(capsys):
+    """Draggers at -e₁: with them behind, ∇f = -e₁ is easier to follow."""
+    line = f"efficiency {PRESET} --gradient-norm 0.5"
+    ahead = document(capsys, f"{line} --direction -1 0")
+    assert ahead["sgd"]["efficiency"] > document(capsys, line)["sgd"]["efficiency"]
+    assert document(capsys, f"{line} --direction 1 0") == document(capsys, line)
+
+
+def test_where_the_draggers_win_the_command_says_so(capsys, tmp_path):
+    path = tmp_path / "lost.toml"
+    text = Path(PRESET).read_text(encoding="utf-8")
+    path.write_text(text.replace("dragger_fraction = 0.01", "dragger_fraction = 0.9"))
+    result = document(capsys, f"efficiency {path} --gradient-norm 0.5")
+    assert result["best"] == {"micro_batch_size": None, "efficiency": 0}
+    assert main(["efficiency", str(path), "--gradient-norm", "0.5"]) == 0
+    assert "the draggers win" in capsys.readouterr().out
+
+
+def test_a_fixed_threshold_is_advised_on(capsys):
+    """Single samples at the best threshold; a given one has a size of its own."""
+    line = "sweet-spot --dragger-fraction 0.01 --rule fixed"
+    best = best_threshold(1, 0.01, 1.0)
+    result = document(capsys, line)
+    assert result["micro_batch_size"] == 1
+    assert result["bias_radius"] == pytest.approx(best["bias_radius"])
+    assert result["threshold"] == pytest.approx(best["threshold"])
+    batch = document(capsys, line + " --batch-size 256")["admissible"]
+    assert batch["micro_batch_size"] == 1
+    assert batch["guarantee"] == pytest.approx(best["bias_radius"])
+    given = document(capsys, line + " --batch-size 256 --threshold 0.5")["admissible"]
+    radii = {
+        int(b): fixed_radius(WorstCase(0.01), 256, int(b), 0.5) for b in (4, 8, 16)
+    }
+    assert given["micro_batch_size"] == min(radii, key=radii.__getitem__) == 8
+    assert given["guarantee"] == pytest.approx(radii[8])
+    assert given["fixed"] == {"threshold": 0.5, "bias_radius": given["guarantee"]}
+
+
+@pytest.mark.parametrize("command", ["horizon", "schedule"])
+def test_the_other_commands_know_a_fixed_threshold(capsys, command):
+    """No bound over a run is invented; the pull is largest at the size named."""
+    lines = {
+        "horizon": HORIZON,
+        "schedule": "schedule --gradient-norm 2 --dragger-fraction 0.01 "
+        "--batch-size 256",
+    }
+    found = document(capsys, lines[command] + " --rule fixed")
+    best = found["admissible"]
+    assert best["guarantee"] == best["fixed"]["bias_radius"]
+    if command == "horizon":
+        assert found["clipping_bound"] is found["crossover"] is None
+        assert best["micro_batch_size"] == 1
+        return
+    pulls = {
+        b: fixed_pull(WorstCase(0.01), 256, b, 2.0) for b in even_sizes(256).tolist()
+    }
+    assert pulls[best["micro_batch_size"]] >= max(pulls.values()) / 1.02
+
+
+def test_the_pull_of_a_fixed_threshold_by_its_certainty():
+    """At G = Bias_c(b) it is 0, and close to the normalized rule's for a small c."""
+    case = WorstCase(0.01)
+    radius = fixed_radius(case, 256, 8, 0.7)
+    assert fixed_pull(case, 256, 8, radius, threshold=0.7) == pytest.approx(0, abs=1e-9)
+    small = fixed_pull(case, 256, 8, 2.0, threshold=1e-6)
+    assert 2 * small == pytest.approx(
+        cut_drift(case, 256, np.array([8]), 2.0)[0], rel=1e-5
+    )
+
+
+def test_noise_without_a_variance(capsys):
+    """The claim heavy_tails at the size that is named, and its neighbours."""
+    line = "sweet-spot --dragger-fraction 0.01 --rule normalized --tail-exponent 1.5"
+    result = document(capsys, line + " --batch-size 256")
+    assert result["micro_batch_size"] == pytest.approx(0.2080897 / RATE, rel=1e-6)
+    size = result["admissible"]["micro_batch_size"]
+    radii = {b: heavy_radius(b, 1.5) for b in (8, 16, 32)}
+    assert size == min(radii, key=radii.__getitem__)
+    assert result["admissible"]["bias_radius"] == pytest.approx(radii[size])
+    assert result["minimax_bias"] == pytest.approx((1 / 99) ** (1 / 3) / 2 ** (2 / 3))
+    variance = document(capsys, line.replace("1.5", "2"))
+    assert variance["bias_radius"] == pytest.approx(
+        heavy_radius(variance["micro_batch_size"], 2.0)
+    )
+
+
+def heavy_radius(b, order):
+    p = math.exp(-RATE * b)
+    return 2 ** ((2 - order) / order) * p / b ** (1 - 1 / order) / (2 * p - 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("sweet-spot --dragger-fraction 0.01 --threshold 1", "--rule fixed"),
+        ("sweet-spot --dragger-fraction 0.01 --tail-exponent 1.5", "--rule normalized"),
+        (
+            "sweet-spot --dragger-fraction 0.01 --rule normalized --tail-exponent 3",
+            "tail_exponent",
+        ),
+        (
+            "sweet-spot --dragger-fraction 0.01 --rule fixed --threshold 1",
+            "--batch-size",
+        ),
+        (
+            "schedule --gradient-norm 2 --dragger-fraction 0.01 --rule fixed",
+            "--batch-size",
+        ),
+        (
+            "schedule --gradient-norm 2 --dragger-fraction 0.01 --rule fixed "
+            "--batch-size 8 --threshold 0",
+            "threshold",
+        ),
+        ("enough --dragger-fraction 0 --dragger-norm 1 --micro-batch-size 2", "do not"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(capsys, line, words):
+    assert words in refused(capsys, line)
+
+
+@pytest.mark.parametrize(("norm", "enough"), [(20, 2), (2000, 5), (200_000, 8)])
+def test_enough_micro_batches(capsys, norm, enough):
+    """The smallest number by trying them all."""
+    line = f"enough --dragger-fraction 0.01 --dragger-norm {norm} --micro-batch-size 8"
+    result = document(capsys, line)
+    case = WorstCase(0.01, dragger_norm=float(norm))
+    radii = {m: adaptive_radius(case, 8 * m, 8) for m in range(2, 10)}
+    limit = 1.1 * cut_radius(case, 8, np.array([8]))[0]
+    assert result["micro_batches"] == enough
+    assert enough == min(m for m, radius in radii.items() if radius <= limit)
+    for row in result["results"]:
+        assert row["radius"] == pytest.approx(radii[row["micro_batches"]])
+    assert str(enough) in printed(capsys, line).splitlines()[0]
+
+
+def test_where_no_number_is_enough(capsys):
+    """A gap remains at λb = 0.45, and beyond the breakdown there is no radius."""
+    line = "enough --dragger-fraction 0.01 --dragger-norm 2000 --micro-batch-size"
+    gap = document(capsys, f"{line} 45 --within 0.2")
+    assert gap["micro_batches"] is None
+    assert gap["results"][-1]["ratio"] == pytest.approx(1.28, abs=0.01)
+    beyond = document(capsys, f"{line} 70")
+    assert beyond["normalized_radius"] is beyond["micro_batches"] is None

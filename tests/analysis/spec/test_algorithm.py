@@ -16,6 +16,10 @@ def schedule(**table):
     return Algorithm.read(RULE | {"schedule": table})
 
 
+def optimizer(**table):
+    return Algorithm.read(RULE | {"micro_batch_sizes": [1], "optimizer": table})
+
+
 BAD = [
     (lambda: schedule(), "one of the keys iterations and gradient_norm"),
     (
@@ -45,7 +49,16 @@ BAD = [
         ),
         "absent with [algorithm.schedule]",
     ),
-    (lambda: Run.read({"measure": "speed"}), "one of bias, trajectory, hitting"),
+    (lambda: optimizer(), "the required key 'kind' is missing"),
+    (lambda: optimizer(kind="nesterov"), "kind = 'nesterov': must be one of momentum"),
+    (lambda: optimizer(kind="momentum", momentum=1.0), "a finite number >= 0 and < 1"),
+    (lambda: optimizer(kind="momentum", beta1=0.9), "absent with kind = momentum"),
+    (lambda: optimizer(kind="adam", momentum=0.9), "absent with kind = adam"),
+    (lambda: optimizer(kind="adam", epsilon=0), "algorithm.optimizer.epsilon = 0"),
+    (
+        lambda: Run.read({"measure": "speed"}),
+        "bias, trajectory, average, hitting",
+    ),
     (
         lambda: Run.read({"measure": "hitting"}),
         "'radius' is required by measure = 'hitting'",
@@ -95,6 +108,21 @@ def test_a_schedule_by_gradient_norm():
 )
 def test_a_run_is_read_back(run):
     assert Run.read(Run.read(run).to_mapping()) == Run.read(run)
+
+
+def test_an_optimizer_is_read_back_with_its_defaults():
+    heavy, adam = optimizer(kind="momentum"), optimizer(kind="adam", beta2=0.99)
+    for algorithm in (heavy, adam):
+        assert Algorithm.read(algorithm.to_mapping()) == algorithm
+    assert heavy.to_mapping()["optimizer"] == {"kind": "momentum", "momentum": 0.9}
+    assert adam.optimizer.to_mapping() == {
+        "kind": "adam",
+        "beta1": 0.9,
+        "beta2": 0.99,
+        "epsilon": 1e-8,
+    }
+    plain = Algorithm.read(RULE | {"micro_batch_sizes": [1]})
+    assert "optimizer" not in plain.to_mapping()
 
 
 def test_a_schedule_is_read_back():

@@ -74,15 +74,16 @@ def make_plan(
     )
 
 
-def start(plan, replicates, precision="float64", scale=3.0):
+def start(plan, replicates, precision="float64", scale=3.0, *, moments=0):
     """A state whose replicates begin at different points."""
     d = plan.dimension
     rng = np.random.default_rng(d)
     return SimpleNamespace(
         w=(scale * rng.normal(size=(replicates, d)) / np.sqrt(d)).astype(precision),
-        sums=np.zeros((replicates, d + 1)),
+        sums=np.zeros((replicates, d + 2)),
         hit=np.full(replicates, -1, np.int64),
         last=np.full((replicates, 3), np.nan),
+        moments=np.zeros((replicates, moments, d), precision),
         steps=np.zeros(replicates, np.int64),
     )
 

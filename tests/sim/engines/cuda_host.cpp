@@ -64,6 +64,7 @@ static T __shfl_xor_sync(uint32_t mask, T x, int bits) {
 // Declared here, as the C++ headers take as long to compile as the kernel itself.
 extern "C" {
 double exp(double), fma(double, double, double), fmin(double, double), log(double), sqrt(double);
+double pow(double, double);
 float fmaf(float, float, float), fminf(float, float), sinf(float), sqrtf(float);
 double sin(double);
 void sincos(double, double*, double*);

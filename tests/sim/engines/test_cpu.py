@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 
+from analysis.spec.optimizer import Optimizer
 from sim.engines.course import Course
 from sim.engines.cpu.engine import Mixture
 from sim.engines.readable import Stepwise
@@ -14,14 +15,25 @@ from sim.random import philox
 KEY = (123456789, 4000000000)
 
 
-def both(plan, state, precision="float64", steps=50, radius=None, spoil=0.0):
+def both(
+    plan,
+    state,
+    precision="float64",
+    steps=50,
+    radius=None,
+    *,
+    spoil=0.0,
+    optimizer=None,
+):
     """The two final states."""
     other = copy.deepcopy(state)
+    course = Course(KEY, 0.1, radius, optimizer)
     with Workers(2) as workers:
-        Mixture(
-            plan, Course(KEY, 0.1, radius), precision=precision, workers=workers
-        ).advance(state, 0, steps, True)
-    Stepwise(plan, KEY, 0.1 + spoil, radius).advance(other, 0, steps, True)
+        Mixture(plan, course, precision=precision, workers=workers).advance(
+            state, 0, steps, True
+        )
+    stepwise = Stepwise(plan, KEY, 0.1 + spoil, radius, optimizer=optimizer)
+    stepwise.advance(other, 0, steps, True)
     return state, other
 
 
@@ -29,12 +41,12 @@ def difference(states, relative=False):
     first, second = states
     assert np.array_equal(first.hit, second.hit)
     largest = 0.0
-    for name in ("w", "sums", "last"):
+    for name in ("w", "sums", "last", "moments"):
         x, y = getattr(first, name), getattr(second, name)
         assert np.array_equal(np.isnan(x), np.isnan(y)), name
         size = 1 + np.abs(np.nan_to_num(x)) if relative else 1
         distance = np.abs(np.nan_to_num(x) - np.nan_to_num(y)) / size
-        largest = max(largest, float(distance.max()))
+        largest = max(largest, float(distance.max(initial=0.0)))
     return largest
 
 
@@ -76,6 +88,27 @@ def test_single_precision(hand_made, d, rule, features):
     plan = hand_made.plan(d, rule, **features)
     states = both(plan, hand_made.start(plan, 5, "float32"), "float32")
     assert difference(states, relative=True) < 2e-5  # two hundred roundings
+
+
+@pytest.mark.parametrize(
+    ("kind", "case"), [("momentum", CASES[1]), ("adam", CASES[3]), ("adam", CASES[5])]
+)
+def test_optimizers(hand_made, kind, case):
+    """In small and large dimensions, in both precisions, and up to a hit."""
+    d, rule, features = case
+    optimizer = Optimizer(kind)
+    plan = hand_made.plan(d, rule, **features)
+    for precision, limit in (("float64", 1e-9), ("float32", 2e-5)):
+        states = [
+            hand_made.start(plan, 5, precision, moments=optimizer.moments)
+            for _ in range(3)
+        ]
+        pair = both(plan, states[0], precision, optimizer=optimizer)
+        assert difference(pair, relative=True) < limit
+        far = both(plan, states[1], precision, optimizer=optimizer, spoil=1e-3)
+        assert difference(far, relative=True) > 10 * limit
+        hit = both(plan, states[2], precision, radius=2.5, optimizer=optimizer)
+        assert difference(hit, relative=True) < limit
 
 
 def test_hits(hand_made):

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.spec.optimizer import Optimizer
 from analysis.spec.rule import Rule
 from sim.engines.course import Course
 from sim.engines.cuda.launch import Cuda, source
@@ -46,6 +47,8 @@ CASES = {
         {"precision": "float32", "sizes": PHASES, "backward": True},
     ),
     "single 130": (130, "fixed", {"precision": "float32", "gammas": 1}),
+    "momentum 64": (64, "adaptive", {"optimizer": "momentum", "sizes": (70,)}),
+    "adam 2": (2, "normalized", {"optimizer": "adam", "precision": "float32"}),
 }
 SOAK = {
     f"{d} {rule} {precision}": (
@@ -64,15 +67,18 @@ def prepared(hand_made, device, case, replicates=3, radius=None):
     d, rule, options = case
     options = dict(options)
     precision, form = options.pop("precision", "float64"), options.pop("form", None)
+    kind = options.pop("optimizer", None)
+    optimizer = kind and Optimizer(kind)
     plan = hand_made.plan(d, rule, **options)
-    state = hand_made.start(plan, replicates, precision)
+    kept = optimizer.moments if optimizer else 0
+    state = hand_made.start(plan, replicates, precision, moments=kept)
     kinds = {
         "precision": precision,
         "replicates": replicates,
         "device": device,
         "form": form,
     }
-    return plan, state, Cuda(plan, Course(KEY, STEP, radius), **kinds)
+    return plan, state, Cuda(plan, Course(KEY, STEP, radius, optimizer), **kinds)
 
 
 def run(engine, state, device, *edges):
@@ -99,6 +105,7 @@ def assert_close(found, expected):
     )
     np.testing.assert_allclose(found.sums, expected.sums, **tolerance)
     np.testing.assert_allclose(found.last, expected.last, **tolerance)
+    np.testing.assert_allclose(found.moments, expected.moments, **tolerance)
 
 
 def assert_same(found, expected):
@@ -110,8 +117,10 @@ def check(hand_made, device, case):
     plan, state, engine = prepared(hand_made, device, case)
     found = run(engine, state, device, 0, 10, STEPS)
     expected = copy.deepcopy(state)
+    kind = case[2].get("optimizer")
+    stepwise = Stepwise(plan, KEY, STEP, optimizer=kind and Optimizer(kind))
     for begin, end in ((0, 10), (10, STEPS)):
-        Stepwise(plan, KEY, STEP).advance(expected, begin, end, begin >= 10)
+        stepwise.advance(expected, begin, end, begin >= 10)
     assert_close(found, expected)
     assert np.ptp(found.last[:, 1]) > 0 or plan.compositions[0].clean.size == 1
     assert_same(run(engine, state, device, 0, 1, 10, 11, 30, STEPS), found)

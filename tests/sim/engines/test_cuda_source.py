@@ -10,8 +10,9 @@ from analysis.spec.rule import Rule
 from sim.engines.cuda.launch import source
 from sim.engines.cuda.layout import shape
 
-PLAIN = {"AXES": 1, "GAMMAS": 0, "FLAT": 0, "WAVE": 0, "UNEVEN": 0}
-FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1, "UNEVEN": 1}
+PLAIN = {"AXES": 1, "GAMMAS": 0, "FLAT": 0, "WAVE": 0, "UNEVEN": 0, "MOMENTS": 0}
+FULL = {"AXES": 9, "GAMMAS": 2, "FLAT": 1, "WAVE": 1, "UNEVEN": 1, "MOMENTS": 2}
+HEAVY = PLAIN | {"MOMENTS": 1}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,7 @@ CASES = [
     (3, "global", "double", PLAIN, 1, "sm_80"),
     (64, "normalized", "double", PLAIN, 8, "sm_90"),
     (4096, "sgd", "float", FULL, 1, "sm_80"),
+    (64, "adaptive", "float", HEAVY, 1, "sm_90"),
 ]
 SOAK = [
     (d, rule, real, features, warps, architecture)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.spec.algorithm import Algorithm
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
 from sim.engines import engine
@@ -215,6 +216,36 @@ def test_clean_micro_batches_are_counted(name):
             assert state.last[1, 1] == pytest.approx(np.mean(clean), abs=1e-12)
 
 
+OPTIMIZERS = [
+    {"kind": "momentum", "momentum": 0.8},
+    {"kind": "adam", "beta1": 0.7, "beta2": 0.9, "epsilon": 0.01},
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda table: table["kind"])
+def test_optimizers(optimizer):
+    """The oracle weighs all updates so far, where the engine keeps running means."""
+    for name in ("persistent", "sum", "gamma"):
+        e = CASES[name]
+        rule = e.algorithm.to_mapping() | {"optimizer": optimizer}
+        optimized = replace(e, algorithm=Algorithm.read(rule))
+        batches = [batch(e, 3, t, e.run.start) for t in range(STEPS)]
+        expected = np.array(trajectory(optimized, 3, STEP, batches)[1:])
+        found = walked(optimized, 3, range(1, STEPS + 1))
+        assert np.abs(found - expected).max() < 1e-12
+        assert np.abs(walked(e, 3, range(1, STEPS + 1)) - expected).max() > 0.01
+        single = replace(optimized, run=replace(e.run, precision="float32"))
+        assert np.abs(walked(single, 3) - expected[-1]).max() < 2e-4
+
+
+def test_without_memory_momentum_changes_nothing():
+    e = CASES["gamma"]
+    rule = e.algorithm.to_mapping()
+    rule["optimizer"] = {"kind": "momentum", "momentum": 0.0}
+    optimized = replace(e, algorithm=Algorithm.read(rule))
+    assert np.abs(walked(optimized, 3) - walked(e, 3)).max() < 1e-13
+
+
 def test_a_single_number_is_noticed():
     assert distance(CASES["gamma"], 3, blunder=0.01) > 1e-5
 
@@ -243,8 +274,9 @@ def test_draggers_that_are_active_for_a_while(window):
     assert np.abs(walked(e, 3) - walked(experiment(), 3)).max() > 1e-3
 
 
-def test_nothing_depends_on_how_the_work_is_cut():
-    e = experiment(GAMMA, DRAGGERS[4])
+@pytest.mark.parametrize("optimizer", [{}, *({"optimizer": o} for o in OPTIMIZERS)])
+def test_nothing_depends_on_how_the_work_is_cut(optimizer):
+    e = experiment(GAMMA, DRAGGERS[4], **optimizer)
     e = replace(e, run=replace(e.run, replicates=7, precision="float32"))
     states = []
     for threads, cuts in (
@@ -261,7 +293,7 @@ def test_nothing_depends_on_how_the_work_is_cut():
                 at = end
         states.append(state)
     for other in states[1:]:
-        for name in ("w", "sums", "hit", "last"):
+        for name in ("w", "sums", "hit", "last", "moments"):
             assert np.array_equal(getattr(states[0], name), getattr(other, name))
 
 

@@ -30,13 +30,14 @@ def start(problem, rows, spread=1.0):
     return spread * np.random.default_rng(6).normal(size=(rows, problem.dimension))
 
 
-def state(w, xp=np):
+def state(w, xp=np, *, moments=0):
     R, d = w.shape
     return SimpleNamespace(
         w=xp.asarray(w.copy()),
-        sums=xp.zeros((R, d + 1), dtype=xp.float64),
+        sums=xp.zeros((R, d + 2), dtype=xp.float64),
         hit=xp.full((R,), -1, dtype=xp.int64),
         last=xp.full((R, 3), math.nan, dtype=xp.float64),
+        moments=xp.zeros((R, moments, d), dtype=xp.float64),
         steps=np.zeros(R, np.int64),
     )
 
@@ -46,11 +47,13 @@ def simulate(
 ):
     """The state after so many steps, recorded all along, from the same places."""
     problem = build(e, xp)
-    found = state(start(problem, 6)[list(replicates)] if w is None else w, xp)
+    w = start(problem, 6)[list(replicates)] if w is None else w
+    optimizer = e.algorithm.optimizer
+    found = state(w, xp, moments=0 if optimizer is None else optimizer.moments)
     run = engine.PerSample(
         problem,
         e.algorithm,
-        Course(KEY, 0.1, radius),
+        Course(KEY, 0.1, radius, optimizer),
         sizes=sizes,
         replicates=list(replicates),
     )
@@ -62,7 +65,7 @@ def simulate(
 def equal(one, other):
     return all(
         np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
-        for name in ("w", "sums", "hit", "last")
+        for name in ("w", "sums", "hit", "last", "moments")
     )
 
 
@@ -116,10 +119,41 @@ def test_trajectories_equal_the_oracle(name, rule, experiment):
             found = simulate(e, b, [2], w=np.array([e.run.start]))
             assert found.w[0] == pytest.approx(expected[-1], rel=1e-12, abs=1e-12)
             gradients = np.array([e.model.gradient(np.array(w)) for w in expected[:-1]])
-            assert found.sums[0, :-1] == pytest.approx(
+            assert found.sums[0, :-2] == pytest.approx(
                 gradients.sum(0), rel=1e-11, abs=1e-11
             )
-            assert found.sums[0, -1] == pytest.approx((gradients**2).sum(), rel=1e-11)
+            squares = (gradients**2).sum(1)
+            sums = [squares.sum(), np.sqrt(squares).sum()]
+            assert found.sums[0, -2:] == pytest.approx(sums, rel=1e-11)
+
+
+OPTIMIZERS = [
+    {"kind": "momentum", "momentum": 0.8},
+    {"kind": "adam", "beta1": 0.7, "beta2": 0.9, "epsilon": 0.01},
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda table: table["kind"])
+def test_optimizers(optimizer, experiment):
+    """Against the oracle; on other arrays; in parts; with hits in between."""
+    algorithm = {"rule": "adaptive", "optimizer": optimizer}
+    e = experiment("rare", algorithm=algorithm, run={"start": [1.0, -2.0, 1.0]})
+    batches = list(oracle_samples(e, 2, False, 3))
+    expected = trajectory(e, 3, 0.1, batches)
+    found = simulate(e, 3, [2], w=np.array([e.run.start]))
+    assert found.w[0] == pytest.approx(expected[-1], rel=1e-12, abs=1e-12)
+    plain = experiment("rare", algorithm={"rule": "adaptive"}, run={"start": 1.0})
+    other = simulate(plain, 3, [2], w=np.array([e.run.start]))
+    assert np.abs(other.w[0] - expected[-1]).max() > 0.01
+    whole = simulate(e, radius=1.5)
+    assert 0 <= whole.hit.max() < STEPS
+    parts = simulate(e, radius=1.5, parts=[(0, 1), (1, 11), (11, STEPS)])
+    assert equal(whole, parts)
+    xp = Elsewhere(pytest.importorskip("array_api_strict"))
+    there = simulate(e, xp=xp, radius=1.5)
+    for part in ("w", "moments"):
+        one = xp.home(getattr(there, part))
+        assert one == pytest.approx(getattr(whole, part), rel=1e-11, abs=1e-12)
 
 
 def test_the_oracle_comparison_has_power(experiment):

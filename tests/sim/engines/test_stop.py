@@ -27,6 +27,8 @@ def experiment(noise=NORMAL, d=4, B=2**16, b=1, replicates=12, **run):
     model = {"dimension": d, "dragger_fraction": 0.01, "noise": noise}
     model["dragger"] = {"law": "opposing", "norm": 5.0}
     algorithm = {"rule": "adaptive", "batch_size": B, "micro_batch_sizes": [b]}
+    if "optimizer" in run:
+        algorithm["optimizer"] = {"kind": run.pop("optimizer")}
     table = {"replicates": replicates, "start": 1.0, **run}
     return Experiment.from_mapping(
         {"model": model, "algorithm": algorithm, "run": table}
@@ -54,6 +56,8 @@ CASES = {
     "wide": (experiment(d=512, B=512), 80),
     "hitting": (experiment(measure="hitting", radius=0.5), 20),
     "samples": (experiment(HEAVY, B=256), 40),
+    "adam": (experiment(optimizer="adam"), 8),
+    "samples, momentum": (experiment(HEAVY, B=256, optimizer="momentum"), 40),
     "two_layer": (Experiment.load(presets()["two_layer"]), 60),
 }
 

@@ -13,6 +13,7 @@ import sim.sweep.session
 from analysis.cli.common import to_json
 from analysis.spec.checking import SpecificationError
 from analysis.spec.experiment import Experiment
+from analysis.spec.optimizer import Optimizer
 from sim import run
 
 ROOT = Path(__file__).parents[3]
@@ -116,7 +117,7 @@ def test_python_returns_what_the_command_prints(tmp_path):
     assert printed == json.loads(to_json(run(PRESET, ROOT / "results")))
     assert set(printed) == {"rule", "batch_size", "results", "best"}
     assert set(printed["best"]) == {"micro_batch_size", "confidence_set"}
-    keys = {"micro_batch_size", "bias", "standard_error", "interval"}
+    keys = {"micro_batch_size", "bias", "standard_error", "interval", "at_steps"}
     assert all(set(r) == keys and len(r["interval"]) == 2 for r in printed["results"])
     assert all(np.isfinite(r["bias"]) for r in printed["results"])
 
@@ -152,6 +153,73 @@ def test_trajectories_and_hitting_times(tmp_path):
     assert 1 < row["mean"] < 300
     far = run(replace(e, run=replace(e.run, iterations=5)), None).results[0]
     assert (far["mean"], far["reached"]) == (5.0, 0)
+
+
+def test_averages_of_runs_without_noise(tmp_path, capsys):
+    """SGD on a bowl: ∇f_t = λ(1 - γλ)^t w_0 in each direction, whatever the threads."""
+    table = {
+        "model": {
+            "dimension": 2,
+            "curvature": [1.0, 3.0],
+            "dragger_fraction": 0.0,
+            "noise": {"law": "gaussian", "scale": 1e-12},
+            "dragger": {"law": "opposing", "norm": 1.0},
+        },
+        "algorithm": {"rule": "sgd", "batch_size": 8, "micro_batch_sizes": [8]},
+        "run": {
+            "measure": "average",
+            "steps": [0.2, 0.1],
+            "iterations": 20,
+            "start": [4.0, 1.0],
+            "replicates": 3,
+            "precision": "float64",
+        },
+    }
+    e = Experiment.from_mapping(table)
+    result = run(e, tmp_path, workers=2)
+    assert to_json(run(e, tmp_path)) == to_json(result) == to_json(run(e))
+    t = np.arange(20)
+    for row, step in zip(result.results, (0.2, 0.1), strict=True):
+        norms = np.hypot(4 * (1 - step) ** t, 3 * (1 - 3 * step) ** t)
+        assert row["gradient_norm"] == pytest.approx(norms.mean(), rel=1e-9)
+        square = pytest.approx((norms**2).mean(), rel=1e-9)
+        assert row["squared_gradient_norm"] == square
+        assert (
+            max(row["gradient_norm_error"], row["squared_gradient_norm_error"]) < 1e-9
+        )
+        for quantile in row["quantiles"]:
+            values = [quantile["value"], *quantile["interval"]]
+            assert values == pytest.approx([norms.mean()] * 3, rel=1e-9)
+    table["run"]["replicates"] = 10**6 + 1
+    with pytest.raises(SpecificationError, match=r"run\.replicates.*at most 1000000"):
+        run(Experiment.from_mapping(table))
+
+
+def test_averages_are_over_single_runs():
+    """The mean of 32 runs, its error and their median, from the trajectories."""
+    table = SMALL.to_mapping()
+    table["algorithm"]["micro_batch_sizes"] = [8]
+    table["run"] = {"measure": "average", "iterations": 4, "start": 3.0}
+    averages = run(Experiment.from_mapping(table)).results[0]
+    table["run"] |= {"measure": "trajectory", "points": 1000}
+    paths = run(Experiment.from_mapping(table)).results[0]["gradient_norm"]
+    mean = (3.0 + sum(paths[:-1])) / 4  # the last one is that of w_T
+    assert averages["gradient_norm"] == pytest.approx(mean, rel=1e-6)
+    assert abs(averages["gradient_norm"] / np.mean(paths) - 1) > 0.02
+    low, high = averages["quantiles"][0]["interval"]
+    assert low < averages["quantiles"][0]["value"] < high
+    assert 0 < averages["gradient_norm_error"] < high - low
+
+
+def test_a_step_has_the_same_result_in_whatever_company():
+    one, other = (
+        run(replace(SMALL, run=replace(SMALL.run, steps=steps)))
+        for steps in ((0.2, 0.1), (0.1, 0.05))
+    )
+    for first, second in zip(one.results, other.results, strict=True):
+        assert [x.step for x in first.at_steps] == [0.2, 0.1]
+        assert first.at_steps[1] == second.at_steps[0]
+        assert first.at_steps[0].bias != first.at_steps[1].bias
 
 
 def test_a_schedule_is_run_as_one(tmp_path):
@@ -194,7 +262,12 @@ def test_a_transient_is_noticed(capsys):
 
 
 @pytest.mark.parametrize(
-    "measure", [{"measure": "trajectory"}, {"measure": "hitting", "radius": 1}]
+    "measure",
+    [
+        {"measure": "trajectory"},
+        {"measure": "average"},
+        {"measure": "hitting", "radius": 1},
+    ],
 )
 def test_divergence_is_said_for_every_measure(measure, capsys):
     table = SMALL.to_mapping()
@@ -250,6 +323,15 @@ def test_runs_too_short_to_come_to_rest_are_refused(steps):
     with pytest.raises(SpecificationError, match="does not come to rest"):
         run(short)
     run(replace(short, run=replace(short.run, steps=(0.2, 0.1))))
+
+
+def test_adam_with_steps_too_short_is_seen_not_to_rest(capsys):
+    """Its steps are about as long as their size, whatever the gradient."""
+    adam = replace(SMALL.algorithm, optimizer=Optimizer("adam"))
+    brief = replace(SMALL.run, precision="float64", steps=(2e-6, 1e-6))
+    result = run(replace(SMALL, algorithm=adam, run=brief))
+    assert [r.bias for r in result.results] == [None] * 3
+    assert capsys.readouterr().err.count("not stationary") == 3
 
 
 @pytest.mark.parametrize(

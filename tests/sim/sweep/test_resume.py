@@ -17,6 +17,7 @@ import sim.sweep.keeper
 import sim.sweep.measure
 import sim.sweep.session
 from analysis.spec.experiment import Experiment
+from analysis.spec.optimizer import Optimizer
 from sim import run
 from sim.engines import engine
 from sim.engines.state import ARRAYS, State
@@ -88,12 +89,14 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path):
     assert again == run(Experiment.load(path))
 
 
-@pytest.mark.parametrize("stop", [1, 40])
+@pytest.mark.parametrize(("stop", "kind"), [(1, None), (40, None), (40, "adam")])
 def test_an_unfinished_run_goes_on_where_it_stopped(
-    tmp_path, monkeypatch, watched, stop
+    tmp_path, monkeypatch, watched, stop, kind
 ):
     """Whenever it is stopped, the numbers are the same in the end."""
-    expected = run(SMALL)
+    optimizer = kind and Optimizer(kind)
+    small = replace(SMALL, algorithm=replace(SMALL.algorithm, optimizer=optimizer))
+    expected = run(small)
     monkeypatch.setattr(sim.sweep.keeper, "KEEP", -1.0)
 
     def act(number, variant, progress):
@@ -101,9 +104,9 @@ def test_an_unfinished_run_goes_on_where_it_stopped(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure(SMALL, tmp_path, 1, False, pieces=watched(act))
+        measure(small, tmp_path, 1, False, pieces=watched(act))
     assert list(tmp_path.rglob("*.npz"))
-    assert run(SMALL, tmp_path) == expected
+    assert run(small, tmp_path) == expected
     assert not list(tmp_path.rglob("*.npz"))
 
 

@@ -10,6 +10,8 @@ import os
 import random
 import re
 import stat
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from functools import cache
@@ -30,6 +32,7 @@ from sim.sweep.session import Pieces
 from sim.sweep.store import Store, digest, seal, specification
 
 PRESET = Experiment.load(presets()["sweet_spot"])
+ROOT = Path(__file__).parents[3]
 LATE = 902  # of 1200 steps
 
 
@@ -259,13 +262,17 @@ def replaced(pattern, new):
     return spoil
 
 
+SQUARE = {"bias": 0.3, "squared": 0.1, "along": 0.0, "across": 0.0, "degrees": 31}
+
+
 def forged(**fields):
     """The fields of the result replaced, and the checksum made right."""
 
     def spoil(path):
         document = json.loads(path.read_text())
         document["result"] |= fields
-        document["checksum"] = digest(document["result"])
+        sealed = {key: document[key] for key in ("format", "result")}
+        document["checksum"] = digest(sealed)
         path.write_text(json.dumps(document))
 
     return spoil
@@ -292,6 +299,12 @@ def forged(**fields):
         forged(degrees=31.0),
         forged(degrees=None),
         forged(along=-1.0),
+        forged(at_steps=[]),
+        forged(at_steps=[0.3, 0.3]),
+        forged(at_steps=[{"bias": 0.3}] * 2),
+        forged(at_steps=[{**SQUARE, "along": -1.0}, SQUARE]),
+        replaced(r'"format": 2', '"format": 1'),
+        replaced(r'"format"', '"form"'),
         forged(more=1.0),
         spoil_bytes(lambda data: data[:100]),
         spoil_bytes(lambda data: b""),
@@ -313,11 +326,40 @@ def test_a_damaged_result_is_computed_anew(tmp_path, expected, capsys, spoil):
     assert capsys.readouterr().err == ""
 
 
+def of_the_first_format(document):
+    """Results once had no format, and no biases at single steps."""
+    del document["format"], document["result"]["at_steps"]
+    document["checksum"] = digest(document["result"])
+
+
+def of_a_later_format(document):
+    document["format"] += 1
+    document["result"] = {"other": 1.0}
+    document["checksum"] = digest({key: document[key] for key in ("format", "result")})
+
+
+@pytest.mark.parametrize("change", [of_the_first_format, of_a_later_format])
+def test_a_result_of_another_format_is_replaced_in_silence(
+    tmp_path, expected, capsys, change
+):
+    path = result_path(tmp_path)
+    whole = path.read_bytes()
+    document = json.loads(whole)
+    change(document)
+    path.write_text(json.dumps(document))
+    assert run(small(), tmp_path) == expected
+    assert capsys.readouterr().err == ""
+    assert path.read_bytes() == whole
+    assert list(path.parent.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     ("measure", "fields"),
     [
         ({"measure": "trajectory"}, {"mean": 1.0}),
         ({"measure": "trajectory"}, {"standard_error": [[[0.0] * 5]]}),
+        ({"measure": "average"}, {"gradient_norm": [[-1.0] * 32]}),
+        ({"measure": "average"}, {"squared_gradient_norm": [[1.0]]}),
         ({"measure": "hitting", "radius": 1.0}, {"reached": [0.5]}),
         ({"measure": "hitting", "radius": 1.0}, {"reached": [True]}),
         ({"measure": "hitting", "radius": 1.0}, {"mean": [1.0, 2.0]}),
@@ -396,6 +438,27 @@ def test_finished_results_are_read_where_nothing_can_be_written(
     monkeypatch.setattr(Store, "require_writable", lambda store: pytest.fail("probed"))
     assert run(small(), tmp_path) == expected
     assert len(list(tmp_path.rglob("*"))) == 2
+
+
+NUMBA = """
+import json, sys
+from dataclasses import replace
+from analysis.spec.experiment import Experiment
+from sim import run
+experiment = Experiment.from_mapping(json.loads(sys.argv[1]), name=sys.argv[2])
+for seed in (experiment.run.seed, experiment.run.seed + 1):
+    run(replace(experiment, run=replace(experiment.run, seed=seed)), sys.argv[3])
+    print("numba" in sys.modules)
+"""
+
+
+def test_finished_results_are_read_without_numba(tmp_path):
+    """Whose imports take a second; what must be simulated needs it."""
+    run(small(), tmp_path)
+    text = json.dumps(small().to_mapping())
+    command = [sys.executable, "-c", NUMBA, text, small().name, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_files_may_be_read_as_the_umask_says(tmp_path):

@@ -1,4 +1,4 @@
-"""The size of smallest bias and that of smallest guaranteed bias: two powers of ε."""
+"""The sizes that are fastest, of smallest bias and of smallest guaranteed bias."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +15,8 @@ from analysis.rest.update import Update
 from analysis.spec.experiment import Experiment
 from analysis.spec.model import GradientModel
 from analysis.spec.rule import Clipping, Rule
+from analysis.speed import best_size as speed
+from analysis.speed.norms import GammaNorms
 from figures.figure import Figure, Simulated
 from figures.kit import checks, palette, panels, points, worlds
 from figures.kit.checks import Check
@@ -30,19 +32,27 @@ FRACTIONS = (0.03, 0.01, 0.003, 0.001)  # simulated
 EXAMPLE = 0.01  # the fraction on the left
 TURNED = (4, 9, 16, 32)  # sizes simulated there with turned skewness
 TURNED_SIZES = (*range(2, 15), 16, 18, 21, 24, 28, 32, 38, 44, 50, 55, 59, 62, 65, 67)
+KURTOSES = (3.0, 12.0, 60.0)  # of the gradient norms; 3: Gaussian residuals
+GAUSSIAN = KURTOSES[0]
+ROOT = 1e-8  # relative: a maximum is found to about 1e-9
 RAREST = 1e-5
 FITTED = 1e-3  # slopes are fitted from RAREST to here
 COMMONEST = 0.2
+SPEED_DASHES = (palette.DASH_DOTTED, palette.DASHED, palette.SOLID)
 SIZE = "micro_batch_size"
 FRACTION = "dragger_fraction"
 
 
-class TwoSweetSpots(Figure):
-    """Exponential noise: the best size for it, and the size with the best guarantee."""
+class ThreeLaws(Figure):
+    """Sizes that are best in three senses, and their three powers of ε.
 
-    name = "two_sweet_spots"
-    title = "The two best sizes part as draggers become rare"
-    claims = ("skewness_expansion", "sweet_spot")
+    Exponential noise: the size of smallest bias, and that with the best guarantee.
+    Gaussian residuals in many dimensions: the size that trains fastest.
+    """
+
+    name = "three_laws"
+    title = "Three best sizes, three powers of the dragger fraction"
+    claims = ("skewness_expansion", "sweet_spot", "speed_sweet_spot", "kurtosis_size")
     place = 4
 
     def experiments(self, profile: Profile) -> list[Experiment]:
@@ -74,10 +84,11 @@ class TwoSweetSpots(Figure):
                 for fraction in _fractions(profile)
             ],
             "example": _example(turned, simulated),
+            "speed": [_speed(kurtosis) for kurtosis in KURTOSES],
         }
 
     def check(self, data: dict[str, Any]) -> list[Check]:
-        """Agreement, the best sizes, two slopes, the sign change."""
+        """Agreement, the best sizes, three slopes, the sign change, the one maximum."""
         sets, example = data["sets"], data["example"]
         # corrections to the formula are of relative order 1/√b
         # (claims/skewness_expansion.py); as b goes like ε^(-2/3), one of 1/√b changes
@@ -114,6 +125,20 @@ class TwoSweetSpots(Figure):
                 checks.within("slope", _slope(data, "worst_case"), -1, 1e-3),
             ),
             Check.of(
+                "fastest",
+                "the fastest size goes like ε^(-1/2), between its two bounds",
+                # b² is known to within 1/2, by which 1/(4λ) changes by 2λ
+                checks.within("slope", _slope(data, "fastest"), -1 / 2, 2 * FITTED),
+                checks.at_most("over the upper bound", _over(data, "most"), 1 + ROOT),
+                checks.at_least("over the lower bound", _over(data, "least"), 1 - ROOT),
+            ),
+            Check.of(
+                "one_maximum",
+                "the relative efficiency is log-concave, largest at the fastest size",
+                checks.below("largest second difference", _bends(data), 0.0),
+                checks.within("argmax over fastest size", _peaks(data), 1.0, 0.05),
+            ),
+            Check.of(
                 "cancellation",
                 "turned round, skewness and draggers cancel at one size",
                 checks.equal("changes of sign:", len(before), 1),
@@ -130,6 +155,10 @@ class TwoSweetSpots(Figure):
         return {
             "exact_slope": _slope(data, "exact"),
             "worst_case_slope": _slope(data, "worst_case"),
+            "fastest_slope": _slope(data, "fastest"),
+            "fastest": ", ".join(f"{row['fastest']:.1f}" for row in data["speed"]),
+            "kurtoses": ", ".join(f"{row['kurtosis']:g}" for row in data["speed"]),
+            "lost": 1 - data["speed"][0]["relative_efficiency"][0],
             "rarest": rarest,
             "factor": rarest["worst_case"] / rarest["exact"],
             "at_example": _at_example(data),
@@ -148,10 +177,12 @@ class TwoSweetSpots(Figure):
 
     def draw(self, data: dict[str, Any]) -> Canvas:
         """One dragger fraction on the left, all of them on the right."""
-        canvas, (left, right) = panels.subplots(1, 2, figsize=(6.4, 3.8))
-        _draw_example(left, data)
-        _draw_sizes(right, data)
-        _draw_sets(right, data["sets"])
+        layout = [["bias", "sizes"], ["speed", "sizes"]]
+        canvas, axes = panels.mosaic(layout, figsize=(6.4, 5.4))
+        _draw_example(axes["bias"], data)
+        _draw_speed(axes["speed"], data["speed"])
+        _draw_sizes(axes["sizes"], data)
+        _draw_sets(axes["sizes"], data["sets"])
         title = f"{self.title}   (points: n = {data['replicates']} replicates)"
         canvas.suptitle(title, x=0.01, ha="left", size=10)
         return canvas
@@ -183,7 +214,7 @@ def _experiment(profile: Profile, fraction: float, b: int, sign: float) -> Exper
     }
     side = "" if sign > 0 else "_turned"
     return worlds.experiment(
-        f"two_sweet_spots_{profile}{side}_{fraction:g}_{b}",
+        f"three_laws_{profile}{side}_{fraction:g}_{b}",
         worlds.line_model(dragger_fraction=fraction, noise=noise, dragger_norm=NORM),
         run,
         rule="normalized",
@@ -207,13 +238,53 @@ def _formula(fraction: float, size: Any) -> dict[str, Any]:
 
 
 def _best_sizes(fraction: float) -> dict[str, Any]:
-    """The three best sizes; the formula's is None where it says nothing."""
+    """The best sizes; a formula's is None where it says nothing."""
+    bounds = CLAIMS["kurtosis_size"].evaluate(
+        kurtosis=GAUSSIAN, dragger_fraction=fraction
+    )
     return {
         FRACTION: fraction,
         "exact": best_size(fraction, SHAPE),
         "formula": _formula(fraction, 1.0)["best_micro_batch_size"],
         "worst_case": best_sizes(fraction, 1.0, 1.0)[SIZE],
+        "fastest": speed.best_size(GammaNorms(GAUSSIAN), fraction),
+        "most": bounds["largest_best_size"],
+        "least": bounds["smallest_best_size"],
     }
+
+
+def _speed(kurtosis: float) -> dict[str, Any]:
+    """Relative efficiency by size at one fraction, for norms of this kurtosis."""
+    norms = GammaNorms(kurtosis)
+    size = np.arange(1, 101)
+    return {
+        "kurtosis": kurtosis,
+        SIZE: size,
+        "relative_efficiency": np.exp(
+            speed.log_relative_efficiency(norms, EXAMPLE, size)
+        ),
+        "fastest": speed.best_size(norms, EXAMPLE),
+    }
+
+
+def _over(data: dict[str, Any], bound: str) -> list[float]:
+    """The fastest size over this bound of it, where it is more than one sample."""
+    rows = [row for row in data["curve"] if row["fastest"] > 1]
+    return [row["fastest"] / row[bound] for row in rows]
+
+
+def _bends(data: dict[str, Any]) -> list[float]:
+    """Second differences of ln F, the largest at each kurtosis."""
+    logs = [np.log(row["relative_efficiency"]) for row in data["speed"]]
+    return [float(np.diff(log, 2).max()) for log in logs]
+
+
+def _peaks(data: dict[str, Any]) -> list[float]:
+    """The best whole size over the best real one, at each kurtosis."""
+    return [
+        row[SIZE][int(np.argmax(row["relative_efficiency"]))] / row["fastest"]
+        for row in data["speed"]
+    ]
 
 
 def _roots(model: GradientModel, b: int) -> list[Any]:
@@ -302,20 +373,43 @@ def _draw_example(axes: Any, data: dict[str, Any]) -> None:
     panels.label(axes, 66, 0.015, "skewness\nturned round", color=dark, ha="right")
 
 
+def _draw_speed(axes: Any, speed: list[dict[str, Any]]) -> None:
+    """Relative efficiency against size; a dot where it is largest."""
+    for row, dashes in zip(speed, SPEED_DASHES, strict=True):
+        values = row["relative_efficiency"]
+        axes.plot(row[SIZE], values, color=palette.VIOLET, ls=dashes)
+        top = np.interp(row["fastest"], row[SIZE], values)
+        axes.plot(row["fastest"], top, "D", color=palette.VIOLET, ms=4)
+        text = f"κ = {row['kurtosis']:g}"
+        panels.label(
+            axes, row["fastest"], top + 0.03, text, color=palette.VIOLET, ha="right"
+        )
+    axes.set(xscale="log", xlim=(1, 70), ylim=(0, 1))
+    panels.plain_ticks(axes.xaxis, [1, 2, 4, 8, 16, 32, 64])
+    axes.set(xlabel="micro-batch size b (samples)", ylabel="relative efficiency")
+
+
 def _draw_sizes(axes: Any, data: dict[str, Any]) -> None:
     curve = data["curve"]
     fraction = [row[FRACTION] for row in curve]
-    worst, formula, exact = (
-        [row[name] for row in curve] for name in ("worst_case", "formula", "exact")
+    names = ("worst_case", "formula", "exact", "fastest", "most")
+    worst, formula, exact, fastest, most = (
+        [row[name] for row in curve] for name in names
     )
     axes.plot(fraction, worst, color=palette.BOUND, ls=palette.DASHED)
     axes.plot(fraction, formula, color="black", ls=palette.DOTTED, lw=1.2)
     axes.plot(fraction, exact, color=palette.NORMALIZED)
-    text = f"this law:\nslope {_slope(data, 'exact'):.2f}\n(dotted: formula)"
-    text = text.replace("-", "−")
-    panels.label(axes, 1.3e-5, 18, text, color=palette.NORMALIZED_TEXT)
-    text = f"best guarantee: slope {_slope(data, 'worst_case'):.2f}".replace("-", "−")
-    panels.label(axes, 1.5e-4, 3500, text, color=palette.BOUND)
+    axes.plot(fraction, fastest, color=palette.VIOLET, ls=palette.DASH_DOTTED)
+    axes.plot(fraction, most, color="black", ls=palette.DOTTED, lw=1.2)
+    labels = {
+        "best guarantee": ("worst_case", palette.BOUND),
+        "smallest bias": ("exact", palette.NORMALIZED_TEXT),
+        "fastest": ("fastest", palette.VIOLET),
+    }
+    for i, (text, (name, color)) in enumerate(labels.items()):
+        slope = f"{text}: slope {_slope(data, name):.2f}".replace("-", "−")
+        panels.label(axes, 2e-4, 1.8e4 / 1.9**i, slope, color=color)
+    panels.label(axes, 2e-4, 1.8e4 / 1.9**3, "formulae: dotted", color="black")
     axes.set(xscale="log", yscale="log", xlim=(1e-5, 0.2), ylim=(1, 4e4))
     axes.set(xlabel="dragger fraction ε (dimensionless)", ylabel="size b (samples)")
 
@@ -333,4 +427,4 @@ def _draw_sets(axes: Any, sets: list[dict[str, Any]]) -> None:
             axes.plot(row[FRACTION], p[SIZE], "o", mec="black", zorder=5, **look)
 
 
-figure = TwoSweetSpots()
+figure = ThreeLaws()
