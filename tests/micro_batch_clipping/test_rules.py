@@ -213,6 +213,14 @@ def test_several_types_in_one_tree():
     np.testing.assert_allclose(added.update["b"], right[1:], rtol=1e-14)
 
 
+def test_more_digits_than_float64():
+    """NumPy's long double, as in the simulator's rules."""
+    g = gaussian(3, 4).astype(np.longdouble) ** 3
+    found = mbc.clip(g, "normalized").update
+    assert found.dtype == np.longdouble
+    np.testing.assert_allclose(found, sim.rules.rule("normalized")(g), rtol=1e-17)
+
+
 def test_sums_of_short_floats_do_not_stagnate():
     """In float16, 2048 + 1 is 2048."""
     accumulator = mbc.Accumulator("sgd", aggregate="sum")

@@ -181,6 +181,19 @@ def test_mistakes_are_refused():
     equal(model, right)
 
 
+def test_sharded_models_are_refused():
+    """A stand-in with the module's name and the parameter's attribute."""
+    model = network()
+    model[0].weight.device_mesh = None
+    with pytest.raises(TypeError, match=r"0\.weight: must be whole"):
+        mbc.Backward(model)
+    sharded = type(
+        "Sharded", (torch.nn.Linear,), {"__module__": "torch.distributed.fsdp"}
+    )
+    with pytest.raises(TypeError, match="model: must not be sharded"):
+        mbc.Backward(sharded(2, 2))
+
+
 def test_a_nan_micro_batch_is_left_out():
     model, batches = network(), data([4, 4, 4])
     right = by_hand(model, batches[1:]).update

@@ -8,10 +8,7 @@ import micro_batch_clipping as mbc
 def options(case):
     """What the case says beside gradients, rule and weights."""
     names = ("threshold", "quantile", "skip", "aggregate")
-    given = {name: case[name] for name in names if case[name] is not None}
-    return given | {
-        name: float(given[name]) for name in ("threshold", "quantile") if name in given
-    }
+    return {name: case[name] for name in names if case[name] is not None}
 
 
 def summary(result):
