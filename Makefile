@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python -m
 
-.PHONY: figures figures-full bench test soak check format images clean
+.PHONY: figures figures-full bench test soak recipes check format images clean
 
 figures: .venv/.installed
 	$(RUN) figures
@@ -20,6 +20,12 @@ test: .venv/.installed-dev
 # The full counts: hundreds of random models, fuzzing, kills; the page is written anew.
 soak: .venv/.installed-dev
 	$(RUN) pytest -n auto --dist worksteal -m soak --soak-page=paper_notes/soak.md
+
+# The README's training code and micro_batch_clipping.py with PyTorch, JAX and optax, in an environment
+# of their own: on Linux the registry's PyTorch is the CUDA build, gigabytes, and brings CUDA libraries
+# of other versions than ours. Where pip is set up to find a CPU build it takes that: 200 MB.
+recipes: .venv/recipes/.installed
+	.venv/recipes/bin/python -m pytest tests/micro_batch_clipping -m 'soak or not soak'
 
 check: .venv/.installed-dev
 	$(RUN) ruff check .
@@ -57,3 +63,11 @@ INSTALL = @echo "Installing the versions of constraints.txt with $$($(RUN) pip -
 .venv/.installed-bench: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) '.[bench]'
 	touch $@ .venv/.installed
+
+.venv/recipes/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing PyTorch, JAX and optax in .venv/recipes: minutes"
+	$(PYTHON) -m venv .venv/recipes
+	grep -v '^nvidia' constraints.txt > .venv/recipes/constraints.txt
+	.venv/recipes/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c .venv/recipes/constraints.txt -e '.[recipes]'
+	touch $@

@@ -1,10 +1,12 @@
 """The arrows of the house.
 
 The description of the problem, the proofs and the exact values know nothing of what is
-above them, analysis knows no simulation, and sim of analysis only the description.
+above them, analysis knows no simulation, and sim of analysis only the description. The
+rules for training code import nothing at all.
 """
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,15 @@ def test_arrows(package):
         assert not violations(package, source), source
 
 
+def foreign(source: Path) -> set[str]:
+    """What a file imports from outside Python's own library."""
+    return {name.split(".")[0] for name in imported(source)} - sys.stdlib_module_names
+
+
+def test_what_is_made_to_be_copied_imports_nothing():
+    assert foreign(ROOT / "micro_batch_clipping.py") == set()
+
+
 def test_a_forbidden_import_is_seen(tmp_path):
     source = tmp_path / "bad.py"
     source.write_text(
@@ -81,6 +92,7 @@ def test_a_forbidden_import_is_seen(tmp_path):
     )
     assert violations("sim", source) == ["analysis.rest.stable.exact_bias"]
     assert violations("analysis", source) == ["sim.run"]
+    assert foreign(source) == {"analysis", "sim"}
     source.write_text("import matplotlib\n")
     assert violations("analysis", source) == ["matplotlib"]
     source.write_text("from analysis.rest.stable import exact_bias\n")

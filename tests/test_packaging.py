@@ -135,6 +135,8 @@ def test_the_source_archive_is_complete():
     patterns = archived()
     for name in ("constraints.txt", "Makefile", "CITATION.cff", "CHANGELOG.md"):
         assert name in patterns
+    for module in PROJECT["tool"]["setuptools"]["py-modules"]:
+        assert {f"{module}.py", f"{module}.json"} <= set(patterns)
     assert {"CONTRIBUTING.md", ".pre-commit-config.yaml"} <= set(patterns)
     for word in patterns:
         assert list(ROOT.glob(word.replace("/*", "/**/*"))), word
