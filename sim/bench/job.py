@@ -1,6 +1,6 @@
 """The job of the benchmark: what all programs simulate, as plain numbers and arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -91,14 +91,18 @@ class Job:
 
 
 def variants() -> dict[str, Experiment]:
-    """The reference job J1 and its variants by name: the presets that begin with j1."""
-    return {
-        name.removeprefix(f"{REFERENCE}_").replace(REFERENCE, "J1"): Experiment.load(
-            path
-        )
-        for name, path in presets().items()
-        if name.split("_")[0] == REFERENCE
-    }
+    """The reference job J1 and its variants by name: the presets that begin with j1.
+
+    In the full engine, unless a program asks for another.
+    """
+    found = {}
+    for name, path in presets().items():
+        if name.split("_")[0] == REFERENCE:
+            short = name.removeprefix(f"{REFERENCE}_").replace(REFERENCE, "J1")
+            experiment = Experiment.load(path)
+            run = replace(experiment.run, engine="full")
+            found[short] = replace(experiment, run=run)
+    return found
 
 
 def job(experiment: Experiment) -> Job:

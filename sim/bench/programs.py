@@ -21,11 +21,15 @@ PATIENCE = 60.0  # seconds that one run may take
 
 @dataclass(frozen=True)
 class Entry:
-    """A program: its module, what it draws normals for, the package it needs."""
+    """A program: its module, what it draws normals for, the package it needs.
+
+    engine: the run.engine of this project's own; the other programs do not look at it.
+    """
 
     module: str
     reduction: Reduction
     needs: str = "numpy"
+    engine: str = "full"
 
     @property
     def installed(self) -> bool:
@@ -36,6 +40,7 @@ class Entry:
 OURS = "this engine"
 PROGRAMS = {
     OURS: Entry("sim.bench.engine", Reduction.MEANS),
+    "this engine, radial": Entry("sim.bench.engine", Reduction.RADII, engine="radial"),
     "numpy": Entry("sim.bench.numpy_samples", Reduction.SAMPLES),
     "numpy, reduced": Entry("sim.bench.numpy_reduced", Reduction.MEANS),
     "numpy, radial": Entry("sim.bench.numpy_radial", Reduction.RADII),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -78,7 +78,8 @@ class _Contender:
 
     def prepare(self, experiment: Experiment, resources: Resources) -> None:
         """Build, compile, and run once to warm up."""
-        reply = self.worker.build(experiment, resources)
+        run = replace(experiment.run, engine=self.entry.engine)
+        reply = self.worker.build(replace(experiment, run=run), resources)
         self.row.build_seconds = reply["seconds"]
         self.row.device = reply["device"]
         warm = self.worker.run(0)["seconds"]
