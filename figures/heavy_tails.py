@@ -31,7 +31,7 @@ class HeavyTails(Figure):
     name = "heavy_tails"
     title = "Heavier tails want smaller micro-batches"
     claims = ("heavy_tails", "heavy_drift")
-    place = 17
+    place = 19
 
     def experiments(self, profile: Profile) -> list[Experiment]:
         """One for each order and size: a rare long sample, steps in units of the bias.

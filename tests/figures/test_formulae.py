@@ -24,6 +24,7 @@ GREEK = {
         "epsilon": "ε",
     },
     **{"zeta": "ζ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ"},
+    "nu": "ν",
     **{"sigma": "σ", "tau": "τ", "ell": "ℓ", "Dbar": "D¯", "star": "*"},
 }
 RELATIONS = {"=": "=", "≤": "<=", "≥": ">=", "<": "<", ">": ">"}
@@ -90,8 +91,9 @@ class Reader:
             assert condition.text == "otherwise"
             return value, True
         relation = list(list(condition)[1])
-        (at,) = (i for i, c in enumerate(relation) if c.tag == "mo" and c.text == "≥")
-        return value, self.row(relation[:at]) >= self.row(relation[at + 1 :])
+        (at,) = (i for i, c in enumerate(relation) if c.tag == "mo" and c.text in "≤≥")
+        left, right = self.row(relation[:at]), self.row(relation[at + 1 :])
+        return value, left <= right if relation[at].text == "≤" else left >= right
 
     def one(self, element):
         parts = list(element)
