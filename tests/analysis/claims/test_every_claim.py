@@ -120,21 +120,23 @@ def test_what_is_said_to_be_attained_is_improved():
     ],
 )
 def test_no_step_survives_five_per_cent(name, every):
-    """The right side of each derived step in turn is 5 % larger or smaller, or both."""
+    """The right side of a derived step in turn is 5 % larger or smaller.
+
+    Of each of them, both ways, where `every`; else of each second one, one way.
+    """
     known = {}
-    refused = 0
-    for i, step in enumerate(CLAIMS[name].derivation):
+    derived = 0
+    for step in CLAIMS[name].derivation:
         relation = step.relation
-        for factor in FACTORS if every else FACTORS[i % 2 :][:1]:
-            if isinstance(step, GIVEN) or relation.rhs == 0:
-                continue
-            wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
-            with pytest.raises(StepError, match=re.escape(step.name)):
-                dataclasses.replace(step, relation=wrong).verify(known)
-            refused += 1
-        step.verify(known)
+        if not isinstance(step, GIVEN) and relation.rhs != 0:
+            derived += 1
+            spoilt = FACTORS if every else FACTORS[derived // 2 % 2 :][: derived % 2]
+            for factor in spoilt:
+                wrong = Relation(relation.lhs, relation.relation, factor * relation.rhs)
+                with pytest.raises(StepError, match=re.escape(step.name)):
+                    dataclasses.replace(step, relation=wrong).verify(known)
         known[step.name] = relation
-    assert refused
+    assert derived
 
 
 def needed(givens):
