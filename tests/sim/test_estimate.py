@@ -159,7 +159,7 @@ def test_batches_shorter_than_the_memory_are_seen():
 
 
 def test_runs_of_correlated_batches_still_give_intervals_that_cover():
-    """Batch means correlated by 0.4, one replicate; 99 % less 6 errors, 300 trials."""
+    """Batch means correlated by 0.4, one replicate."""
     rng = np.random.default_rng(8)
     hits = 0
     for _ in range(300):
