@@ -351,13 +351,13 @@ def _draw_labels(axes: Any, radius: float) -> None:
     """Names beside the lines."""
     panels.label(axes, 1.1e4, 220, "SGD, εD/(1-ε)", color=palette.SGD, ha="right")
     text = "Algorithm 1,\nm micro-\nbatches"
-    panels.label(axes, 1.4e5, 3.2, text, color=palette.ADAPTIVE)
+    panels.label(axes, 3.4e4, 3.5, text, color=palette.ADAPTIVE)
     panels.label(axes, 60, 0.055, "normalized", color=palette.NORMALIZED_TEXT, va="top")
     look = {"va": "top", "ha": "right"}
     panels.label(
         axes, 1e6, radius * 0.88, "radius (normalized)", color=palette.BOUND, **look
     )
-    panels.label(axes, 2.5e3, 1.05, "any noise,\nm = 8", color=palette.BOUND)
+    panels.label(axes, 1.08e6, 26, "any noise,\nm = 8", color=palette.BOUND)
     text = "bounds for\nm = 2, 4, 8, 16"
     panels.label(axes, 3.2, 1.5, text, color=palette.BOUND, va="bottom")
 
