@@ -56,6 +56,7 @@ import functools
 import importlib
 import json
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -890,8 +891,8 @@ class Backward:
 
     Options are those of `Accumulator`. A micro-batch that does not fit into memory may
     be computed in pieces: several backward() in one `micro_batch`, of losses that add
-    up to its mean. With torch.distributed every worker's micro-batches count alike,
-    also of a worker that has none; `micro_batch` must then hold the forward pass too,
+    up to its mean. With torch.distributed micro-batches count by their weights on every
+    worker, and one may have none; `micro_batch` must then hold the forward pass too,
     because DistributedDataParallel is kept from averaging in between (its no_sync).
     Sharded parameters (FSDP, tensor parallel) are refused: a shard's norm is not the
     gradient's.
@@ -1171,7 +1172,7 @@ and returns the update, a sequence of numbers; or a mapping with `update`, and a
 
   def your_function(case):
       gradients = torch.tensor(case["gradients"], dtype=getattr(torch, case["dtype"]))
-      return clip(gradients, case["rule"], case["threshold"])
+      return your_clip(gradients, case["rule"], case["threshold"])
 
   python -m micro_batch_clipping --check your_module:your_function --rules fixed sgd
 
@@ -1309,4 +1310,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the pipe has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

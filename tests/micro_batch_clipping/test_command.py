@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 import sys
 
 import pytest
@@ -123,3 +125,13 @@ def test_nan_is_not_a_number_and_infinity_not_large(value):
     }
     assert "sgd" in mbc.failures(names["sgd"], ["sgd"])
     assert "nan_passed_on" in mbc.failures(names["adaptive"], ["adaptive"])
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    """The pipe is closed before anything is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, mbc.__file__, "--vectors"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
